@@ -2,6 +2,7 @@
 // into the CRC of the whole. Source: S3 user guide, "Checking object integrity".
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <memory>
 #include <optional>
@@ -27,9 +28,9 @@ class Checksum {
  public:
   virtual ~Checksum() = default;
   virtual void update(ByteSpan bytes) = 0;
-  virtual std::string finish() = 0;  // raw bytes in the order AWS base64-encodes them
+  virtual std::string finish() = 0;  // raw bytes in the order AWS base64-encodes them; ready for a new message then
 };
-std::unique_ptr<Checksum> make_checksum(ChecksumAlgorithm algorithm);
+std::unique_ptr<Checksum> make_checksum(ChecksumAlgorithm algorithm);  // nullptr for none
 
 // CRC of a||b from the raw CRCs of a and b and the length of b. algorithm must be a CRC.
 std::string combine_crc(ChecksumAlgorithm algorithm, std::string_view crc_a, std::string_view crc_b, std::uint64_t length_b);

@@ -2,6 +2,7 @@
 // turned into an Error where it is called.
 #pragma once
 
+#include <cstdint>
 #include <string>
 #include <string_view>
 #include <tl/expected.hpp>
