@@ -1,0 +1,37 @@
+// Placement: which drives hold which placement group. A versioned table in the control store, made at the first start.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/ids.h"
+#include "base/limits.h"
+#include "base/result.h"
+
+namespace ostraka::cluster {
+
+struct GroupPlacement {
+  std::uint64_t epoch = 1;
+  std::vector<DriveId> drives;   // n of them; shard i lies on drives[i]
+};
+
+class Placement {
+ public:
+  // Spreads kPlacementGroups groups of `set_drives` drives over all drives in rotation: with exactly set_drives drives every group is the
+  // same set in another order.
+  static Placement make(const DeploymentId& deployment, const std::vector<DriveId>& drives, unsigned set_drives);
+  static Result<Placement> from_json(const DeploymentId& deployment, std::string_view json);
+  std::string to_json() const;
+
+  std::uint16_t group_of(BucketId bucket, std::string_view key) const noexcept;   // SipHash-2-4 keyed by the deployment id
+  const GroupPlacement& group(std::uint16_t group) const noexcept { return groups_[group]; }
+
+ private:
+  DeploymentId deployment_;
+  std::vector<GroupPlacement> groups_;
+};
+
+}  // namespace ostraka::cluster
