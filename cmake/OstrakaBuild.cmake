@@ -2,10 +2,13 @@
 set(CMAKE_CXX_STANDARD 20)
 set(CMAKE_CXX_STANDARD_REQUIRED ON)
 set(CMAKE_CXX_EXTENSIONS OFF)
-set(CMAKE_POSITION_INDEPENDENT_CODE ON)
+# No POSITION_INDEPENDENT_CODE: the compilers' default (PIE) is then the same for libraries and executables, so that both can use the
+# one precompiled header.
 set(CMAKE_RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/bin)
 set(CMAKE_CXX_FLAGS_RELWITHDEBINFO "-O2 -g1")  # assertions stay on: no -DNDEBUG
-set(CMAKE_CXX_FLAGS_DEBUG "-O1 -g1 -fno-omit-frame-pointer")
+if(CMAKE_CXX_FLAGS_DEBUG STREQUAL "-g")  # CMake's own default: the caller did not choose
+  set(CMAKE_CXX_FLAGS_DEBUG "-O1 -g1 -fno-omit-frame-pointer")
+endif()
 set(OSTRAKA_SANITIZE "" CACHE STRING "sanitizers, as in -fsanitize=")
 
 find_package(Boost 1.81 REQUIRED)
@@ -86,7 +89,8 @@ function(ostraka_unit_test name)
   endif()
   add_executable(${name}_test ${sources})
   target_link_libraries(${name}_test PRIVATE ostraka_flags GTest::gtest GTest::gmock GTest::gtest_main)
-  foreach(dep IN LISTS ARG_DEPENDS)
+  # Asio's error categories are referenced wherever the precompiled header goes; runtime has Asio's compiled part.
+  foreach(dep IN LISTS ARG_DEPENDS ITEMS runtime)
     target_link_libraries(${name}_test PRIVATE ostraka_${dep})
   endforeach()
   target_precompile_headers(${name}_test REUSE_FROM ostraka_base)
