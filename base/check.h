@@ -1,4 +1,5 @@
-// CHECK stays on in release, for what cannot happen. Input from outside is never checked with it: that gets an Error.
+// CHECK stays on in release, for what cannot happen. Input from outside is never checked with it: that gets
+// an Error.
 #pragma once
 
 namespace ostraka {

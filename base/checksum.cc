@@ -127,7 +127,9 @@ class Xxh3Checksum final : public Checksum {
 
 }  // namespace
 
-std::string_view to_string(ChecksumAlgorithm algorithm) noexcept { return row_of(algorithm).name; }
+std::string_view to_string(ChecksumAlgorithm algorithm) noexcept {
+  return row_of(algorithm).name;
+}
 
 std::optional<ChecksumAlgorithm> parse_checksum_algorithm(std::string_view name) noexcept {
   for (const Row& row : kRows) {
@@ -136,7 +138,9 @@ std::optional<ChecksumAlgorithm> parse_checksum_algorithm(std::string_view name)
   return std::nullopt;
 }
 
-std::size_t checksum_size(ChecksumAlgorithm algorithm) noexcept { return row_of(algorithm).size; }
+std::size_t checksum_size(ChecksumAlgorithm algorithm) noexcept {
+  return row_of(algorithm).size;
+}
 
 bool is_crc(ChecksumAlgorithm algorithm) noexcept {
   return algorithm == ChecksumAlgorithm::crc32 || algorithm == ChecksumAlgorithm::crc32c ||
@@ -145,17 +149,28 @@ bool is_crc(ChecksumAlgorithm algorithm) noexcept {
 
 std::unique_ptr<Checksum> make_checksum(ChecksumAlgorithm algorithm) {
   switch (algorithm) {
-    case ChecksumAlgorithm::none: return nullptr;
-    case ChecksumAlgorithm::crc32: return std::make_unique<CrcChecksum<std::uint32_t, crc32>>();
-    case ChecksumAlgorithm::crc32c: return std::make_unique<CrcChecksum<std::uint32_t, crc32c>>();
-    case ChecksumAlgorithm::crc64nvme: return std::make_unique<CrcChecksum<std::uint64_t, crc64nvme>>();
-    case ChecksumAlgorithm::sha1: return std::make_unique<DigestChecksum>(DigestKind::sha1);
-    case ChecksumAlgorithm::sha256: return std::make_unique<DigestChecksum>(DigestKind::sha256);
-    case ChecksumAlgorithm::md5: return std::make_unique<DigestChecksum>(DigestKind::md5);
-    case ChecksumAlgorithm::sha512: return std::make_unique<DigestChecksum>(DigestKind::sha512);
-    case ChecksumAlgorithm::xxhash64: return std::make_unique<Xxh64Checksum>();
-    case ChecksumAlgorithm::xxhash3: return std::make_unique<Xxh3Checksum<false>>();
-    case ChecksumAlgorithm::xxhash128: return std::make_unique<Xxh3Checksum<true>>();
+    case ChecksumAlgorithm::none:
+      return nullptr;
+    case ChecksumAlgorithm::crc32:
+      return std::make_unique<CrcChecksum<std::uint32_t, crc32>>();
+    case ChecksumAlgorithm::crc32c:
+      return std::make_unique<CrcChecksum<std::uint32_t, crc32c>>();
+    case ChecksumAlgorithm::crc64nvme:
+      return std::make_unique<CrcChecksum<std::uint64_t, crc64nvme>>();
+    case ChecksumAlgorithm::sha1:
+      return std::make_unique<DigestChecksum>(DigestKind::sha1);
+    case ChecksumAlgorithm::sha256:
+      return std::make_unique<DigestChecksum>(DigestKind::sha256);
+    case ChecksumAlgorithm::md5:
+      return std::make_unique<DigestChecksum>(DigestKind::md5);
+    case ChecksumAlgorithm::sha512:
+      return std::make_unique<DigestChecksum>(DigestKind::sha512);
+    case ChecksumAlgorithm::xxhash64:
+      return std::make_unique<Xxh64Checksum>();
+    case ChecksumAlgorithm::xxhash3:
+      return std::make_unique<Xxh3Checksum<false>>();
+    case ChecksumAlgorithm::xxhash128:
+      return std::make_unique<Xxh3Checksum<true>>();
   }
   CHECK(!"a checksum algorithm that does not exist");
   return nullptr;

@@ -1,6 +1,7 @@
-// The CRC kernels of checksum.h. CRC32 and CRC32C come from ISA-L, which picks the widest carry-less multiplication the CPU has.
-// CRC64NVME (NVM Express NVM Command Set 1.0, 5.2.1.3.4) is not in ISA-L 2.30: it folds 128 bytes at a time with PCLMULQDQ, after
-// Gopal et al., "Fast CRC Computation for Generic Polynomials Using PCLMULQDQ Instruction" (Intel 2009), or goes by table.
+// The CRC kernels of checksum.h. CRC32 and CRC32C come from ISA-L, which picks the widest carry-less
+// multiplication the CPU has. CRC64NVME (NVM Express NVM Command Set 1.0, 5.2.1.3.4) is not in ISA-L 2.30: it
+// folds 128 bytes at a time with PCLMULQDQ, after Gopal et al., "Fast CRC Computation for Generic Polynomials
+// Using PCLMULQDQ Instruction" (Intel 2009), or goes by table.
 #include <isa-l/crc.h>
 
 #include <algorithm>
@@ -84,8 +85,8 @@ std::uint64_t crc64_by_table(std::uint64_t crc, ByteSpan bytes) noexcept {
 constexpr std::size_t kLanes = 8;
 constexpr std::size_t kFoldBytes = kLanes * 16;
 
-// Factors that move a 128-bit lane `bits` forward. The low half comes first in the message, so it moves 64 further; one less,
-// because the product of two reversed operands comes out shifted by one.
+// Factors that move a 128-bit lane `bits` forward. The low half comes first in the message, so it moves 64
+// further; one less, because the product of two reversed operands comes out shifted by one.
 struct FoldFactor {
   std::uint64_t low, high;
 };
@@ -100,7 +101,8 @@ __attribute__((target("pclmul,sse4.1"))) inline __m128i fold(__m128i lane, __m12
 }
 
 // bytes.size() >= kFoldBytes.
-__attribute__((target("pclmul,sse4.1"))) std::uint64_t crc64_by_folding(std::uint64_t crc, ByteSpan bytes) noexcept {
+__attribute__((target("pclmul,sse4.1"))) std::uint64_t crc64_by_folding(std::uint64_t crc,
+                                                                        ByteSpan bytes) noexcept {
   const auto load = [](const std::uint8_t* from) __attribute__((target("pclmul,sse4.1"))) {
     return _mm_loadu_si128(reinterpret_cast<const __m128i*>(from));
   };
@@ -121,7 +123,8 @@ __attribute__((target("pclmul,sse4.1"))) std::uint64_t crc64_by_folding(std::uin
   }
   __m128i last = lanes[0];
   for (std::size_t i = 1; i < kLanes; ++i) last = _mm_xor_si128(fold(last, by_one), lanes[i]);
-  for (; bytes.size() >= 16; bytes = bytes.subspan(16)) last = _mm_xor_si128(fold(last, by_one), load(bytes.data()));
+  for (; bytes.size() >= 16; bytes = bytes.subspan(16))
+    last = _mm_xor_si128(fold(last, by_one), load(bytes.data()));
 
   std::array<std::uint8_t, 16> remainder;
   _mm_storeu_si128(reinterpret_cast<__m128i*>(remainder.data()), last);

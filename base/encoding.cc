@@ -32,7 +32,9 @@ constexpr bool is_unreserved(char c) noexcept {
          c == '.' || c == '~';
 }
 
-constexpr char lower(char c) noexcept { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + ('a' - 'A')) : c; }
+constexpr char lower(char c) noexcept {
+  return c >= 'A' && c <= 'Z' ? static_cast<char>(c + ('a' - 'A')) : c;
+}
 
 }  // namespace
 
@@ -45,7 +47,9 @@ std::string hex(ByteSpan bytes) {
   return out;
 }
 
-std::string hex(std::string_view raw) { return hex(as_bytes(raw)); }
+std::string hex(std::string_view raw) {
+  return hex(as_bytes(raw));
+}
 
 std::optional<std::string> unhex(std::string_view text) {
   if (text.size() % 2 != 0) return std::nullopt;
@@ -65,12 +69,14 @@ std::string base64(std::string_view raw) {
   std::size_t i = 0;
   char* to = out.data();
   for (; i + 3 <= in.size(); i += 3, to += 4) {
-    const unsigned bits = static_cast<unsigned>(in[i]) << 16 | static_cast<unsigned>(in[i + 1]) << 8 | in[i + 2];
+    const unsigned bits =
+        static_cast<unsigned>(in[i]) << 16 | static_cast<unsigned>(in[i + 1]) << 8 | in[i + 2];
     for (unsigned k = 0; k < 4; ++k) to[k] = kBase64[bits >> (18 - 6 * k) & 63];
   }
   const std::size_t rest = in.size() - i;
   if (rest > 0) {
-    const unsigned bits = static_cast<unsigned>(in[i]) << 16 | (rest == 2 ? static_cast<unsigned>(in[i + 1]) << 8 : 0U);
+    const unsigned bits =
+        static_cast<unsigned>(in[i]) << 16 | (rest == 2 ? static_cast<unsigned>(in[i + 1]) << 8 : 0U);
     for (unsigned k = 0; k <= rest; ++k) to[k] = kBase64[bits >> (18 - 6 * k) & 63];
   }
   return out;
@@ -177,7 +183,8 @@ bool is_utf8(std::string_view text) noexcept {
 }
 
 bool iequals(std::string_view a, std::string_view b) noexcept {
-  return std::equal(a.begin(), a.end(), b.begin(), b.end(), [](char x, char y) { return lower(x) == lower(y); });
+  return std::equal(a.begin(), a.end(), b.begin(), b.end(),
+                    [](char x, char y) { return lower(x) == lower(y); });
 }
 
 std::string to_lower(std::string_view text) {

@@ -42,7 +42,8 @@ Civil to_civil(std::int64_t unix_ms) noexcept {
 }
 
 std::optional<std::int64_t> from_civil(const Civil& c) noexcept {
-  const std::chrono::year_month_day ymd{std::chrono::year{c.year}, std::chrono::month{c.month}, std::chrono::day{c.day}};
+  const std::chrono::year_month_day ymd{std::chrono::year{c.year}, std::chrono::month{c.month},
+                                        std::chrono::day{c.day}};
   // A leap second is accepted and counts as the second after it, as POSIX has it.
   if (!ymd.ok() || c.hour > 23 || c.minute > 59 || c.second > 60) return std::nullopt;
   const std::int64_t days = std::chrono::sys_days{ymd}.time_since_epoch().count();
@@ -145,7 +146,8 @@ std::optional<std::int64_t> parse_imf_or_rfc850(std::string_view text) noexcept 
     c.month = in.month();
     in.literal("-");
     const unsigned two_digits = in.digits(2);
-    // RFC 9110 asks for "not more than 50 years in the future"; a fixed pivot does the same for the dates that S3 can hold.
+    // RFC 9110 asks for "not more than 50 years in the future"; a fixed pivot does the same for the dates
+    // that S3 can hold.
     c.year = static_cast<int>(two_digits + (two_digits >= 70 ? 1900 : 2000));
   } else {
     in.literal(" ");
@@ -164,14 +166,14 @@ std::optional<std::int64_t> parse_imf_or_rfc850(std::string_view text) noexcept 
 
 std::string iso8601(std::int64_t unix_ms) {
   const Civil c = to_civil(unix_ms);
-  return fmt::format("{:04}-{:02}-{:02}T{:02}:{:02}:{:02}.{:03}Z", c.year, c.month, c.day, c.hour, c.minute, c.second,
-                     c.ms);
+  return fmt::format("{:04}-{:02}-{:02}T{:02}:{:02}:{:02}.{:03}Z", c.year, c.month, c.day, c.hour, c.minute,
+                     c.second, c.ms);
 }
 
 std::string http_date(std::int64_t unix_ms) {
   const Civil c = to_civil(unix_ms);
-  return fmt::format("{}, {:02} {} {:04} {:02}:{:02}:{:02} GMT", kWeekdays[c.weekday], c.day, kMonths[c.month - 1],
-                     c.year, c.hour, c.minute, c.second);
+  return fmt::format("{}, {:02} {} {:04} {:02}:{:02}:{:02} GMT", kWeekdays[c.weekday], c.day,
+                     kMonths[c.month - 1], c.year, c.hour, c.minute, c.second);
 }
 
 std::string amz_date(std::int64_t unix_ms) {

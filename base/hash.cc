@@ -1,5 +1,5 @@
-// SHA-256 one-shot and HMAC use the low-level SHA256_* calls, deprecated since OpenSSL 3.0 but not replaced: an EVP context costs
-// several allocations a message, these live on the stack. Both run the same SHA-NI code.
+// SHA-256 one-shot and HMAC use the low-level SHA256_* calls, deprecated since OpenSSL 3.0 but not replaced:
+// an EVP context costs several allocations a message, these live on the stack. Both run the same SHA-NI code.
 #define OPENSSL_SUPPRESS_DEPRECATED
 #include "base/hash.h"
 
@@ -47,9 +47,13 @@ Digest& Digest::operator=(Digest&& other) noexcept {
   std::swap(ctx_, other.ctx_);
   return *this;
 }
-Digest::~Digest() { EVP_MD_CTX_free(ctx_); }
+Digest::~Digest() {
+  EVP_MD_CTX_free(ctx_);
+}
 
-void Digest::update(ByteSpan bytes) { CHECK(EVP_DigestUpdate(ctx_, bytes.data(), bytes.size()) == 1); }
+void Digest::update(ByteSpan bytes) {
+  CHECK(EVP_DigestUpdate(ctx_, bytes.data(), bytes.size()) == 1);
+}
 
 std::string Digest::finish() {
   std::string out(digest_size(kind_), '\0');
@@ -103,7 +107,9 @@ Hash128 xxh3_128(ByteSpan bytes) noexcept {
   return {hash.low64, hash.high64};
 }
 
-std::uint64_t xxh3_64(ByteSpan bytes) noexcept { return XXH3_64bits(bytes.data(), bytes.size()); }
+std::uint64_t xxh3_64(ByteSpan bytes) noexcept {
+  return XXH3_64bits(bytes.data(), bytes.size());
+}
 
 std::uint64_t siphash24(const std::array<std::uint8_t, 16>& key, std::string_view message) noexcept {
   static_assert(std::endian::native == std::endian::little);

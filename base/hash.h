@@ -1,4 +1,5 @@
-// Cryptographic digests over OpenSSL (algorithms fetched once: the implicit fetch of OpenSSL 3.0 is slow) and fast non-cryptographic ones.
+// Cryptographic digests over OpenSSL (algorithms fetched once: the implicit fetch of OpenSSL 3.0 is slow) and
+// fast non-cryptographic ones.
 #pragma once
 
 #include <array>
@@ -33,7 +34,7 @@ class Digest {
   evp_md_ctx_st* ctx_;
 };
 
-std::string digest(DigestKind kind, std::string_view message);               // raw bytes
+std::string digest(DigestKind kind, std::string_view message);  // raw bytes
 std::array<std::uint8_t, 32> hmac_sha256(ByteSpan key, std::string_view message);
 bool constant_time_equal(std::string_view a, std::string_view b) noexcept;
 
@@ -43,7 +44,8 @@ struct Hash128 {
 };
 Hash128 xxh3_128(ByteSpan bytes) noexcept;
 std::uint64_t xxh3_64(ByteSpan bytes) noexcept;
-// SipHash-2-4 (Aumasson, Bernstein 2012) under a 16-byte key: places keys, so that clients cannot aim at one group.
+// SipHash-2-4 (Aumasson, Bernstein 2012) under a 16-byte key: places keys, so that clients cannot aim at one
+// group.
 std::uint64_t siphash24(const std::array<std::uint8_t, 16>& key, std::string_view message) noexcept;
 
 }  // namespace ostraka

@@ -11,7 +11,8 @@ namespace ostraka {
 class Hlc {
  public:
   explicit Hlc(std::uint32_t origin) noexcept : origin_(origin) {}
-  // A new id later than every id made or observed here, and later than `after`. wall_ms is the caller's clock in unix milliseconds.
+  // A new id later than every id made or observed here, and later than `after`. wall_ms is the caller's clock
+  // in unix milliseconds.
   VersionId next(std::int64_t wall_ms, VersionId after = kNoVersion) noexcept;
 
  private:

@@ -7,7 +7,9 @@
 namespace ostraka {
 
 namespace {
-constexpr bool is_dash_position(std::size_t i) noexcept { return i == 8 || i == 13 || i == 18 || i == 23; }
+constexpr bool is_dash_position(std::size_t i) noexcept {
+  return i == 8 || i == 13 || i == 18 || i == 23;
+}
 constexpr int digit_value(char c) noexcept {
   if (c >= '0' && c <= '9') return c - '0';
   if (c >= 'a' && c <= 'f') return c - 'a' + 10;
@@ -40,6 +42,8 @@ bool parse_uuid(std::string_view text, Uuid& out) noexcept {
   return true;
 }
 
-std::string to_string(VersionId id) { return fmt::format("{:016x}{:08x}", id.time, id.origin); }
+std::string to_string(VersionId id) {
+  return fmt::format("{:016x}{:08x}", id.time, id.origin);
+}
 
 }  // namespace ostraka

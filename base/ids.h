@@ -1,4 +1,5 @@
-// The vocabulary of names and identities. Strong types, so that a bucket's name cannot stand where a key belongs.
+// The vocabulary of names and identities. Strong types, so that a bucket's name cannot stand where a key
+// belongs.
 #pragma once
 
 #include <array>
@@ -26,9 +27,11 @@ class NamedType {
 };
 
 using BucketName = NamedType<std::string, struct BucketNameTag>;
-using ObjectKey = NamedType<std::string, struct ObjectKeyTag>;  // UTF-8 bytes as the client sent them, percent-decoded once
+using ObjectKey =
+    NamedType<std::string, struct ObjectKeyTag>;  // UTF-8 bytes as the client sent them, percent-decoded once
 
-// New at each creation of a bucket, so the records of a deleted bucket of the same name never come back. 0 is the system's own.
+// New at each creation of a bucket, so the records of a deleted bucket of the same name never come back. 0 is
+// the system's own.
 enum class BucketId : std::uint64_t {};
 
 // 16 random bytes. Printed as the usual 8-4-4-4-12 hexadecimal digits.
@@ -44,8 +47,8 @@ struct DeploymentId : Uuid {};
 struct DriveId : Uuid {};
 struct DataId : Uuid {};  // names the shard files of one staged body; the same on every drive of the set
 
-// A hybrid logical time made unique: 48 bits of milliseconds and a 16-bit counter, then the node and shard that made it.
-// Ordered as time. The zero id means "none".
+// A hybrid logical time made unique: 48 bits of milliseconds and a 16-bit counter, then the node and shard
+// that made it. Ordered as time. The zero id means "none".
 struct VersionId {
   std::uint64_t time = 0;  // unix milliseconds << 16 | counter
   std::uint32_t origin = 0;
@@ -71,5 +74,7 @@ template <>
 struct std::hash<ostraka::DataId> : std::hash<ostraka::Uuid> {};
 template <>
 struct std::hash<ostraka::VersionId> {
-  std::size_t operator()(const ostraka::VersionId& id) const noexcept { return id.time * 0x9e3779b97f4a7c15ULL ^ id.origin; }
+  std::size_t operator()(const ostraka::VersionId& id) const noexcept {
+    return id.time * 0x9e3779b97f4a7c15ULL ^ id.origin;
+  }
 };

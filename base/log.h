@@ -1,4 +1,5 @@
-// The log front end: structured lines on stderr, `level message key=value ...`, over spdlog. Never pass secrets.
+// The log front end: structured lines on stderr, `level message key=value ...`, over spdlog. Never pass
+// secrets.
 #pragma once
 
 #include <fmt/format.h>
@@ -14,12 +15,20 @@ bool enabled(Level level) noexcept;
 void write(Level level, std::string_view line);
 
 template <class... A>
-void debug(fmt::format_string<A...> f, A&&... a) { if (enabled(Level::debug)) write(Level::debug, fmt::format(f, std::forward<A>(a)...)); }
+void debug(fmt::format_string<A...> f, A&&... a) {
+  if (enabled(Level::debug)) write(Level::debug, fmt::format(f, std::forward<A>(a)...));
+}
 template <class... A>
-void info(fmt::format_string<A...> f, A&&... a) { if (enabled(Level::info)) write(Level::info, fmt::format(f, std::forward<A>(a)...)); }
+void info(fmt::format_string<A...> f, A&&... a) {
+  if (enabled(Level::info)) write(Level::info, fmt::format(f, std::forward<A>(a)...));
+}
 template <class... A>
-void warn(fmt::format_string<A...> f, A&&... a) { if (enabled(Level::warn)) write(Level::warn, fmt::format(f, std::forward<A>(a)...)); }
+void warn(fmt::format_string<A...> f, A&&... a) {
+  if (enabled(Level::warn)) write(Level::warn, fmt::format(f, std::forward<A>(a)...));
+}
 template <class... A>
-void error(fmt::format_string<A...> f, A&&... a) { if (enabled(Level::error)) write(Level::error, fmt::format(f, std::forward<A>(a)...)); }
+void error(fmt::format_string<A...> f, A&&... a) {
+  if (enabled(Level::error)) write(Level::error, fmt::format(f, std::forward<A>(a)...));
+}
 
 }  // namespace ostraka::log

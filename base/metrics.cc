@@ -27,9 +27,12 @@ enum class Kind { counter, gauge, histogram };
 
 std::string_view type_name(Kind kind) noexcept {
   switch (kind) {
-    case Kind::counter: return "counter";
-    case Kind::gauge: return "gauge";
-    case Kind::histogram: return "histogram";
+    case Kind::counter:
+      return "counter";
+    case Kind::gauge:
+      return "gauge";
+    case Kind::histogram:
+      return "histogram";
   }
   return "untyped";
 }
@@ -87,7 +90,8 @@ void append_sample(std::string& out, std::string_view name, std::string_view lab
   out += '\n';
 }
 
-void append_histogram(std::string& out, std::string_view name, std::string_view labels, const Histogram& histogram) {
+void append_histogram(std::string& out, std::string_view name, std::string_view labels,
+                      const Histogram& histogram) {
   const std::string bucket_name = fmt::format("{}_bucket", name);
   const std::string prefix = labels.empty() ? std::string() : fmt::format("{},", labels);
   std::uint64_t cumulative = 0;
@@ -103,14 +107,19 @@ void append_histogram(std::string& out, std::string_view name, std::string_view 
   append_sample(out, fmt::format("{}_count", name), labels, std::to_string(cumulative));
 }
 
-void append_cell(std::string& out, Kind kind, std::string_view name, std::string_view labels, const Cell& cell) {
+void append_cell(std::string& out, Kind kind, std::string_view name, std::string_view labels,
+                 const Cell& cell) {
   switch (kind) {
-    case Kind::counter: append_sample(out, name, labels, std::to_string(cell.counter.value())); return;
+    case Kind::counter:
+      append_sample(out, name, labels, std::to_string(cell.counter.value()));
+      return;
     case Kind::gauge:
       append_sample(out, name, labels,
                     cell.callback ? fmt::format("{}", cell.callback()) : std::to_string(cell.gauge.value()));
       return;
-    case Kind::histogram: append_histogram(out, name, labels, *cell.histogram); return;
+    case Kind::histogram:
+      append_histogram(out, name, labels, *cell.histogram);
+      return;
   }
 }
 

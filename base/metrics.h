@@ -1,5 +1,5 @@
-// Metric cells: relaxed atomics, cheap enough for every request, named and read by a registry that prints the Prometheus text format.
-// A cell lives as long as its registry; references stay valid.
+// Metric cells: relaxed atomics, cheap enough for every request, named and read by a registry that prints the
+// Prometheus text format. A cell lives as long as its registry; references stay valid.
 #pragma once
 
 #include <array>
@@ -38,12 +38,15 @@ class Gauge {
 // Latencies in microseconds in fixed buckets from 100 us to 30 s.
 class Histogram {
  public:
-  static constexpr std::array<std::uint64_t, 16> kBoundsUs{100,    250,    500,     1000,    2500,    5000,     10000,    25000,
-                                                           50000,  100000, 250000,  500000,  1000000, 2500000, 10000000, 30000000};
+  static constexpr std::array<std::uint64_t, 16> kBoundsUs{
+      100,   250,    500,    1000,   2500,    5000,    10000,    25000,
+      50000, 100000, 250000, 500000, 1000000, 2500000, 10000000, 30000000};
   void observe_us(std::uint64_t us) noexcept;
   std::uint64_t count() const noexcept;
   std::uint64_t sum_us() const noexcept { return sum_us_.load(std::memory_order_relaxed); }
-  std::uint64_t bucket(std::size_t i) const noexcept { return counts_[i].load(std::memory_order_relaxed); }  // not cumulative; last: over all bounds
+  std::uint64_t bucket(std::size_t i) const noexcept {
+    return counts_[i].load(std::memory_order_relaxed);
+  }  // not cumulative; last: over all bounds
 
  private:
   std::array<std::atomic<std::uint64_t>, kBoundsUs.size() + 1> counts_{};
@@ -56,12 +59,15 @@ class MetricRegistry {
  public:
   MetricRegistry();
   ~MetricRegistry();
-  // The same name and labels give the same cell. help is kept from the first call for a name. Takes a mutex: look cells up once.
+  // The same name and labels give the same cell. help is kept from the first call for a name. Takes a mutex:
+  // look cells up once.
   Counter& counter(std::string_view name, std::string_view help, Labels labels = {});
   Gauge& gauge(std::string_view name, std::string_view help, Labels labels = {});
   Histogram& histogram(std::string_view name, std::string_view help, Labels labels = {});
-  // A gauge whose value is asked for when it is printed; `read` must stay callable as long as the registry and be thread safe.
-  void gauge_callback(std::string_view name, std::string_view help, Labels labels, std::function<double()> read);
+  // A gauge whose value is asked for when it is printed; `read` must stay callable as long as the registry
+  // and be thread safe.
+  void gauge_callback(std::string_view name, std::string_view help, Labels labels,
+                      std::function<double()> read);
   std::string prometheus_text() const;
 
  private:
