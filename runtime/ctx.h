@@ -10,8 +10,8 @@ namespace ostraka {
 class Shard;
 
 struct Ctx {
-  Shard& shard;                       // the thread this request runs on
-  TimePoint deadline = kNoDeadline;   // past it, answer Errc::deadline without starting work
+  Shard& shard;                      // the thread this request runs on
+  TimePoint deadline = kNoDeadline;  // past it, answer Errc::deadline without starting work
   std::string request_id;
 };
 

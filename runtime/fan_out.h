@@ -1,7 +1,9 @@
-// Fan-out: n tasks started at once on the current shard, and a wait that says how many answers it needs. What has not answered when the
-// wait ends goes on inside the gate, and its answer still arrives in the shared state.
+// Fan-out: n tasks started at once on the current shard, and a wait that says how many answers it needs. What
+// has not answered when the wait ends goes on inside the gate, and its answer still arrives in the shared
+// state.
 #pragma once
 
+#include <algorithm>
 #include <functional>
 #include <memory>
 #include <optional>
@@ -23,15 +25,17 @@ class FanOut : public std::enable_shared_from_this<FanOut<T>> {
 
   explicit FanOut(std::size_t slots) : answers_(slots) {}
 
-  // Starts the task whose answer goes into `slot`. False when the gate is closed.
+  // Starts the task whose answer goes into `slot`. False when the gate is closed. Call it on the executor's
+  // thread.
   bool start(IoExecutor executor, Gate& gate, std::size_t slot, Task<T> task) {
     CHECK(slot < answers_.size());
-    ++running_;
+    ++running_;  // first: spawn runs the task up to its first suspension, perhaps to its end
     if (gate.spawn(executor, run(this->shared_from_this(), slot, std::move(task)))) return true;
     --running_;
     return false;
   }
-  // Waits until enough(answers) or nothing runs any more (true), or the deadline has passed (false). One waiter at a time.
+  // Waits until enough(answers) or nothing runs any more (true), or the deadline has passed (false). One
+  // waiter at a time. The caller keeps a shared_ptr to this while it waits.
   Task<bool> wait(Clock& clock, TimePoint deadline, std::function<bool(const Answers&)> enough) {
     for (;;) {
       if (running_ == 0 || enough(answers_)) co_return true;
@@ -66,22 +70,24 @@ class FanOut : public std::enable_shared_from_this<FanOut<T>> {
 };
 
 struct QuorumSpec {
-  std::size_t need;                  // answers for which `counts` holds
-  Duration grace{0};                 // how long to wait for the others once `need` are there
+  std::size_t need;   // answers for which `counts` holds
+  Duration grace{0};  // how long to wait for the others once `need` are there
   TimePoint deadline = kNoDeadline;
 };
 
-// Waits until `need` answers count and all others answered or the grace time is over; or until all answered; or until the deadline.
+// Waits until `need` answers count and all others answered or the grace time is over; or until all answered;
+// or until the deadline.
 template <class T, class Counts>
 Task<> quorum(std::shared_ptr<FanOut<T>> fan, Clock& clock, QuorumSpec spec, Counts counts) {
-  std::function<bool(const typename FanOut<T>::Answers&)> enough = [need = spec.need, counts](const typename FanOut<T>::Answers& answers) {
-    std::size_t have = 0;
-    for (const auto& answer : answers) have += answer.has_value() && counts(*answer) ? 1 : 0;
-    return have >= need;
-  };
+  std::function<bool(const typename FanOut<T>::Answers&)> enough =
+      [need = spec.need, counts](const typename FanOut<T>::Answers& answers) {
+        std::size_t have = 0;
+        for (const auto& answer : answers) have += answer.has_value() && counts(*answer) ? 1 : 0;
+        return have >= need;
+      };
   const bool in_time = co_await fan->wait(clock, spec.deadline, enough);
   if (!in_time || fan->running() == 0 || spec.grace <= Duration::zero()) co_return;
-  const TimePoint grace_end = std::min(spec.deadline, clock.now() + spec.grace);
+  const TimePoint grace_end = std::min(spec.deadline, deadline_after(clock.now(), spec.grace));
   co_await fan->wait_all(clock, grace_end);
 }
 

@@ -1,5 +1,6 @@
-// Fs and File: the seam to the file system. Calls block; run them on a WorkerPool. Every failure names the path and the reason.
-// Errors: not_found (ENOENT), no_space (ENOSPC, EDQUOT), wrong_drive (locked by another process), io (all else).
+// Fs and File: the seam to the file system. Calls block; run them on a WorkerPool. Every failure names the
+// path and the reason. Errors: not_found (ENOENT), no_space (ENOSPC, EDQUOT), wrong_drive (locked by another
+// process), io (all else).
 #pragma once
 
 #include <sys/uio.h>
@@ -20,9 +21,10 @@ namespace ostraka {
 class File {
  public:
   virtual ~File() = default;
-  virtual Result<std::size_t> pread(MutableByteSpan out, std::uint64_t offset) = 0;  // short only at the end of the file
+  virtual Result<std::size_t> pread(MutableByteSpan out,
+                                    std::uint64_t offset) = 0;  // short only at the end of the file
   virtual Result<> pwritev(std::span<const ByteSpan> parts, std::uint64_t offset) = 0;  // all or error
-  virtual Result<> sync() = 0;  // fdatasync
+  virtual Result<> sync() = 0;                                                          // fdatasync
   virtual Result<std::uint64_t> size() = 0;
 };
 
@@ -31,7 +33,11 @@ struct SpaceInfo {
   std::uint64_t free_bytes = 0;  // for us, without the file system's own reserve
 };
 
-enum class OpenMode : std::uint8_t { read, create_new, read_write };
+enum class OpenMode : std::uint8_t {
+  read,        // there must be a file
+  create_new,  // there must be none; read and write
+  read_write,  // there must be a file
+};
 
 class Fs {
  public:
@@ -41,18 +47,22 @@ class Fs {
   };
   virtual ~Fs() = default;
   virtual Result<std::unique_ptr<File>> open(const std::string& path, OpenMode mode) = 0;
-  virtual Result<> remove(const std::string& path) = 0;
-  virtual Result<> rename(const std::string& from, const std::string& to) = 0;
+  virtual Result<> remove(const std::string& path) = 0;  // a file, or an empty folder
+  virtual Result<> rename(const std::string& from,
+                          const std::string& to) = 0;       // replaces; durable after sync_dir
   virtual Result<> make_dirs(const std::string& path) = 0;  // like mkdir -p
   virtual Result<> sync_dir(const std::string& path) = 0;
-  virtual Result<std::vector<std::string>> list_dir(const std::string& path) = 0;  // names, without . and .., unsorted
+  virtual Result<std::vector<std::string>> list_dir(
+      const std::string& path) = 0;  // names, without . and .., unsorted
   virtual Result<bool> exists(const std::string& path) = 0;
   virtual Result<SpaceInfo> space(const std::string& path) = 0;
-  virtual Result<std::unique_ptr<Lock>> lock(const std::string& path) = 0;  // created when missing; exclusive between processes
+  virtual Result<std::unique_ptr<Lock>> lock(
+      const std::string& path) = 0;  // created when missing; exclusive between processes
 
   // Reads at most limit bytes; a larger file is Errc::too_large.
   Result<std::string> read_file(const std::string& path, std::size_t limit);
-  // Durable and atomic: temporary file, sync, rename, sync of the directory.
+  // Durable and atomic: temporary file (path + ".tmp"), sync, rename, sync of the directory. One writer a
+  // path at a time.
   Result<> write_file(const std::string& path, std::string_view content);
 };
 

@@ -1,6 +1,8 @@
 // The only source of randomness.
 #pragma once
 
+#include <cstdint>
+
 #include "base/bytes.h"
 #include "base/ids.h"
 

@@ -1,4 +1,5 @@
-// A shard: one thread, one io_context, one buffer pool. A request lives on one shard from its first byte to its last.
+// A shard: one thread, one io_context, one buffer pool. A request lives on one shard from its first byte to
+// its last.
 #pragma once
 
 #include <boost/asio/executor_work_guard.hpp>
@@ -20,9 +21,14 @@ struct ShardSpec {
   std::size_t keep_slabs = 4;
 };
 
+// Belongs to the thread that runs io(); executor() and buffers() may be used from any. Destroying it destroys
+// the coroutines that are still suspended on it: close the gates first.
 class Shard {
  public:
   Shard(unsigned index, Clock& clock, ShardSpec spec);
+  Shard(const Shard&) = delete;
+  Shard& operator=(const Shard&) = delete;
+  ~Shard();
   unsigned index() const noexcept { return index_; }
   boost::asio::io_context& io() noexcept { return io_; }
   IoExecutor executor() noexcept { return io_.get_executor(); }
@@ -34,13 +40,19 @@ class Shard {
   Clock& clock_;
   BufferPool buffers_;  // before io_: frames still alive when io_ is destroyed hold buffers
   boost::asio::io_context io_{1};
+  friend class ShardPool;
+  void trim_regularly();                      // keeps trimming while the loop runs
+  std::unique_ptr<Clock::Timer> trim_timer_;  // on io_, so it goes first
 };
 
-// Owns the shards and their threads. start() runs them; stop() ends the loops and joins; both once.
+// Owns the shards and their threads. start() runs them; stop() ends the loops and joins; both once, from the
+// thread that owns the pool.
 class ShardPool {
  public:
   ShardPool(unsigned shards, Clock& clock, ShardSpec spec);
-  ~ShardPool();
+  ShardPool(const ShardPool&) = delete;
+  ShardPool& operator=(const ShardPool&) = delete;
+  ~ShardPool();  // stops
   void start();
   void stop();
   std::size_t size() const noexcept { return shards_.size(); }
@@ -52,7 +64,8 @@ class ShardPool {
   std::vector<std::thread> threads_;
 };
 
-// Runs a task to its end on a fresh single-threaded loop: for main() and tests, never inside a shard.
+// Runs the shard's loop on the calling thread until the task has ended: for main() and tests. The shard must
+// not be running on another thread. An exception that leaves the task is thrown here.
 template <class T>
 T run_to_end(Shard& shard, Task<T> task);
 
