@@ -117,14 +117,15 @@ struct FenceAnswer {
 };
 
 struct ReadSpec {
-  bool with_inline = false;        // also the inline shard of the newest version
+  bool with_inline = false;          // also the inline shard of a version
+  VersionId inline_of = kAnyVersion;  // of this one; kAnyVersion: the newest
 };
 
 // What a drive answers to a read.
 struct Held {
   KeyState state;
   GroupState group;
-  std::string inline_shard;        // of the newest version, verified; empty unless asked for and there
+  std::string inline_shard;        // of the version that ReadSpec names, verified; empty unless asked for and there
   std::shared_ptr<const void> pin; // while it lives, the shard files that `state` names stay on the drive
 };
 
@@ -149,6 +150,7 @@ struct ListRow {
 struct ListPage {
   std::vector<ListRow> rows;  // ascending by key, then sub
   bool end = false;           // nothing follows the last row
+  bool refilling = false;     // the drive is being refilled: what it does not list may exist
   std::shared_ptr<const void> storage;
 };
 
