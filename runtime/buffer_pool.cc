@@ -17,7 +17,7 @@ constexpr std::align_val_t kHeapAlignment{64};
 
 // Under the pool's mutex: it is in waiters_ exactly as long as it has been given neither a slab nor up.
 struct BufferPool::Waiter {
-  Completion<std::uint8_t*> done;
+  Completion<Buffer> done;
 };
 
 Buffer Buffer::on_heap(std::size_t bytes) {
@@ -75,7 +75,7 @@ Task<Result<Buffer>> BufferPool::acquire(Clock& clock, TimePoint deadline) {
   const IoExecutor executor = co_await boost::asio::this_coro::executor;
   const auto waiter = std::make_shared<Waiter>();
   const auto timer = clock.arm(executor, deadline, [this, waiter] { expire(waiter); });
-  auto park = [this, waiter](Completion<std::uint8_t*> done) {
+  auto park = [this, waiter](Completion<Buffer> done) {
     std::uint8_t* slab = nullptr;
     {
       const std::lock_guard lock(mutex_);
@@ -86,11 +86,11 @@ Task<Result<Buffer>> BufferPool::acquire(Clock& clock, TimePoint deadline) {
         return;
       }
     }
-    done(slab);
+    done(wrap(slab));
   };
-  std::uint8_t* slab = co_await suspend<std::uint8_t*>(park);
-  if (slab == nullptr) co_return fail(Errc::overloaded, "no buffer became free in time");
-  co_return wrap(slab);
+  Buffer buffer = co_await suspend<Buffer>(park);
+  if (!buffer) co_return fail(Errc::overloaded, "no buffer became free in time");
+  co_return buffer;
 }
 
 void BufferPool::expire(const std::shared_ptr<Waiter>& waiter) {
@@ -100,7 +100,7 @@ void BufferPool::expire(const std::shared_ptr<Waiter>& waiter) {
     if (place == waiters_.end()) return;  // it got a slab a moment ago
     waiters_.erase(place);
   }
-  waiter->done(nullptr);
+  waiter->done(Buffer());
 }
 
 void BufferPool::release(std::uint8_t* slab) noexcept {
@@ -115,7 +115,8 @@ void BufferPool::release(std::uint8_t* slab) noexcept {
     next = std::move(waiters_.front());
     waiters_.pop_front();
   }
-  next->done(slab);
+  next->done(
+      wrap(slab));  // a handle, so that nothing is lost when the waiting coroutine is destroyed instead
 }
 
 void BufferPool::trim() noexcept {
@@ -146,7 +147,7 @@ void BufferPool::drop_waiters() noexcept {
   }
   // The timer's callback in the coroutine's frame shares the waiter: only dropping the completion itself
   // breaks the ring.
-  for (const auto& waiter : dropped) waiter->done = Completion<std::uint8_t*>();
+  for (const auto& waiter : dropped) waiter->done = Completion<Buffer>();
 }
 
 std::size_t BufferPool::in_use() const noexcept {
