@@ -24,6 +24,7 @@ struct HeldVersion {
   std::uint8_t shard_index = 0;  // which shard of the stripe this drive holds
   bool has_inline = false;       // its shard lies in the inline column
   bool has_files = false;        // its shards lie in files
+  bool from_upload = false;      // an object completed from a multipart upload: its files belonged to the part rows before
   SharedBytes record;            // encoded VersionRecord, the same on every drive
 };
 

@@ -1,0 +1,114 @@
+#include "disk/key_state.h"
+
+#include <algorithm>
+
+namespace ostraka::disk {
+namespace {
+
+auto position_of(std::vector<HeldVersion>& versions, VersionId id) {
+  return std::find_if(versions.begin(), versions.end(), [id](const HeldVersion& v) { return v.id == id; });
+}
+
+void hold(KeyState& state, HeldVersion version) {
+  const auto at = std::find_if(state.versions.begin(), state.versions.end(),
+                               [&](const HeldVersion& v) { return v.id <= version.id; });
+  if (at != state.versions.end() && at->id == version.id) {
+    *at = std::move(version);
+  } else {
+    state.versions.insert(at, std::move(version));
+  }
+}
+
+bool fenced(const KeyState& state, VersionId id) {
+  return std::find(state.fences.begin(), state.fences.end(), id) != state.fences.end();
+}
+
+void add_fence(KeyState& state, VersionId id) {
+  if (!fenced(state, id)) state.fences.push_back(id);
+}
+
+// The expected predecessor is the newest thing this drive knows, or newer. An emptied drive cannot know the
+// predecessor.
+bool follows(const KeyState& state, const GroupState& group, const HeldVersion& version) {
+  if (group.refilling && version.expect != kAnyVersion) return false;
+  return std::max(state.newest(), state.final_id) <= version.expect;
+}
+
+}  // namespace
+
+const HeldVersion* KeyState::find(VersionId id) const noexcept {
+  for (const HeldVersion& version : versions) {
+    if (version.id == id) return &version;
+  }
+  return nullptr;
+}
+
+VersionId KeyState::newest() const noexcept {
+  return versions.empty() ? kNoVersion : versions.front().id;
+}
+
+Verdict apply_commit(KeyState& state, const GroupState& group, HeldVersion version) {
+  if (state.find(version.id) != nullptr) return Verdict::ok;
+  if (fenced(state, version.id)) return Verdict::refused;
+  if (version.id <= std::max(state.newest(), state.final_id)) return Verdict::refused;
+  if (!follows(state, group, version)) return Verdict::refused;
+  hold(state, std::move(version));
+  return Verdict::ok;
+}
+
+Verdict apply_roll_forward(KeyState& state, const GroupState& group, HeldVersion version) {
+  if (state.find(version.id) != nullptr) return Verdict::ok;
+  if (version.id < state.final_id || !follows(state, group, version)) return Verdict::refused;
+  // An emptied drive has in effect fenced all that is older than its birth.
+  if (fenced(state, version.id) || version.epoch < group.birth) return Verdict::refused;
+  hold(state, std::move(version));
+  return Verdict::ok;
+}
+
+Verdict apply_heal(KeyState& state, HeldVersion version) {
+  if (version.id < state.final_id) return Verdict::newer;
+  std::erase(state.fences, version.id);
+  hold(state, std::move(version));
+  return Verdict::ok;
+}
+
+FenceVerdict apply_fence(KeyState& state, VersionId id) {
+  if (state.find(id) != nullptr) return {.has = true, .final_id = state.final_id};
+  if (id >= state.final_id) add_fence(state, id);
+  return {.has = false, .final_id = state.final_id};
+}
+
+Verdict apply_withdraw(KeyState& state, VersionId id, Dropped& dropped) {
+  if (!state.final_id.is_none() && state.final_id == id) return Verdict::final;
+  const auto at = position_of(state.versions, id);
+  if (at != state.versions.end()) {
+    dropped.versions.push_back(std::move(*at));
+    state.versions.erase(at);
+  }
+  add_fence(state, id);
+  return Verdict::ok;
+}
+
+Verdict apply_retire(KeyState& state, VersionId id, bool tombstone, std::int64_t now_ms, Dropped& dropped) {
+  if (tombstone && state.find(id) == nullptr) return Verdict::lacks;
+  if (id > state.final_id) {
+    state.final_id = id;
+    state.final_at_ms = now_ms;
+  }
+  while (!state.versions.empty() && state.versions.back().id < state.final_id) {  // newest first
+    dropped.versions.push_back(std::move(state.versions.back()));
+    state.versions.pop_back();
+  }
+  std::erase_if(state.fences, [&](VersionId fence) { return fence < state.final_id; });
+  return Verdict::ok;
+}
+
+Verdict apply_purge(KeyState& state, VersionId id, Dropped& dropped) {
+  if (state.versions.empty() || state.final_id != id || state.newest() != id) return Verdict::refused;
+  if (!state.versions.front().tombstone) return Verdict::refused;
+  for (HeldVersion& version : state.versions) dropped.versions.push_back(std::move(version));
+  state = KeyState{};
+  return Verdict::ok;
+}
+
+}  // namespace ostraka::disk

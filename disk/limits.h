@@ -1,0 +1,51 @@
+// Numbers of the disk folder.
+#pragma once
+
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+
+#include "base/limits.h"
+
+namespace ostraka::disk {
+
+inline constexpr std::size_t kMaxRecordBytes =
+    4U << 20;  // an encoded VersionRecord: 10,000 parts of about 110 bytes, and metadata
+inline constexpr std::size_t kMaxFences = 1U << 16;    // of one key row, when it is decoded
+inline constexpr std::size_t kMaxVersions = 1U << 20;  // of one key row, when it is decoded
+inline constexpr std::size_t kMaxSubBytes = 256;       // of a row key
+inline constexpr std::uint64_t kMaxShardBlocks = kMaxPartBytes / kStripeBytes;  // of one shard file
+inline constexpr std::uint32_t kMaxBlockBytes = kStripeBytes;
+inline constexpr std::size_t kMaxInlineShardBytes = kMaxInlineBytes + 64;
+inline constexpr std::size_t kMaxSystemNameBytes = 1024;
+inline constexpr std::size_t kMaxSystemValueBytes = 16U << 20;
+
+inline constexpr unsigned kDriveThreads = 4;             // for calls that block: reads, shard files, scans
+inline constexpr std::size_t kMaxQueuedJobs = 4096;      // of those threads; beyond it calls fail fast
+inline constexpr std::size_t kMaxQueuedOps = 16384;      // of the committer; beyond it calls fail fast
+inline constexpr std::size_t kMaxBatchOps = 1024;        // of one synced batch
+inline constexpr std::size_t kMaxBatchBytes = 8U << 20;  // of one synced batch, inline shards counted
+inline constexpr std::size_t kRecentRowBytes =
+    256U << 10;  // of rows that the committer remembers, in each of two generations
+inline constexpr std::size_t kMaxListRows = 10000;      // of one page
+inline constexpr std::size_t kMaxListBytes = 8U << 20;  // of one page
+
+inline constexpr std::chrono::milliseconds kRetireDelay{
+    100};  // a retire without company is written after this long
+inline constexpr std::chrono::milliseconds kHealthPeriod{250};  // between two looks at an idle drive's folder
+inline constexpr std::chrono::milliseconds kSpacePeriod{200};   // between two questions for the free space
+inline constexpr std::chrono::milliseconds kReopenMin{
+    250};  // between two tries to open a drive that went away, doubled up to
+inline constexpr std::chrono::milliseconds kReopenMax{8000};
+inline constexpr std::chrono::seconds kStuckAfter{
+    15};  // a batch that takes longer: the drive does not answer
+inline constexpr std::int64_t kMaxClockAheadMs =
+    60'000;  // a version id further ahead of the drive's clock is refused
+inline constexpr std::uint64_t kMinReserveBytes =
+    64ULL << 20;  // kept free for tombstones, retires and compaction: this much,
+inline constexpr std::uint64_t kReserveDivisor = 100;  // and at least 1 % of the file system
+
+static_assert(kMaxShardBlocks * kStripeBytes == kMaxPartBytes);
+static_assert(kMaxInlineShardBytes * 8 < kMaxBatchBytes);
+
+}  // namespace ostraka::disk
