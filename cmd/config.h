@@ -1,0 +1,79 @@
+// The configuration of `ostraka server`: one table of settings, each of them a flag, an environment variable
+// and a key of the TOML file, in that order of strength. docs/configuration.md lists them for people; a test
+// keeps the two in step.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/log.h"
+#include "base/result.h"
+#include "erasure/codec.h"
+#include "runtime/fs.h"
+
+namespace ostraka::cmd {
+
+struct HostPort {
+  std::string host;  // an IP address; without brackets
+  std::uint16_t port = 0;
+  bool operator==(const HostPort&) const = default;
+};
+std::string to_string(const HostPort& address);  // "127.0.0.1:9000", "[::1]:9000"
+
+struct ServerConfig {
+  std::vector<std::string> drives;  // folders, expanded
+  HostPort address{"127.0.0.1", 9000};
+  HostPort console_address{"127.0.0.1", 9001};
+  std::optional<erasure::Geometry> erasure_set;  // none: what the deployment has, or by the number of drives
+  std::string region = "us-east-1";
+  std::string domain;         // for virtual-host style requests; empty: path style only
+  std::string tls_certs_dir;  // empty: plain HTTP
+  std::optional<unsigned>
+      reduced_parity;    // parity shards of REDUCED_REDUNDANCY; none: half of the set's parity
+  unsigned threads = 0;  // 0: one for each CPU this process may use
+  std::uint64_t requests_max = 1024;
+  std::chrono::milliseconds request_timeout{30'000};
+  std::chrono::milliseconds header_timeout{10'000};
+  std::chrono::milliseconds idle_timeout{60'000};
+  std::chrono::milliseconds shutdown_timeout{30'000};
+  std::uint64_t buffer_memory_bytes = 192ULL << 20;
+  std::uint64_t index_memory_bytes = 64ULL << 20;
+  log::Level log_level = log::Level::info;
+  bool access_log = true;
+  std::string root_user;      // OSTRAKA_ROOT_USER
+  std::string root_password;  // OSTRAKA_ROOT_PASSWORD: never printed
+};
+
+// One setting. Its flag is --api-requests-max and its variable OSTRAKA_API_REQUESTS_MAX for the name
+// api.requests_max.
+struct Setting {
+  std::string_view name;
+  std::string_view help;
+  std::string_view fallback;                                   // what holds when nothing is said, for people
+  std::string_view allowed;                                    // completes "... is not allowed here: "
+  bool (*apply)(ServerConfig& config, std::string_view text);  // false: not an allowed value
+};
+std::span<const Setting> settings();
+std::string flag_of(std::string_view name);
+std::string variable_of(std::string_view name);
+
+// Where values come from. Flags and file win over nothing else than what stands below them.
+struct ConfigSources {
+  std::map<std::string, std::string, std::less<>> flags;  // by setting name; only those that were given
+  std::vector<std::string> drives;                        // DRIVE arguments, patterns
+  std::string file;                                       // --config; empty: none
+  std::function<std::optional<std::string>(const std::string&)> variable;
+};
+
+// Errors: invalid_argument, with a message that names the setting, its value, what is allowed and where the
+// value came from.
+Result<ServerConfig> load_config(Fs& fs, const ConfigSources& sources);
+
+}  // namespace ostraka::cmd
