@@ -1,4 +1,5 @@
-// Placement: which drives hold which placement group. A versioned table in the control store, made at the first start.
+// Placement: which drives hold which placement group. A versioned table in the control store, made at the
+// first start.
 #pragma once
 
 #include <array>
@@ -15,19 +16,24 @@ namespace ostraka::cluster {
 
 struct GroupPlacement {
   std::uint64_t epoch = 1;
-  std::vector<DriveId> drives;   // n of them; shard i lies on drives[i]
+  std::vector<DriveId> drives;  // n of them; shard i lies on drives[i]
 };
 
 class Placement {
  public:
-  // Spreads kPlacementGroups groups of `set_drives` drives over all drives in rotation: with exactly set_drives drives every group is the
-  // same set in another order.
-  static Placement make(const DeploymentId& deployment, const std::vector<DriveId>& drives, unsigned set_drives);
+  // Spreads kPlacementGroups groups of `set_drives` drives over all drives in rotation: with exactly
+  // set_drives drives every group is the same set in another order. drives: distinct, at least set_drives of
+  // them, in a stable order.
+  static Placement make(const DeploymentId& deployment, const std::vector<DriveId>& drives,
+                        unsigned set_drives);
+  // The form of to_json(); cluster/FORMAT.md, "Placement table". Errors: malformed, unsupported_version.
   static Result<Placement> from_json(const DeploymentId& deployment, std::string_view json);
   std::string to_json() const;
 
-  std::uint16_t group_of(BucketId bucket, std::string_view key) const noexcept;   // SipHash-2-4 keyed by the deployment id
+  // SipHash-2-4 keyed by the deployment id, of the bucket id (8 bytes, big-endian) and the key.
+  std::uint16_t group_of(BucketId bucket, std::string_view key) const noexcept;
   const GroupPlacement& group(std::uint16_t group) const noexcept { return groups_[group]; }
+  unsigned set_drives() const noexcept { return static_cast<unsigned>(groups_.front().drives.size()); }
 
  private:
   DeploymentId deployment_;

@@ -1,0 +1,100 @@
+// EmbeddedControlStore: the ControlStore of one node, kept on a majority of its own drives as system records
+// "doc/<name>".
+//
+// A document counts as written when a majority of all configured drives has it durably; any two majorities
+// meet, so load() finds it again. Erased documents leave a tombstone until every drive has it, so that a
+// stale drive cannot bring one back. A change that some drives took, but no majority is known to have, is in
+// doubt: it is decided (written to a majority) before anything else is changed, and load() rolls forward the
+// newest it sees. A drive applies system writes of one name in the order of the calls. Each load() starts
+// with a generation document of its own, so that no revision is given out twice. Thread safe. Changes are
+// made one at a time, under a lease of the lock service.
+#pragma once
+
+#include <map>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "cluster/document_codec.h"
+#include "control/control_store.h"
+#include "control/lock_service.h"
+#include "disk/drive.h"
+#include "runtime/clock.h"
+#include "runtime/gate.h"
+
+namespace ostraka::cluster {
+
+class EmbeddedControlStore final : public control::ControlStore {
+ public:
+  // drives: all configured drives of the node, also those that are away; they and the other arguments outlive
+  // the store. `background` holds writes to slow drives, and is closed before the drives go.
+  EmbeddedControlStore(Clock& clock, Gate& background, control::LockService& locks,
+                       std::vector<disk::Drive*> drives);
+
+  // Reads the documents; before that, get() finds nothing and put() is unavailable. Errors: unavailable (no
+  // majority answered, or what was found could not be rolled forward to one), unsupported_version. Call it
+  // again after a failure.
+  Task<Result<>> load(Ctx& ctx);
+  bool loaded() const;
+  // Brings a drive that was away to the state of the others.
+  Task<Result<>> sync_drive(Ctx& ctx, disk::Drive& drive);
+
+  control::DocumentPtr get(std::string_view name) const override;
+  std::vector<control::DocumentPtr> list(std::string_view prefix) const override;
+  Task<Result<control::DocumentPtr>> put(Ctx& ctx, std::string name, std::string content,
+                                         std::optional<std::uint64_t> expected) override;
+  Task<Result<>> erase(Ctx& ctx, std::string name, std::optional<std::uint64_t> expected) override;
+  void watch(std::string prefix, Watcher watcher) override;
+
+  // All documents as JSON: {"version": 1, "documents": [{"name": ..., "content": ...}]}. import_json puts
+  // each of them, and leaves documents that the text does not name. Errors of import: malformed,
+  // unsupported_version, too_large, and those of put().
+  std::string export_json() const;
+  Task<Result<>> import_json(Ctx& ctx, std::string text);
+
+ private:
+  struct Entry {
+    StoredDocument stored;
+    control::DocumentPtr document;  // null when erased
+  };
+  struct Pending {
+    std::string name;
+    StoredDocument stored;
+  };
+  enum class Outcome : std::uint8_t { everywhere, majority, nowhere, doubtful };
+  using DriveDocuments = std::map<std::string, StoredDocument, std::less<>>;
+
+  std::size_t majority() const noexcept { return drives_.size() / 2 + 1; }
+  Task<Result<control::DocumentPtr>> change(Ctx& ctx, std::string name, StoredDocument wanted,
+                                            std::optional<std::uint64_t> expected);
+  Task<Result<>> settle_pending(Ctx& ctx);
+  Task<Result<>> decide(Ctx& ctx, std::string name, StoredDocument stored);  // write, apply, or leave pending
+  Task<Outcome> write(Ctx& ctx, std::string name, const StoredDocument& stored);
+  Task<Result<std::vector<std::optional<DriveDocuments>>>> read_all(Ctx& ctx);
+  Task<Result<>> roll_forward(Ctx& ctx, const std::vector<std::optional<DriveDocuments>>& found,
+                              std::map<std::string, StoredDocument, std::less<>> newest);
+  Task<Result<>> align(Ctx& ctx, std::size_t slot);
+  Task<> align_returned(Ctx& ctx);
+  Task<> forget(Ctx& ctx, std::string name);
+  void apply(const std::string& name, StoredDocument stored);
+  std::map<std::string, StoredDocument, std::less<>> snapshot() const;
+
+  Clock& clock_;
+  Gate& background_;
+  control::LockService& locks_;
+  const std::vector<disk::Drive*> drives_;
+
+  mutable std::mutex mutex_;  // guards what follows
+  std::map<std::string, Entry, std::less<>> entries_;
+  std::vector<std::pair<std::string, Watcher>> watchers_;
+  std::uint64_t last_revision_ = 0;
+  bool loaded_ = false;
+
+  // changed only under the lease
+  std::optional<Pending> pending_;
+  std::vector<bool> behind_;  // by slot: the drive missed a change
+};
+
+}  // namespace ostraka::cluster
