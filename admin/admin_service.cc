@@ -1,0 +1,254 @@
+#include "admin/admin_service.h"
+
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <nlohmann/json.hpp>
+
+#include "admin/metric_text.h"
+#include "admin/status_page.h"
+#include "base/encoding.h"
+#include "runtime/fan_out.h"
+#include "runtime/shard.h"
+
+namespace ostraka::admin {
+namespace {
+
+using Json = nlohmann::ordered_json;
+constexpr Duration kDriveAnswerTime = std::chrono::seconds(1);
+
+// A drive that did not answer: offline, with the reason for people.
+disk::DriveInfo silent_drive(const disk::Drive& drive, const std::string& path, std::string problem) {
+  disk::DriveInfo info;
+  info.id = drive.id();
+  info.path = path;
+  info.problem = std::move(problem);
+  return info;
+}
+
+Json drive_json(const disk::DriveInfo& drive) {
+  return {{"path", drive.path},
+          {"id", to_string(drive.id)},
+          {"online", drive.online},
+          {"problem", drive.problem},
+          {"total_bytes", drive.total_bytes},
+          {"free_bytes", drive.free_bytes},
+          {"used_bytes", drive.used_bytes},
+          {"errors", drive.errors},
+          {"heal_queue", drive.heal_queue}};
+}
+
+// Text that came from paths or the operating system may be any bytes.
+std::string dump(const Json& json) {
+  return json.dump(1, ' ', false, Json::error_handler_t::replace);
+}
+
+std::string geometry_text(const erasure::Geometry& geometry) {
+  return fmt::format("{}+{}", geometry.data_shards, geometry.parity_shards);
+}
+
+std::string cluster_json(const Assessment& assessment, const std::vector<disk::DriveInfo>& drives,
+                         const erasure::Geometry& geometry) {
+  Json missing = Json::array();
+  for (const disk::DriveInfo& drive : drives) {
+    if (!drive.online) missing.push_back({{"path", drive.path}, {"problem", drive.problem}});
+  }
+  const Json json{
+      {"status", to_string(assessment.health)},     {"sentence", assessment.sentence},
+      {"geometry", geometry_text(geometry)},        {"drives", drives.size()},
+      {"drives_online", assessment.online},         {"may_lose_and_write", assessment.write_spare},
+      {"may_lose_and_read", assessment.read_spare}, {"missing", std::move(missing)}};
+  return dump(json) + "\n";
+}
+
+using DriveAnswer = Result<disk::DriveInfo>;
+
+// With a context of its own, since a laggard outlives the request.
+Task<DriveAnswer> ask(disk::Drive* drive, Shard* shard, TimePoint deadline, std::string request_id) {
+  Ctx ctx{*shard, deadline, std::move(request_id)};
+  co_return co_await drive->info(ctx);
+}
+
+}  // namespace
+
+AdminService::AdminService(AdminContext context)
+    : context_(std::move(context)),
+      uptime_seconds_(
+          context_.metrics.gauge("ostraka_uptime_seconds", "Seconds since the process was ready")),
+      resident_bytes_(
+          context_.metrics.gauge("process_resident_memory_bytes", "Resident memory of the process")),
+      started_(context_.clock.now()),
+      page_(status_page()),
+      page_policy_(status_page_policy()) {
+  for (const std::string& path : context_.facts.drive_paths) {
+    const Labels labels{{"drive", path}};
+    MetricRegistry& m = context_.metrics;
+    drive_gauges_.push_back(
+        {m.gauge("ostraka_drive_online", "1 when the drive serves", labels),
+         m.gauge("ostraka_drive_total_bytes", "Size of the drive's file system", labels),
+         m.gauge("ostraka_drive_free_bytes", "Free bytes above the reserve", labels),
+         m.gauge("ostraka_drive_used_bytes", "Bytes in use", labels),
+         m.gauge("ostraka_drive_failed_calls", "Failed calls since the start", labels),
+         m.gauge("ostraka_drive_heal_queue", "Entries of the heal queue recorded on the drive", labels)});
+  }
+}
+
+Task<std::vector<disk::DriveInfo>> AdminService::look_at_drives(Ctx& ctx) {
+  const auto fan = std::make_shared<FanOut<DriveAnswer>>(context_.drives.size());
+  const TimePoint deadline = std::min(ctx.deadline, context_.clock.now() + kDriveAnswerTime);
+  for (std::size_t i = 0; i < context_.drives.size(); ++i) {
+    fan->start(ctx.shard.executor(), context_.background, i,
+               ask(context_.drives[i], &ctx.shard, deadline, ctx.request_id));
+  }
+  co_await fan->wait_all(context_.clock, deadline);
+
+  std::vector<disk::DriveInfo> drives;
+  for (std::size_t i = 0; i < context_.drives.size(); ++i) {
+    const std::optional<DriveAnswer>& answer = fan->answers()[i];
+    const std::string& path = context_.facts.drive_paths[i];
+    if (!answer) {
+      drives.push_back(silent_drive(*context_.drives[i], path, "it does not answer"));
+    } else if (!answer->has_value()) {
+      drives.push_back(silent_drive(*context_.drives[i], path, answer->error().detail));
+    } else {
+      drives.push_back(**answer);
+      drives.back().path = path;
+    }
+    const disk::DriveInfo& drive = drives.back();
+    DriveGauges& gauges = drive_gauges_[i];
+    gauges.online.set(drive.online ? 1 : 0);
+    if (!drive.online) continue;  // the sizes last known say more than zeros
+    gauges.total_bytes.set(static_cast<std::int64_t>(drive.total_bytes));
+    gauges.free_bytes.set(static_cast<std::int64_t>(drive.free_bytes));
+    gauges.used_bytes.set(static_cast<std::int64_t>(drive.used_bytes));
+    gauges.errors.set(static_cast<std::int64_t>(drive.errors));
+    gauges.heal_queue.set(static_cast<std::int64_t>(drive.heal_queue));
+  }
+  co_return drives;
+}
+
+void AdminService::refresh_process_gauges() {
+  const auto up = std::chrono::duration_cast<std::chrono::seconds>(context_.clock.now() - started_);
+  uptime_seconds_.set(up.count());
+  // The second number of statm: resident pages (proc(5)).
+  const auto statm = context_.fs.read_file("/proc/self/statm", 4096);
+  if (!statm) return;
+  const auto blank = statm->find(' ');
+  if (blank == std::string::npos) return;
+  const auto pages =
+      parse_u64(std::string_view(*statm).substr(blank + 1, statm->find(' ', blank + 1) - blank - 1));
+  if (pages) resident_bytes_.set(static_cast<std::int64_t>(*pages) * sysconf(_SC_PAGESIZE));
+}
+
+Task<std::string> AdminService::status_json(Ctx& ctx) {
+  const std::vector<disk::DriveInfo> drives = co_await look_at_drives(ctx);
+  refresh_process_gauges();
+  const Assessment assessment = assess(context_.layout, drives);
+  const std::string text = context_.metrics.prometheus_text();
+  std::uint64_t total = 0, free = 0, used = 0, heal_queue = 0;
+  Json list = Json::array();
+  for (const disk::DriveInfo& drive : drives) {
+    total += drive.total_bytes;
+    free += drive.free_bytes;
+    used += drive.used_bytes;
+    heal_queue = std::max(heal_queue, drive.heal_queue);  // an entry is recorded on each drive that committed
+    list.push_back(drive_json(drive));
+  }
+  const erasure::Geometry& geometry = context_.layout.geometry;
+  const Json json{{"status", to_string(assessment.health)},
+                  {"sentence", assessment.sentence},
+                  {"version", context_.facts.version},
+                  {"deployment", context_.facts.deployment},
+                  {"s3_address", context_.facts.s3_address},
+                  {"geometry", geometry_text(geometry)},
+                  {"storage_efficiency", static_cast<double>(geometry.data_shards) / geometry.drives()},
+                  {"uptime_seconds", uptime_seconds_.value()},
+                  {"resident_bytes", resident_bytes_.value()},
+                  {"drives_online", assessment.online},
+                  {"drives", std::move(list)},
+                  {"total_bytes", total},
+                  {"free_bytes", free},
+                  {"used_bytes", used},
+                  {"heal_queue", heal_queue},
+                  {"requests_total", sum_samples(text, "ostraka_requests_total")},
+                  {"client_errors_total", sum_samples(text, "ostraka_requests_total", "status=\"4")},
+                  {"server_errors_total", sum_samples(text, "ostraka_requests_total", "status=\"5")},
+                  {"requests_in_flight", sum_samples(text, "ostraka_requests_in_flight")},
+                  {"received_bytes_total", sum_samples(text, "ostraka_received_bytes_total")},
+                  {"sent_bytes_total", sum_samples(text, "ostraka_sent_bytes_total")}};
+  co_return dump(json);
+}
+
+Task<AdminService::Answer> AdminService::answer(Ctx& ctx, std::string path) {
+  Answer out;
+  if (path == "/health/live") {
+    out.body = "live\n";
+  } else if (path == "/") {
+    out.type = "text/html; charset=utf-8";
+    out.body = page_;
+  } else if (path == "/api/status") {
+    out.type = "application/json";
+    out.body = co_await status_json(ctx);
+  } else if (path == "/metrics") {
+    co_await look_at_drives(ctx);
+    refresh_process_gauges();
+    out.type = "text/plain; version=0.0.4; charset=utf-8";
+    out.body = context_.metrics.prometheus_text();
+  } else if (path == "/health/ready" || path == "/health/cluster") {
+    const std::vector<disk::DriveInfo> drives = co_await look_at_drives(ctx);
+    const Assessment assessment = assess(context_.layout, drives);
+    const bool stopping = stopping_.load(std::memory_order_relaxed);
+    const bool serves = assessment.health == Health::ok || assessment.health == Health::degraded;
+    if (path == "/health/ready") {
+      out.status = serves && !stopping ? 200 : 503;
+      out.body = (stopping ? "shutting down" : assessment.sentence) + "\n";
+    } else {
+      out.status = serves ? 200 : 503;
+      out.type = "application/json";
+      out.body = cluster_json(assessment, drives, context_.layout.geometry);
+    }
+  } else {
+    out.status = 404;
+    out.body = "There is nothing here; the status page is at /\n";
+  }
+  co_return out;
+}
+
+Task<> AdminService::serve(Ctx& ctx, net::RequestHead& head, net::BodySource&, net::ResponseSink& sink) {
+  Answer out;
+  const bool reads = head.method == net::Method::get || head.method == net::Method::head;
+  if (reads) {
+    std::string path = head.target.substr(0, head.target.find('?'));
+    out = co_await answer(ctx, std::move(path));
+  } else {
+    out.status = 405;
+    out.body = "Only GET and HEAD are served here\n";
+  }
+  net::ResponseHead response;
+  response.status = out.status;
+  response.headers = {{"Content-Type", std::move(out.type)},
+                      {"Cache-Control", "no-store"},
+                      {"X-Content-Type-Options", "nosniff"},
+                      {"Referrer-Policy", "no-referrer"},
+                      {"Content-Security-Policy", page_policy_}};
+  if (!reads) response.headers.add("Allow", "GET, HEAD");
+  // A failure means that the asker went away: nobody is left to tell.
+  const Result<> sent = co_await sink.respond(std::move(response), std::move(out.body));
+  static_cast<void>(sent);
+}
+
+bool is_probe(const net::RequestHead& head) noexcept {
+  if (head.method != net::Method::get) return false;
+  if (head.target != "/health/live" && head.target != "/health/ready" && head.target != "/health/cluster" &&
+      head.target != "/metrics") {
+    return false;
+  }
+  return !head.headers.get("Authorization").starts_with("AWS");
+}
+
+Task<> FrontService::serve(Ctx& ctx, net::RequestHead& head, net::BodySource& body, net::ResponseSink& sink) {
+  net::Service& service = is_probe(head) ? probes_ : s3_;
+  return service.serve(ctx, head, body, sink);
+}
+
+}  // namespace ostraka::admin

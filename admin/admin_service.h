@@ -1,0 +1,85 @@
+// AdminService: what operators and their tools ask a node: health, metrics, and the status page with its
+// data. Read-only, without authentication and without secrets; it listens on the console address, and four of
+// its paths also answer on the S3 address (FrontService).
+#pragma once
+
+#include <atomic>
+#include <string>
+#include <vector>
+
+#include "admin/health.h"
+#include "base/metrics.h"
+#include "disk/drive.h"
+#include "net/service.h"
+#include "runtime/fs.h"
+#include "runtime/gate.h"
+
+namespace ostraka::admin {
+
+struct NodeFacts {
+  std::string version;
+  std::string deployment;                // id, as text
+  std::string s3_address;                // host:port
+  std::vector<std::string> drive_paths;  // as configured, in the order of `drives`
+};
+
+// What the service looks at; all of it outlives it.
+struct AdminContext {
+  Clock& clock;
+  Fs& fs;  // for /proc/self
+  MetricRegistry& metrics;
+  Gate& background;  // questions to drives that do not answer in time
+  std::vector<disk::Drive*> drives;
+  Layout layout;
+  NodeFacts facts;
+};
+
+class AdminService final : public net::Service {
+ public:
+  explicit AdminService(AdminContext context);
+  // GET and HEAD of /, /api/status, /health/live, /health/ready, /health/cluster and /metrics; 404 for the
+  // rest, 405 for other methods.
+  Task<> serve(Ctx& ctx, net::RequestHead& head, net::BodySource& body, net::ResponseSink& sink) override;
+  // From now on not ready: load balancers should send no more. Thread safe.
+  void begin_shutdown() noexcept { stopping_.store(true, std::memory_order_relaxed); }
+  // Asks every drive, at most a second, and sets their gauges.
+  Task<std::vector<disk::DriveInfo>> look_at_drives(Ctx& ctx);
+
+ private:
+  struct DriveGauges {
+    Gauge &online, &total_bytes, &free_bytes, &used_bytes, &errors, &heal_queue;
+  };
+  Task<std::string> status_json(Ctx& ctx);
+  struct Answer {
+    unsigned status = 200;
+    std::string type = "text/plain; charset=utf-8";
+    std::string body;
+  };
+  Task<Answer> answer(Ctx& ctx, std::string path);
+  void refresh_process_gauges();
+
+  AdminContext context_;
+  std::vector<DriveGauges> drive_gauges_;
+  Gauge& uptime_seconds_;
+  Gauge& resident_bytes_;
+  const TimePoint started_;
+  const std::string page_;
+  const std::string page_policy_;  // Content-Security-Policy
+  std::atomic<bool> stopping_{false};
+};
+
+// True for the four paths that also answer on the S3 address: GET of exactly these, not signed for S3.
+bool is_probe(const net::RequestHead& head) noexcept;
+
+// The service of the S3 address: probes go to the admin service, all else to S3. Both outlive it.
+class FrontService final : public net::Service {
+ public:
+  FrontService(net::Service& probes, net::Service& s3) : probes_(probes), s3_(s3) {}
+  Task<> serve(Ctx& ctx, net::RequestHead& head, net::BodySource& body, net::ResponseSink& sink) override;
+
+ private:
+  net::Service& probes_;
+  net::Service& s3_;
+};
+
+}  // namespace ostraka::admin

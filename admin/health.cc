@@ -1,0 +1,93 @@
+#include "admin/health.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+namespace ostraka::admin {
+namespace {
+
+std::string plural(std::uint64_t n, std::string_view noun) {
+  return fmt::format("{} {}{}", n, noun, n == 1 ? "" : "s");
+}
+
+// At most three names, so that the sentence stays one.
+std::string missing_names(std::span<const disk::DriveInfo> drives) {
+  std::string out;
+  unsigned named = 0, missing = 0;
+  for (const disk::DriveInfo& drive : drives) {
+    if (drive.online) continue;
+    if (++missing > 3) continue;
+    out += (named++ == 0 ? "" : ", ") + drive.path;
+  }
+  if (missing > 3) out += fmt::format(" and {} more", missing - 3);
+  return out;
+}
+
+std::string describe(const Assessment& a, std::span<const disk::DriveInfo> drives) {
+  const auto missing = static_cast<unsigned>(drives.size()) - a.online;
+  if (missing == 0) {
+    const std::string all =
+        drives.size() == 1 ? "The one drive is" : fmt::format("All {} drives are", drives.size());
+    if (a.read_spare == 0)
+      return fmt::format("{} online. There is no parity: a lost drive is lost data.", all);
+    return fmt::format("{} online. Any {} may be lost without losing an object.", all,
+                       plural(a.read_spare, "drive"));
+  }
+  const std::string head = fmt::format("{} of {} drives {} missing ({}).", missing, drives.size(),
+                                       missing == 1 ? "is" : "are", missing_names(drives));
+  switch (a.health) {
+    case Health::ok:
+    case Health::degraded:
+      if (a.read_spare == 0)
+        return head + " Everything can be read and written, but no further drive may be lost.";
+      return fmt::format("{} Everything can be read and written; {} more may be lost.", head,
+                         plural(a.read_spare, "drive"));
+    case Health::read_only:
+      return head + " Everything can be read, but too few drives are left to write.";
+    case Health::unavailable:
+      return head +
+             " Too few drives are left to read: bring drives back. Nothing is lost as long as they return.";
+  }
+  return head;
+}
+
+}  // namespace
+
+std::string_view to_string(Health health) noexcept {
+  switch (health) {
+    case Health::ok:
+      return "ok";
+    case Health::degraded:
+      return "degraded";
+    case Health::read_only:
+      return "read_only";
+    case Health::unavailable:
+      return "unavailable";
+  }
+  return "unavailable";
+}
+
+Assessment assess(const Layout& layout, std::span<const disk::DriveInfo> drives) {
+  const unsigned write_need = layout.geometry.write_quorum();
+  // The election of a version needs r answers, its body k shards.
+  const unsigned read_need = std::max<unsigned>(layout.geometry.read_quorum(), layout.geometry.data_shards);
+  unsigned fewest = layout.geometry.drives();
+  for (const auto& set : layout.sets) {
+    unsigned online = 0;
+    for (const std::uint16_t drive : set) online += drive < drives.size() && drives[drive].online ? 1 : 0;
+    fewest = std::min(fewest, online);
+  }
+  Assessment out;
+  for (const disk::DriveInfo& drive : drives) out.online += drive.online ? 1 : 0;
+  out.write_spare = fewest > write_need ? fewest - write_need : 0;
+  out.read_spare = fewest > read_need ? fewest - read_need : 0;
+  out.health = fewest < read_need           ? Health::unavailable
+               : fewest < write_need        ? Health::read_only
+               : out.online < drives.size() ? Health::degraded
+                                            : Health::ok;
+  out.sentence = describe(out, drives);
+  return out;
+}
+
+}  // namespace ostraka::admin

@@ -1,0 +1,42 @@
+// What the state of the drives means for the store: can it read, can it write, how much more may be lost.
+// Pure functions, no I/O.
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "disk/drive.h"
+#include "erasure/codec.h"
+
+namespace ostraka::admin {
+
+// How the drives form erasure sets. Every entry of a set is an index into the list of drives.
+struct Layout {
+  erasure::Geometry geometry;
+  std::vector<std::vector<std::uint16_t>>
+      sets;  // distinct sets of geometry.drives() drives; the order within one does not matter
+};
+
+enum class Health : std::uint8_t {
+  ok,           // every drive is there
+  degraded,     // drives are missing; everything can be read and written
+  read_only,    // some set is below its write quorum; everything can be read
+  unavailable,  // some set can not even be read
+};
+std::string_view to_string(Health health) noexcept;
+
+struct Assessment {
+  Health health = Health::ok;
+  unsigned online = 0;       // drives
+  unsigned write_spare = 0;  // more drives that any set may lose before writes stop
+  unsigned read_spare = 0;   // before reads stop
+  std::string sentence;      // for people
+};
+
+// drives: in the order that layout.sets refers to.
+Assessment assess(const Layout& layout, std::span<const disk::DriveInfo> drives);
+
+}  // namespace ostraka::admin

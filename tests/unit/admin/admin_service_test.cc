@@ -1,0 +1,221 @@
+#include "admin/admin_service.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <nlohmann/json.hpp>
+
+#include "runtime/shard.h"
+
+namespace ostraka::admin {
+namespace {
+
+using ::testing::HasSubstr;
+using ::testing::Not;
+
+// A drive of which only info() is asked.
+class InfoDrive final : public disk::Drive {
+ public:
+  explicit InfoDrive(Result<disk::DriveInfo> answer) : answer_(std::move(answer)) {}
+  void become(Result<disk::DriveInfo> answer) { answer_ = std::move(answer); }
+  DriveId id() const noexcept override { return {}; }
+  bool online() const noexcept override { return answer_.has_value() && answer_->online; }
+  Task<Result<disk::DriveInfo>> info(Ctx&) override { co_return answer_; }
+
+  template <class T>
+  using R = Task<Result<T>>;
+  R<std::unique_ptr<disk::ShardWriter>> stage(Ctx&, disk::StageSpec) override { co_return unused(); }
+  R<void> discard(Ctx&, DataId) override { co_return unused(); }
+  R<disk::CommitAnswer> commit(Ctx&, disk::ObjectRef, disk::CommitRequest) override { co_return unused(); }
+  R<disk::FenceAnswer> fence(Ctx&, disk::ObjectRef, VersionId) override { co_return unused(); }
+  R<disk::Verdict> withdraw(Ctx&, disk::ObjectRef, VersionId) override { co_return unused(); }
+  void retire(disk::ObjectRef, VersionId, bool) override {}
+  R<disk::Verdict> purge(Ctx&, disk::ObjectRef, VersionId) override { co_return unused(); }
+  R<disk::Held> read(Ctx&, disk::ObjectRef, disk::ReadSpec) override { co_return unused(); }
+  std::optional<Result<disk::Held>> try_read(const disk::ObjectRef&, disk::ReadSpec) override {
+    return std::nullopt;
+  }
+  R<std::unique_ptr<disk::ShardReader>> open_shard(Ctx&, disk::ShardRef) override { co_return unused(); }
+  R<disk::ListPage> list(Ctx&, disk::ListSpec) override { co_return unused(); }
+  R<disk::ShardHealth> verify(Ctx&, disk::ShardRef) override { co_return unused(); }
+  R<void> put_system(Ctx&, std::string, std::string) override { co_return unused(); }
+  R<void> erase_system(Ctx&, std::string) override { co_return unused(); }
+  R<std::vector<SystemRecord>> scan_system(Ctx&, std::string, std::size_t) override { co_return unused(); }
+
+ private:
+  static tl::unexpected<Error> unused() { return fail(Errc::not_implemented); }
+  Result<disk::DriveInfo> answer_;
+};
+
+class NoBody final : public net::BodySource {
+ public:
+  Task<Result<std::size_t>> read(MutableByteSpan) override { co_return std::size_t{0}; }
+};
+
+class KeptAnswer final : public net::ResponseSink {
+ public:
+  Task<Result<>> respond(net::ResponseHead head, std::string body) override {
+    head_ = std::move(head);
+    body_ = std::move(body);
+    co_return Result<>{};
+  }
+  Task<Result<>> start(net::ResponseHead, std::optional<std::uint64_t>) override {
+    co_return fail(Errc::internal);
+  }
+  Task<Result<>> write(std::span<const ByteSpan>) override { co_return fail(Errc::internal); }
+  Task<Result<>> finish() override { co_return fail(Errc::internal); }
+  bool started() const noexcept override { return false; }
+  net::ResponseHead head_;
+  std::string body_;
+};
+
+class NamedService final : public net::Service {
+ public:
+  explicit NamedService(std::string name) : name_(std::move(name)) {}
+  Task<> serve(Ctx&, net::RequestHead&, net::BodySource&, net::ResponseSink& sink) override {
+    const Result<> sent = co_await sink.respond(net::ResponseHead{}, name_);
+    static_cast<void>(sent);
+  }
+
+ private:
+  std::string name_;
+};
+
+disk::DriveInfo online_drive() {
+  disk::DriveInfo info;
+  info.online = true;
+  info.total_bytes = 1000;
+  info.free_bytes = 600;
+  info.used_bytes = 400;
+  info.heal_queue = 3;
+  return info;
+}
+
+class AdminServiceTest : public ::testing::Test {
+ protected:
+  AdminServiceTest() {
+    for (int i = 0; i < 3; ++i) drives_.push_back(std::make_unique<InfoDrive>(online_drive()));
+    AdminContext context{clock_, fs_, metrics_, gate_, {}, {}, {}};
+    for (const auto& drive : drives_) context.drives.push_back(drive.get());
+    context.layout = Layout{*erasure::make_geometry(2, 1), {{0, 1, 2}}};
+    context.facts = {"1.2.3", "some-deployment", "127.0.0.1:9000", {"/d1", "/d2", "/d3"}};
+    service_ = std::make_unique<AdminService>(std::move(context));
+  }
+  ~AdminServiceTest() override { run_to_end(shard_, gate_.close()); }
+
+  KeptAnswer ask(net::Service& service, std::string target, net::Method method = net::Method::get,
+                 net::Headers headers = {}) {
+    net::RequestHead head;
+    head.method = method;
+    head.target = std::move(target);
+    head.headers = std::move(headers);
+    Ctx ctx{shard_, kNoDeadline, "test"};
+    NoBody body;
+    KeptAnswer sink;
+    run_to_end(shard_, service.serve(ctx, head, body, sink));
+    return sink;
+  }
+  KeptAnswer get(std::string target) { return ask(*service_, std::move(target)); }
+
+  SystemClock clock_;
+  PosixFs fs_;
+  MetricRegistry metrics_;
+  Shard shard_{0, clock_, ShardSpec{}};
+  Gate gate_;
+  std::vector<std::unique_ptr<InfoDrive>> drives_;
+  std::unique_ptr<AdminService> service_;
+};
+
+TEST_F(AdminServiceTest, ReadyWhileWritesHaveTheirQuorum) {
+  EXPECT_EQ(get("/health/live").head_.status, 200U);
+  EXPECT_EQ(get("/health/ready").head_.status, 200U);
+  disk::DriveInfo away;
+  away.problem = "the folder is gone";
+  drives_[0]->become(away);
+  EXPECT_EQ(get("/health/ready").head_.status, 200U);
+  drives_[1]->become(fail(Errc::unavailable, "no answer"));
+  EXPECT_EQ(get("/health/ready").head_.status, 503U);
+  EXPECT_EQ(get("/health/live").head_.status, 200U);
+}
+
+TEST_F(AdminServiceTest, NotReadyOnceShuttingDown) {
+  service_->begin_shutdown();
+  const KeptAnswer answer = get("/health/ready");
+  EXPECT_EQ(answer.head_.status, 503U);
+  EXPECT_EQ(answer.body_, "shutting down\n");
+}
+
+TEST_F(AdminServiceTest, ClusterHealthNamesWhatIsMissingAndWhy) {
+  drives_[1]->become(fail(Errc::unavailable, "no answer \xff"));  // not UTF-8: must not break the JSON
+  const KeptAnswer answer = get("/health/cluster");
+  EXPECT_EQ(answer.head_.status, 200U);
+  const auto json = nlohmann::json::parse(answer.body_);
+  EXPECT_EQ(json["status"], "degraded");
+  EXPECT_EQ(json["drives"], 3);
+  EXPECT_EQ(json["drives_online"], 2);
+  ASSERT_EQ(json["missing"].size(), 1U);
+  EXPECT_EQ(json["missing"][0]["path"], "/d2");
+  EXPECT_THAT(json["missing"][0]["problem"].get<std::string>(), HasSubstr("no answer"));
+}
+
+TEST_F(AdminServiceTest, StatusAddsUpDrivesAndRequests) {
+  metrics_.counter("ostraka_requests_total", "requests", {{"operation", "GetObject"}, {"status", "200"}})
+      .add(5);
+  metrics_.counter("ostraka_requests_total", "requests", {{"operation", "GetObject"}, {"status", "503"}})
+      .add(2);
+  const KeptAnswer answer = get("/api/status?x=1");
+  EXPECT_EQ(answer.head_.headers.get("content-type"), "application/json");
+  const auto json = nlohmann::json::parse(answer.body_);
+  EXPECT_EQ(json["status"], "ok");
+  EXPECT_EQ(json["geometry"], "2+1");
+  EXPECT_EQ(json["total_bytes"], 3000);
+  EXPECT_EQ(json["free_bytes"], 1800);
+  EXPECT_EQ(json["heal_queue"], 3);
+  EXPECT_EQ(json["requests_total"], 7);
+  EXPECT_EQ(json["server_errors_total"], 2);
+  EXPECT_GT(json["resident_bytes"], 1 << 20);
+  EXPECT_EQ(json["drives"][2]["path"], "/d3");
+}
+
+TEST_F(AdminServiceTest, MetricsTellTheDrives) {
+  drives_[2]->become(fail(Errc::unavailable, "no answer"));
+  const std::string text = get("/metrics").body_;
+  EXPECT_THAT(text, HasSubstr("ostraka_drive_online{drive=\"/d1\"} 1"));
+  EXPECT_THAT(text, HasSubstr("ostraka_drive_online{drive=\"/d3\"} 0"));
+  EXPECT_THAT(text, HasSubstr("ostraka_drive_free_bytes{drive=\"/d2\"} 600"));
+  EXPECT_THAT(text, HasSubstr("process_resident_memory_bytes"));
+}
+
+TEST_F(AdminServiceTest, ThePageLoadsNothingFromElsewhere) {
+  const KeptAnswer page = get("/");
+  EXPECT_THAT(std::string(page.head_.headers.get("Content-Security-Policy")),
+              HasSubstr("default-src 'none'"));
+  EXPECT_THAT(page.body_, HasSubstr("<!doctype html>"));
+  EXPECT_THAT(page.body_, Not(HasSubstr("http://")));
+  EXPECT_THAT(page.body_, Not(HasSubstr("https://")));
+}
+
+TEST_F(AdminServiceTest, RefusesOtherPathsAndMethods) {
+  EXPECT_EQ(get("/nothing").head_.status, 404U);
+  const KeptAnswer answer = ask(*service_, "/", net::Method::post);
+  EXPECT_EQ(answer.head_.status, 405U);
+  EXPECT_EQ(answer.head_.headers.get("Allow"), "GET, HEAD");
+}
+
+TEST_F(AdminServiceTest, OnlyUnsignedProbesPassTheFrontDoor) {
+  NamedService probes("probe"), s3("s3");
+  FrontService front(probes, s3);
+  const net::Headers signed_for_s3{{"Authorization", "AWS4-HMAC-SHA256 Credential=x"}};
+  EXPECT_EQ(ask(front, "/health/live").body_, "probe");
+  EXPECT_EQ(ask(front, "/metrics").body_, "probe");
+  EXPECT_EQ(ask(front, "/metrics", net::Method::get, signed_for_s3).body_, "s3");
+  EXPECT_EQ(ask(front, "/metrics", net::Method::head).body_, "s3");
+  EXPECT_EQ(ask(front, "/metrics?list-type=2").body_, "s3");
+  EXPECT_EQ(ask(front, "/metrics/").body_, "s3");
+  EXPECT_EQ(ask(front, "/health").body_, "s3");
+  EXPECT_EQ(ask(front, "/").body_, "s3");
+  EXPECT_EQ(ask(front, "/api/status").body_, "s3");
+}
+
+}  // namespace
+}  // namespace ostraka::admin

@@ -1,0 +1,80 @@
+#include "admin/health.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+namespace ostraka::admin {
+namespace {
+
+using ::testing::HasSubstr;
+using ::testing::Not;
+
+std::vector<disk::DriveInfo> drives(unsigned n, std::initializer_list<unsigned> missing = {}) {
+  std::vector<disk::DriveInfo> out(n);
+  for (unsigned i = 0; i < n; ++i) {
+    out[i].path = "/d" + std::to_string(i + 1);
+    out[i].online = true;
+  }
+  for (const unsigned i : missing) out[i - 1].online = false;
+  return out;
+}
+
+Layout one_set(unsigned k, unsigned m) {
+  Layout layout{*erasure::make_geometry(k, m), {{}}};
+  for (unsigned i = 0; i < k + m; ++i) layout.sets[0].push_back(static_cast<std::uint16_t>(i));
+  return layout;
+}
+
+TEST(HealthTest, AllDrivesOnline) {
+  const Assessment a = assess(one_set(4, 2), drives(6));
+  EXPECT_EQ(a.health, Health::ok);
+  EXPECT_EQ(a.online, 6U);
+  EXPECT_EQ(a.write_spare, 2U);
+  EXPECT_EQ(a.read_spare, 2U);
+  EXPECT_EQ(a.sentence, "All 6 drives are online. Any 2 drives may be lost without losing an object.");
+}
+
+TEST(HealthTest, NamesTheMissingDrives) {
+  const Assessment one = assess(one_set(4, 2), drives(6, {3}));
+  EXPECT_EQ(one.health, Health::degraded);
+  EXPECT_THAT(one.sentence, HasSubstr("1 of 6 drives is missing (/d3)"));
+  EXPECT_THAT(one.sentence, HasSubstr("1 drive more"));
+  const Assessment two = assess(one_set(4, 2), drives(6, {3, 5}));
+  EXPECT_EQ(two.health, Health::degraded);
+  EXPECT_THAT(two.sentence, HasSubstr("(/d3, /d5)"));
+  EXPECT_THAT(two.sentence, HasSubstr("no further drive"));
+}
+
+TEST(HealthTest, TooFewToReadIsUnavailable) {
+  const Assessment a = assess(one_set(4, 2), drives(6, {1, 2, 3}));
+  EXPECT_EQ(a.health, Health::unavailable);
+  EXPECT_EQ(a.write_spare, 0U);
+}
+
+TEST(HealthTest, TooFewToWriteMayStillRead) {
+  // 2+2: w = 3, r = 2
+  EXPECT_EQ(assess(one_set(2, 2), drives(4, {1})).health, Health::degraded);
+  EXPECT_EQ(assess(one_set(2, 2), drives(4, {1, 2})).health, Health::read_only);
+  EXPECT_EQ(assess(one_set(2, 2), drives(4, {1, 2, 3})).health, Health::unavailable);
+}
+
+TEST(HealthTest, AfterFourNamesTheRestIsCounted) {
+  const Assessment a = assess(one_set(4, 4), drives(8, {1, 2, 3, 4}));
+  EXPECT_THAT(a.sentence, HasSubstr("/d1, /d2, /d3 and 1 more"));
+  EXPECT_THAT(a.sentence, Not(HasSubstr("/d4")));
+}
+
+TEST(HealthTest, TheWorstSetDecides) {
+  Layout layout{*erasure::make_geometry(2, 1), {{0, 1, 2}, {3, 4, 5}}};
+  EXPECT_EQ(assess(layout, drives(6, {1, 4})).health, Health::degraded);
+  EXPECT_EQ(assess(layout, drives(6, {1, 2})).health, Health::unavailable);
+}
+
+TEST(HealthTest, ASingleDriveSaysThatThereIsNoParity) {
+  const Assessment a = assess(one_set(1, 0), drives(1));
+  EXPECT_EQ(a.health, Health::ok);
+  EXPECT_THAT(a.sentence, HasSubstr("no parity"));
+}
+
+}  // namespace
+}  // namespace ostraka::admin
