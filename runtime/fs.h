@@ -23,6 +23,8 @@ class File {
   virtual ~File() = default;
   virtual Result<std::size_t> pread(MutableByteSpan out,
                                     std::uint64_t offset) = 0;  // short only at the end of the file
+  // The same without waiting for a device: unavailable (without detail) when not all of it lies in memory.
+  virtual Result<std::size_t> pread_now(MutableByteSpan out, std::uint64_t offset) = 0;
   virtual Result<> pwritev(std::span<const ByteSpan> parts, std::uint64_t offset) = 0;  // all or error
   virtual Result<> sync() = 0;                                                          // fdatasync
   virtual Result<std::uint64_t> size() = 0;
@@ -31,6 +33,13 @@ class File {
 struct SpaceInfo {
   std::uint64_t total_bytes = 0;
   std::uint64_t free_bytes = 0;  // for us, without the file system's own reserve
+};
+
+// Names a file or folder among all that exist now: the same path with another FileId is another file.
+struct FileId {
+  std::uint64_t device = 0;
+  std::uint64_t inode = 0;
+  bool operator==(const FileId&) const = default;
 };
 
 enum class OpenMode : std::uint8_t {
@@ -55,6 +64,7 @@ class Fs {
   virtual Result<std::vector<std::string>> list_dir(
       const std::string& path) = 0;  // names, without . and .., unsorted
   virtual Result<bool> exists(const std::string& path) = 0;
+  virtual Result<FileId> identity(const std::string& path) = 0;
   virtual Result<SpaceInfo> space(const std::string& path) = 0;
   virtual Result<std::unique_ptr<Lock>> lock(
       const std::string& path) = 0;  // created when missing; exclusive between processes
@@ -76,6 +86,7 @@ class PosixFs final : public Fs {
   Result<> sync_dir(const std::string& path) override;
   Result<std::vector<std::string>> list_dir(const std::string& path) override;
   Result<bool> exists(const std::string& path) override;
+  Result<FileId> identity(const std::string& path) override;
   Result<SpaceInfo> space(const std::string& path) override;
   Result<std::unique_ptr<Lock>> lock(const std::string& path) override;
 };

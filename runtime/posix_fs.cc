@@ -1,8 +1,11 @@
 #include <dirent.h>
 #include <fcntl.h>
+#include <linux/magic.h>
 #include <sys/file.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
+#include <sys/uio.h>
+#include <sys/vfs.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -74,6 +77,19 @@ class PosixFile final : public File {
     return have;
   }
 
+  Result<std::size_t> pread_now(MutableByteSpan out, std::uint64_t offset) override {
+    iovec part{out.data(), out.size()};
+    const auto at = static_cast<off_t>(offset);
+    const ssize_t got = retried([&] { return ::preadv2(fd_.get(), &part, 1, at, RWF_NOWAIT); });
+    if (got == static_cast<ssize_t>(out.size())) return out.size();
+    if (got < 0 && errno == EOPNOTSUPP && in_memory()) return pread(out, offset);
+    // Short: the rest waits for the device, or the file ends here.
+    if (got >= 0 && offset + static_cast<std::uint64_t>(got) == size().value_or(0)) {
+      return static_cast<std::size_t>(got);
+    }
+    return fail(Errc::unavailable);
+  }
+
   Result<> pwritev(std::span<const ByteSpan> parts, std::uint64_t offset) override {
     std::array<iovec, 64> batch;  // NOLINT(cppcoreguidelines-pro-type-member-init): filled below
     std::size_t part = 0;
@@ -113,8 +129,20 @@ class PosixFile final : public File {
   }
 
  private:
+  // tmpfs has no device to wait for, and does not know RWF_NOWAIT.
+  bool in_memory() {
+    int known = in_memory_.load(std::memory_order_relaxed);
+    if (known < 0) {
+      struct statfs info{};
+      known = ::fstatfs(fd_.get(), &info) == 0 && info.f_type == TMPFS_MAGIC ? 1 : 0;
+      in_memory_.store(known, std::memory_order_relaxed);
+    }
+    return known == 1;
+  }
+
   const std::string path_;
   const Descriptor fd_;
+  std::atomic<int> in_memory_{-1};  // -1: not asked yet
 };
 
 class FlockLock final : public Fs::Lock {
@@ -190,6 +218,12 @@ Result<bool> PosixFs::exists(const std::string& path) {
   if (::stat(path.c_str(), &info) == 0) return true;
   if (errno == ENOENT || errno == ENOTDIR) return false;
   return failed("look at", path, errno);
+}
+
+Result<FileId> PosixFs::identity(const std::string& path) {
+  struct stat info{};
+  if (::stat(path.c_str(), &info) != 0) return failed("look at", path, errno);
+  return FileId{.device = info.st_dev, .inode = info.st_ino};
 }
 
 Result<SpaceInfo> PosixFs::space(const std::string& path) {
