@@ -1,5 +1,6 @@
-// HTTP as a service interface: a request is a head and a body source, the answer goes into a sink. No socket is needed to call or to
-// implement a Service; net::HttpServer is one caller, tests and the simulator are others.
+// HTTP as a service interface: a request is a head and a body source, the answer goes into a sink. No socket
+// is needed to call or to implement a Service; net::HttpServer is one caller, tests and the simulator are
+// others.
 #pragma once
 
 #include <cstdint>
@@ -22,7 +23,8 @@ std::string_view to_string(Method method) noexcept;
 
 using Header = std::pair<std::string, std::string>;
 
-// Header fields in the order received. Names are kept as received and compared case-insensitively; values are trimmed.
+// Header fields in the order received. Names are kept as received and compared case-insensitively; values are
+// trimmed.
 class Headers {
  public:
   Headers() = default;
@@ -39,8 +41,8 @@ class Headers {
 
 struct RequestHead {
   Method method = Method::get;
-  std::string method_text;   // as received
-  std::string target;        // raw request target: path and query, still percent-encoded
+  std::string method_text;  // as received
+  std::string target;       // raw request target: path and query, still percent-encoded
   Headers headers;
   std::optional<std::uint64_t> content_length;  // nullopt: chunked transfer coding
   bool chunked = false;
@@ -48,13 +50,13 @@ struct RequestHead {
   bool tls = false;
 };
 
-// The body of one request. read() pulls; nothing is buffered beyond the connection's own small input buffer, so not reading is the
-// back-pressure. The first read answers "100 Continue" when the client waits for it.
+// The body of one request. read() pulls; nothing is buffered beyond the connection's own small input buffer,
+// so not reading is the back-pressure. The first read answers "100 Continue" when the client waits for it.
 class BodySource {
  public:
   virtual ~BodySource() = default;
-  // Fills `out` from its start with at least one byte; 0 at the end of the body. Errors: closed (peer gone), deadline (too slow),
-  // incomplete_body, malformed.
+  // Fills `out` from its start with at least one byte; 0 at the end of the body. Errors: closed (peer gone),
+  // deadline (too slow), incomplete_body, malformed.
   virtual Task<Result<std::size_t>> read(MutableByteSpan out) = 0;
 };
 
@@ -68,13 +70,16 @@ struct ResponseHead {
   Headers headers;  // without Content-Length, Connection and Date: the sink adds them
 };
 
-// Where the answer goes. Exactly one respond(), or one start() followed by write()s. Errors: closed, deadline.
+// Where the answer goes. Exactly one respond(), or one start() followed by write()s. Errors: closed,
+// deadline.
 class ResponseSink {
  public:
   virtual ~ResponseSink() = default;
-  // Head and body in one go. For HEAD the body is dropped but counted in Content-Length unless the headers already carry one.
+  // Head and body in one go. For HEAD the body is dropped but counted in Content-Length unless the headers
+  // already carry one.
   virtual Task<Result<>> respond(ResponseHead head, std::string body) = 0;
-  // Announces exactly content_length bytes (nullopt: chunked transfer coding); the head travels with the first write.
+  // Announces exactly content_length bytes (nullopt: chunked transfer coding); the head travels with the
+  // first write.
   virtual Task<Result<>> start(ResponseHead head, std::optional<std::uint64_t> content_length) = 0;
   // One gather write; returns when the kernel has taken all of it. The spans stay valid until then.
   virtual Task<Result<>> write(std::span<const ByteSpan> parts) = 0;

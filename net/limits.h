@@ -1,0 +1,20 @@
+// The numbers of HTTP that are not configurable.
+#pragma once
+
+#include <cstddef>
+
+namespace ostraka::net {
+
+inline constexpr std::size_t kMaxHeadBytes = 32U << 10;  // start line and fields, with the empty line
+inline constexpr std::size_t kMaxTargetBytes =
+    16U << 10;  // a key of 1,024 bytes percent-encoded, and a presigned query
+inline constexpr std::size_t kMaxHeadFields = 256;
+inline constexpr std::size_t kInputBytes =
+    kMaxHeadBytes;  // input buffer of a connection; touched only as far as it is filled
+inline constexpr std::size_t kMaxChunkLineBytes = 256;     // a chunk's size with its extensions
+inline constexpr std::size_t kMaxTrailerBytes = 8U << 10;  // of chunked transfer coding
+inline constexpr std::size_t kMaxDrainBytes = 256U << 10;  // of an unread body, to keep the connection
+static_assert(kMaxTargetBytes < kMaxHeadBytes && kMaxHeadBytes <= kInputBytes);
+static_assert(kMaxChunkLineBytes < kInputBytes && kMaxTrailerBytes < kInputBytes);
+
+}  // namespace ostraka::net
