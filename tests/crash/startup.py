@@ -1,0 +1,214 @@
+"""Starting with folders that are missing, unreadable, swapped, foreign, too new or in use: a message that names the folder and
+the cause, no folder formatted anew, and the rest serves."""
+
+import ctypes
+import fcntl
+import json
+import os
+import re
+import shutil
+from pathlib import Path
+
+from contents import Contents
+from harness import CrashCase, Server, main
+from s3 import until
+
+PR_CAPBSET_DROP, CAP_DAC_OVERRIDE, CAP_DAC_READ_SEARCH = 24, 1, 2
+
+
+def without_rights_over_all_files() -> None:
+    """Before exec: even root then meets permissions like anybody else."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    for capability in (CAP_DAC_OVERRIDE, CAP_DAC_READ_SEARCH):
+        if libc.prctl(PR_CAPBSET_DROP, capability, 0, 0, 0) != 0 and os.geteuid() == 0:
+            raise OSError(ctypes.get_errno(), "prctl")
+
+
+class Startup(CrashCase):
+    def setUp(self):
+        super().setUp()
+        self.contents = Contents(self.seed)
+        self.node = self.server()
+        self.make(self.node, self.contents)
+
+    def make(self, node: Server, contents: Contents) -> None:
+        node.start()
+        with node.client() as client:
+            contents.fill(client)
+        self.assertEqual(node.stop(), 0)
+
+    def formats(self) -> dict[Path, bytes | None]:
+        return {drive: (drive / "format.json").read_bytes() if (drive / "format.json").is_file() else None for drive in self.drives}
+
+    def serves_without(self, bad: list[Path], cause: str) -> None:
+        """Starts; the log names each bad folder and the cause in one line; all works; no format.json was touched."""
+        before = self.formats()
+        self.node.start()
+        for drive in bad:
+            lines = [line for line in self.node.log().splitlines() if re.search(re.escape(str(drive)) + r"\b", line)]
+            self.assertTrue(any(re.search(cause, line, re.IGNORECASE) for line in lines),
+                            f"no line names {drive} and /{cause}/:\n{self.node.log_tail()}")
+        with self.node.client() as client:
+            self.contents.check(client)
+            self.contents.change(client)
+            self.contents.check(client)
+        self.assertEqual(self.formats(), before, "a format.json was changed")
+        until(lambda: self.node.names_as_missing(bad), 10, f"/health/cluster names {bad}: {self.node.health('cluster')}")
+
+    def comes_back(self) -> None:
+        """With the folders as they were, all six serve, at the latest after a restart."""
+        self.assertEqual(self.node.stop(), 0)
+        self.node.start()
+        with self.node.client() as client:
+            self.contents.check(client)
+        until(lambda: self.node.names_as_missing([]), 10, f"all drives are back: {self.node.health('cluster')}")
+
+    def bad_one(self) -> Path:
+        return self.random.choice(self.drives)
+
+    def test_missing_folders(self):
+        bad = sorted(self.random.sample(self.drives, 2))
+        for drive in bad:
+            drive.rename(drive.with_name(drive.name + ".away"))
+        self.serves_without(bad, "missing|no such|not there|does not exist|not exist")
+        for drive in bad:
+            if drive.exists():
+                shutil.rmtree(drive)
+            drive.with_name(drive.name + ".away").rename(drive)
+        self.comes_back()
+
+    def test_emptied_folder(self):
+        """Empty where the others are formatted: its data is gone, and only a person may say that it is to be filled anew."""
+        bad = self.bad_one()
+        shutil.rmtree(bad)
+        bad.mkdir()
+        self.serves_without([bad], "empty|format")
+
+    def test_a_file_in_place_of_a_folder(self):
+        bad = self.bad_one()
+        shutil.rmtree(bad)
+        bad.write_text("not a folder")
+        self.serves_without([bad], "not a (folder|directory)")
+
+    def test_unreadable_folder(self):
+        bad = self.bad_one()
+        bad.chmod(0)
+        self.addCleanup(lambda: bad.is_dir() and bad.chmod(0o755))
+        self.node.before_exec = without_rights_over_all_files
+        before = (bad / "format.json").read_bytes() if os.geteuid() == 0 else None
+        self.node.start()
+        lines = [line for line in self.node.log().splitlines() if str(bad) in line]
+        self.assertTrue(any("ermission" in line for line in lines), self.node.log_tail())
+        with self.node.client() as client:
+            self.contents.check(client)
+            self.contents.change(client)
+        bad.chmod(0o755)
+        if before is not None:
+            self.assertEqual((bad / "format.json").read_bytes(), before)
+        self.comes_back()
+
+    def test_swapped_folders(self):
+        first, second = sorted(self.random.sample(self.drives, 2))
+        self.swap(first, second)
+        self.node.start()
+        with self.node.client() as client:
+            self.contents.check(client)
+            self.contents.change(client)
+            self.contents.check(client)
+        log = self.node.log()
+        for drive in (first, second):
+            self.assertRegex(log, re.compile(rf"{re.escape(str(drive))}\b.*(slot|swapped|place|position|belongs)", re.IGNORECASE))
+        self.assertEqual(self.node.stop(), 0)
+        self.swap(first, second)
+        self.node.start()
+        with self.node.client() as client:
+            self.contents.check(client)
+
+    def swap(self, first: Path, second: Path) -> None:
+        between = first.with_name("between")
+        first.rename(between)
+        second.rename(first)
+        between.rename(second)
+
+    def test_folder_of_another_deployment(self):
+        others = [self.folder / f"other{number}" for number in range(6)]
+        for drive in others:
+            drive.mkdir()
+        self.make(self.server(drives=others), Contents(self.seed + 1))
+        bad = self.bad_one()
+        shutil.rmtree(bad)
+        shutil.copytree(others[self.drives.index(bad)], bad)
+        self.serves_without([bad], "another deployment|other deployment|deployment")
+
+    def test_format_of_a_newer_version(self):
+        bad = self.bad_one()
+        document = json.loads((bad / "format.json").read_text())
+        names = [name for name in document if "version" in name.lower() and isinstance(document[name], int)]
+        self.assertEqual(len(names), 1, f"which is the version? {document}")
+        document[names[0]] += 1
+        (bad / "format.json").write_text(json.dumps(document))
+        self.serves_without([bad], "newer|version")
+
+    def test_broken_formats(self):
+        good = (self.drives[0] / "format.json").read_bytes()
+        bad = self.bad_one()
+        for broken in (b"", b"{", good[:len(good) // 2], b"\0" * len(good), b"[]", good.replace(b":", b";")):
+            with self.subTest(format=broken[:40]):
+                (bad / "format.json").write_bytes(broken)
+                self.serves_without([bad], "format")
+                self.assertEqual(self.node.stop(), 0)
+
+    def test_drive_in_use(self):
+        """A second process gets none of the drives, and says why; the first does not notice."""
+        self.node.start()
+        second = self.server()
+        second.launch()
+        status = second.wait_exit(30)
+        self.assertNotEqual(status, 0)
+        for drive in self.drives:
+            self.assertRegex(second.log(), rf"{re.escape(str(drive))}\b.*(lock|in use|another process)")
+        with self.node.client() as client:
+            self.contents.check(client)
+            self.contents.change(client)
+
+    def test_one_locked_drive(self):
+        bad = self.bad_one()
+        locks = [path for path in bad.iterdir() if "lock" in path.name.lower()]
+        self.assertEqual(len(locks), 1, f"which is the lock? {sorted(bad.iterdir())}")
+        with locks[0].open("r+b") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            self.serves_without([bad], "lock|in use|another process")
+        self.comes_back()
+
+    def test_too_few_folders(self):
+        """Three of six: it does not serve old or wrong data and formats nothing; it says which are missing, or waits for them."""
+        bad = sorted(self.random.sample(self.drives, 3))
+        for drive in bad:
+            drive.rename(drive.with_name(drive.name + ".away"))
+        before = self.formats()
+        self.node.launch()
+
+        def settled() -> bool:
+            return self.node.process.poll() is not None or self.node.health("live")[0] == 200
+
+        until(settled, 30, "it serves or exits")
+        for drive in bad:
+            self.assertRegex(self.node.log(), rf"{re.escape(str(drive))}\b")
+        if self.node.running():
+            with self.node.client() as client:
+                self.contents.check_never_wrong(client)
+            for drive in bad:
+                if drive.exists():
+                    shutil.rmtree(drive)
+                drive.with_name(drive.name + ".away").rename(drive)
+            until(lambda: self.node.names_as_missing([]), 30, "all drives are back")
+            with self.node.client() as client:
+                self.contents.check(client)
+        else:
+            self.assertNotEqual(self.node.process.returncode, 0)
+            self.node.process = None
+            self.assertEqual(self.formats(), before)
+
+
+if __name__ == "__main__":
+    main()
