@@ -31,6 +31,7 @@
 
 #include "base/checksum.h"
 #include "base/hash.h"
+#include "base/limits.h"
 #include "disk/drive.h"
 
 namespace {
