@@ -1,0 +1,25 @@
+// Numbers of the object folder.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+#include "base/limits.h"
+
+namespace ostraka::object {
+
+inline constexpr std::size_t kMaxBuckets = 10'000;
+inline constexpr std::size_t kMaxBucketSettingsBytes = 256U << 10;
+inline constexpr std::size_t kMinBucketNameBytes = 3;
+inline constexpr std::size_t kMaxBucketNameBytes = 63;
+inline constexpr std::size_t kMaxListKeys = 1000;  // of one page, as in S3
+inline constexpr std::size_t kEraseConcurrency =
+    16;  // keys of one DeleteObjects, or parts of one abort, at a time
+inline constexpr std::size_t kMaxEraseBatch = 1000;           // as in S3
+inline constexpr std::size_t kPartListRows = 1000;            // asked of a set at once
+inline constexpr std::size_t kMergeRows = 250;                // asked of each of several sets at once
+inline constexpr std::size_t kUploadIdBytes = 40;             // 24 hexadecimal digits of time, 16 of chance
+inline constexpr std::uint64_t kMaxCopyBytes = kMaxPutBytes;  // of one CopyObject or UploadPartCopy source
+static_assert(kMaxParts <= 0xffff, "a part's number is two bytes of its row key");
+
+}  // namespace ostraka::object

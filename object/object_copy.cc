@@ -1,0 +1,66 @@
+// CopyObject and UploadPartCopy: the source's bytes, verified, go through the same pipeline as a body from a
+// client.
+#include "object/erasure_object_layer.h"
+#include "object/limits.h"
+
+namespace ostraka::object {
+
+// Conditions on a copy's source have no "not modified": they fail, or they do not.
+Task<Result<std::unique_ptr<OpenObject>>> ErasureObjectLayer::open_source(Ctx& ctx, BucketName bucket,
+                                                                          ObjectKey key,
+                                                                          const Conditions& conditions) {
+  CO_TRY(source, co_await get(ctx, std::move(bucket), std::move(key), true));
+  const auto checked = check_read(conditions, source->record());
+  if (!checked) co_return fail(Errc::precondition_failed, "the copy's source");
+  co_return std::move(source);
+}
+
+Task<Result<RecordPtr>> ErasureObjectLayer::copy(Ctx& ctx, CopySpec spec) {
+  if (spec.key.get().empty() || spec.key.get().size() > kMaxKeyBytes)
+    co_return fail(Errc::invalid_argument, "the key's length");
+  NewObject object;
+  CO_TRY(bucket, deps_.buckets.find(spec.bucket));
+  object.bucket = std::move(bucket);
+  CO_TRY(source, co_await open_source(ctx, spec.source_bucket, spec.source_key, spec.source_conditions));
+  const disk::VersionRecord& from = source->record();
+  if (from.size > kMaxCopyBytes) co_return fail(Errc::too_large, "the copy's source is too large");
+  object.key = std::move(spec.key);
+  object.conditions = std::move(spec.conditions);
+  object.attributes = std::move(spec.attributes);
+  if (spec.metadata == Directive::copy) {
+    object.attributes.headers = from.headers;
+    object.attributes.user_metadata = from.user_metadata;
+  }
+  if (spec.tagging == Directive::copy) object.attributes.tags = from.tags;
+  object.algorithm = spec.algorithm;
+  if (object.algorithm == ChecksumAlgorithm::none) object.algorithm = from.checksum_algorithm;
+  if (object.algorithm == ChecksumAlgorithm::none) object.algorithm = ChecksumAlgorithm::crc64nvme;
+  BodyExpectations expect;
+  expect.size = from.size;
+  ByteRange whole;
+  whole.end = from.size;
+  CO_TRY(reader, source->read(whole));
+  ReaderSource body(ctx, *reader);
+  co_return co_await store(ctx, std::move(object), expect, body);
+}
+
+Task<Result<disk::PartRecord>> ErasureObjectLayer::copy_part(Ctx& ctx, PartCopySpec spec) {
+  CO_TRY(bucket, deps_.buckets.find(spec.bucket));
+  CO_TRY(source, co_await open_source(ctx, spec.source_bucket, spec.source_key, spec.source_conditions));
+  ByteRange range;
+  range.end = source->record().size;
+  if (spec.source_range) range = *spec.source_range;
+  if (range.begin > range.end || range.end > source->record().size) co_return fail(Errc::invalid_range);
+  if (range.size() > kMaxCopyBytes) co_return fail(Errc::too_large, "the copy's source is too large");
+  CO_TRY(reader, source->read(range));
+  ReaderSource body(ctx, *reader);
+  BodyExpectations expect;
+  expect.size = range.size();
+  PartPlace place;
+  place.key = std::move(spec.key);
+  place.upload_id = std::move(spec.upload_id);
+  place.number = spec.number;
+  co_return co_await multipart_.put_part(ctx, std::move(bucket), std::move(place), expect, body);
+}
+
+}  // namespace ostraka::object

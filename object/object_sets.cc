@@ -1,0 +1,64 @@
+#include "object/object_sets.h"
+
+#include <algorithm>
+
+#include "base/check.h"
+#include "object/multipart_rules.h"
+
+namespace ostraka::object {
+
+Result<StorageClasses> make_storage_classes(erasure::Geometry standard, unsigned reduced_parity) {
+  const unsigned drives = standard.drives();
+  StorageClasses classes;
+  classes.standard = standard;
+  classes.reduced = standard;
+  unsigned parity = reduced_parity;
+  if (parity == 0) {
+    const unsigned half = std::max(1U, standard.parity_shards / 2U);
+    const unsigned least = drives > kMaxDataShards ? drives - kMaxDataShards : 0U;
+    parity = std::min<unsigned>(standard.parity_shards, std::max(half, least));
+  }
+  if (parity > standard.parity_shards)
+    return fail(Errc::invalid_argument, "REDUCED_REDUNDANCY with more parity than STANDARD");
+  TRY(reduced, erasure::make_geometry(drives - parity, parity));
+  classes.reduced = reduced;
+  return classes;
+}
+
+ObjectSets::ObjectSets(const cluster::Placement& placement, std::vector<erasure::ErasureSet*> sets,
+                       StorageClasses classes)
+    : placement_(placement), sets_(std::move(sets)), classes_(classes) {
+  CHECK(sets_.size() == kPlacementGroups);
+}
+
+disk::ObjectRef ObjectSets::make(BucketId bucket, disk::KeySpace space, const ObjectKey& key,
+                                 std::string sub) const {
+  disk::ObjectRef ref;
+  ref.bucket = bucket;
+  ref.space = space;
+  ref.key = key.get();
+  ref.sub = std::move(sub);
+  ref.group = placement_.group_of(bucket, ref.key);
+  ref.epoch = placement_.group(ref.group).epoch;
+  return ref;
+}
+
+disk::ObjectRef ObjectSets::object(BucketId bucket, const ObjectKey& key) const {
+  return make(bucket, disk::KeySpace::object, key, {});
+}
+
+disk::ObjectRef ObjectSets::upload(BucketId bucket, const ObjectKey& key,
+                                   const std::string& upload_id) const {
+  return make(bucket, disk::KeySpace::upload, key, upload_id);
+}
+
+disk::ObjectRef ObjectSets::part(BucketId bucket, const ObjectKey& key, const std::string& upload_id,
+                                 std::uint32_t number) const {
+  return make(bucket, disk::KeySpace::part, key, part_sub(upload_id, number));
+}
+
+erasure::Geometry ObjectSets::geometry(std::string_view storage_class) const noexcept {
+  return storage_class == "REDUCED_REDUNDANCY" ? classes_.reduced : classes_.standard;
+}
+
+}  // namespace ostraka::object
