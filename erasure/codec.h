@@ -1,9 +1,13 @@
-// Reed-Solomon over GF(2^8) with a Cauchy matrix, by ISA-L (its plain RS matrix is not always invertible, as its header warns).
+// Reed-Solomon over GF(2^8) with a Cauchy matrix, by ISA-L (its plain RS matrix is not always invertible, as
+// its header warns).
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <memory>
+#include <mutex>
 #include <span>
+#include <utility>
 
 #include "base/bytes.h"
 #include "base/result.h"
@@ -19,7 +23,8 @@ struct Geometry {
   unsigned read_quorum() const noexcept { return drives() - write_quorum() + 1; }
   bool operator==(const Geometry&) const = default;
 };
-Result<Geometry> make_geometry(unsigned data_shards, unsigned parity_shards);  // invalid_argument: more parity than data, out of range
+Result<Geometry> make_geometry(
+    unsigned data_shards, unsigned parity_shards);  // invalid_argument: more parity than data, out of range
 unsigned default_parity(unsigned drives) noexcept;  // 1: 0, 2-3: 1, 4-7: 2, 8 and more: 4
 
 // One geometry's encoder and decoder. Immutable but for a cache of decode tables; thread safe.
@@ -29,13 +34,25 @@ class Codec {
   virtual Geometry geometry() const noexcept = 0;
   // data: k spans, parity: m spans, all of one size.
   virtual void encode(std::span<const ByteSpan> data, std::span<const MutableByteSpan> parity) const = 0;
-  // shards: n spans of one size in shard order; present[i] tells which are filled. Fills those of `wanted` (indices of missing shards).
-  // Errc::unavailable when fewer than k are present.
+  // shards: n spans of one size in shard order; present[i] tells which are filled. Fills those of `wanted`
+  // (indices of missing shards). Errc::unavailable when fewer than k are present.
   virtual Result<> reconstruct(std::span<const MutableByteSpan> shards, std::span<const bool> present,
                                std::span<const std::uint8_t> wanted) const = 0;
 };
 
 std::unique_ptr<Codec> make_isal_codec(Geometry geometry);
-std::unique_ptr<Codec> make_reference_codec(Geometry geometry);  // slow, table-free arithmetic: the oracle of the tests
+std::unique_ptr<Codec> make_reference_codec(
+    Geometry geometry);  // slow, table-free arithmetic: the oracle of the tests
+
+// The codecs in use, one a geometry, shared by all sets of a node: their decode tables are worth keeping.
+// Thread safe.
+class CodecCache {
+ public:
+  std::shared_ptr<const Codec> get(Geometry geometry);
+
+ private:
+  std::mutex mutex_;
+  std::map<std::pair<std::uint8_t, std::uint8_t>, std::shared_ptr<const Codec>> codecs_;
+};
 
 }  // namespace ostraka::erasure

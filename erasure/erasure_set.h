@@ -1,7 +1,9 @@
-// ErasureSet: the n drives of one placement group as one. Bodies are striped and encoded; versions are written and read by quorum with the
-// commit protocol of ARCHITECTURE.md ("Commit"), checked by the protocol model. It cannot tell local drives from remote ones.
+// ErasureSet: the n drives of one placement group as one. Bodies are striped and encoded; versions are
+// written and read by quorum with the commit protocol of ARCHITECTURE.md ("Commit"), checked by the protocol
+// model. It cannot tell local drives from remote ones.
 //
-// Errors of all calls: unavailable (no quorum), in_doubt, deadline, no_space (more than n - w drives are full), io.
+// Errors of all calls: unavailable (no quorum), in_doubt, deadline, no_space (more than n - w drives are
+// full), io.
 #pragma once
 
 #include <cstdint>
@@ -29,34 +31,39 @@ struct SetContext {
   Random& random;
   Hlc& hlc;
   control::LockService& locks;
-  Gate& background;                 // laggards, retires, heal-queue entries, roll forwards
+  Gate& background;  // laggards, retires, heal-queue entries, roll forwards
   MetricRegistry& metrics;
   Duration write_grace = std::chrono::milliseconds(200);  // for the drives beyond the write quorum
-  Duration hedge_after = std::chrono::milliseconds(20);   // a shard read slower than this is hedged with parity; adapts upwards with observed latency
+  Duration hedge_after = std::chrono::milliseconds(
+      20);  // a shard read slower than this is hedged with parity; adapts upwards with observed latency
+  std::shared_ptr<CodecCache> codecs = std::make_shared<CodecCache>();
 };
 
-// A slab to be filled with up to kStripeBytes of object data, laid out so that the data shards are views of it.
+// A slab to be filled with up to kStripeBytes of object data, laid out so that the data shards are views of
+// it.
 struct StripeBuffer {
   Buffer slab;
-  MutableByteSpan data;   // kStripeBytes long (or what is left of the body)
+  MutableByteSpan data;  // kStripeBytes long (or what is left of the body)
 };
 
 // A body on its way to the drives, or lying staged there.
 struct StagedBody {
   std::uint64_t size = 0;
-  DataId data;                              // nil when inline or empty
+  DataId data;  // nil when inline or empty
   Geometry geometry;
-  std::vector<Slice> inline_shards;         // n of them when inline
-  std::vector<bool> staged_on;              // by slot: its shard file is durable there
+  std::vector<Slice> inline_shards;  // n of them when inline
+  std::vector<bool> staged_on;       // by slot: its shard file is durable there
+  Shard* shard = nullptr;            // that staged it; null when no files lie on the drives
 };
 
-// Stages one body: fill stripe after stripe. Destroyed unfinished, it removes what it wrote. Up to two stripes are written while
-// the next is filled. Not thread safe.
+// Stages one body: fill stripe after stripe. Destroyed unfinished, it removes what it wrote. Up to two
+// stripes are written while the next is filled. Not thread safe.
 class BodyWriter {
  public:
   virtual ~BodyWriter() = default;
   virtual Task<Result<StripeBuffer>> next_stripe(Ctx& ctx) = 0;
-  // bytes of stripe.data are filled; fewer than kStripeBytes only in the last stripe. Encodes parity and starts the writes.
+  // bytes of stripe.data are filled; fewer than kStripeBytes only in the last stripe. Encodes parity and
+  // starts the writes.
   virtual Task<Result<>> put_stripe(Ctx& ctx, StripeBuffer stripe, std::size_t bytes) = 0;
   // Footers and syncs; needs the write quorum.
   virtual Task<Result<StagedBody>> finish(Ctx& ctx) = 0;
@@ -64,78 +71,99 @@ class BodyWriter {
 
 // An elected version: what a read of the key says.
 struct Elected {
-  std::shared_ptr<const disk::VersionRecord> record;   // kind object, upload, part or delete_marker; never a tombstone
+  std::shared_ptr<const disk::VersionRecord>
+      record;  // kind object, upload, part or delete_marker; never a tombstone
   disk::SharedBytes encoded;
   bool is_final = false;
-  std::vector<std::uint8_t> shard_on;                  // by slot: shard index the drive holds, 0xff none known
-  std::vector<std::string> inline_shards;              // by slot; empty when not asked for or not there
-  std::vector<std::shared_ptr<const void>> pins;       // keep the shard files while this lives
+  std::vector<std::uint8_t> shard_on;             // by slot: shard index the drive holds, 0xff none known
+  std::vector<std::string> inline_shards;         // by slot; empty when not asked for or not there
+  std::vector<std::shared_ptr<const void>> pins;  // keep the shard files while this lives
 };
 
 // Streams a byte range of an elected version in order.
 class BodyReader {
  public:
   virtual ~BodyReader() = default;
-  // The next piece (up to one stripe), verified; empty at the end. Hedges to parity, decodes when a data shard is missing or corrupt.
+  // The next piece (up to one stripe), verified; empty at the end. Hedges to parity, decodes when a data
+  // shard is missing or corrupt.
   virtual Task<Result<BufferChain>> next(Ctx& ctx) = 0;
 };
 
-// Decides under the commit lease whether a write may go on, given the newest committed version (nullptr: the key is absent).
+// Decides under the commit lease whether a write may go on, given the newest committed version (nullptr: the
+// key is absent).
 using Precondition = std::function<Result<>(const disk::VersionRecord* current)>;
 
 struct CommitSpec {
   disk::ObjectRef ref;
-  disk::VersionRecord record;       // id, expect, epoch, geometry, quorum and parts' data ids of a simple body are filled in by commit
-  std::optional<StagedBody> body;   // none: records without a body of their own (uploads, completed multiparts, markers)
-  bool conditional = false;         // expect the predecessor that the precondition saw; otherwise any
-  Precondition precondition;        // may be empty
+  disk::VersionRecord record;  // id, expect, epoch, geometry, quorum and parts' data ids of a simple body are
+                               // filled in by commit
+  std::optional<StagedBody>
+      body;  // none: records without a body of their own (uploads, completed multiparts, markers)
+  bool conditional = false;   // expect the predecessor that the precondition saw; otherwise any
+  Precondition precondition;  // may be empty
 };
 
 struct Committed {
-  disk::VersionRecord record;                            // as committed, with its id
-  std::shared_ptr<const disk::VersionRecord> replaced;   // the version it replaced, when known
+  disk::VersionRecord record;                           // as committed, with its id
+  std::shared_ptr<const disk::VersionRecord> replaced;  // the version it replaced, when known
 };
 
 struct ListEntry {
-  std::string key;          // or the common prefix
+  std::string key;  // or the common prefix
   std::string sub;
   bool common_prefix = false;
-  std::shared_ptr<const disk::VersionRecord> record;   // null for a common prefix
+  std::shared_ptr<const disk::VersionRecord> record;  // null for a common prefix
 };
 
 struct SetListPage {
-  std::vector<ListEntry> entries;    // ascending; live keys only
+  std::vector<ListEntry> entries;  // ascending; live keys only
   bool end = false;
   std::string resume_key, resume_sub;  // when !end: go on after these
   bool resume_skips_prefix = false;    // resume_key is a common prefix: go on after all keys under it
 };
+
+// Thread safe: requests come from every shard. It may go before its background tasks have ended.
+// Reads a key that a listing cannot tell from the drives it asked; gives null when the key is absent. A listing goes over the keys of many
+// groups, and only the set of a key's own group knows in which order its shards lie on the drives.
+using KeyReader =
+    std::function<Task<Result<std::shared_ptr<const disk::VersionRecord>>>(Ctx& ctx, disk::ObjectRef ref)>;
 
 class ErasureSet {
  public:
   virtual ~ErasureSet() = default;
   virtual Geometry geometry() const noexcept = 0;
 
-  // geometry: of the object's storage class; at most as many drives as the set has. expected_bytes: 0 when unknown.
-  virtual Task<Result<std::unique_ptr<BodyWriter>>> stage(Ctx& ctx, Geometry geometry, std::uint64_t expected_bytes) = 0;
+  // geometry: of the object's storage class: as many drives as the set has, with other parity.
+  // expected_bytes: 0 when unknown.
+  virtual Task<Result<std::unique_ptr<BodyWriter>>> stage(Ctx& ctx, Geometry geometry,
+                                                          std::uint64_t expected_bytes) = 0;
   // Encodes a small body in memory; data.size() <= kMaxInlineBytes. The slab needs no room for parity.
   virtual StagedBody encode_inline(Geometry geometry, ByteSpan data) = 0;
   // Drops a staged body that will not be committed, in the background.
   virtual void discard(StagedBody body) = 0;
-  // Lease, read, precondition, commit, acknowledge; then retires lazily and records in the heal queue what a drive missed.
-  // Errors also: whatever the precondition returns; precondition_failed.
+  // Lease, read, precondition, commit, acknowledge; then retires lazily and records in the heal queue what a
+  // drive missed. Errors also: whatever the precondition returns. Unless it is committed or in doubt, the
+  // body has been discarded when this returns.
   virtual Task<Result<Committed>> commit(Ctx& ctx, CommitSpec spec) = 0;
-  // Commits a tombstone (also when the key is absent already: then nothing is written). Gives the version that was removed, if any.
-  virtual Task<Result<std::shared_ptr<const disk::VersionRecord>>> erase(Ctx& ctx, disk::ObjectRef ref, bool conditional, Precondition precondition) = 0;
-  // not_found: the key is absent, for certain. with_inline asks for the data of small objects in the same round.
+  // Commits a tombstone (also when the key is absent already: then nothing is written). Gives the version
+  // that was removed, if any.
+  virtual Task<Result<std::shared_ptr<const disk::VersionRecord>>> erase(Ctx& ctx, disk::ObjectRef ref,
+                                                                         bool conditional,
+                                                                         Precondition precondition) = 0;
+  // not_found: the key is absent, for certain. with_inline asks for the data of small objects in the same
+  // round.
   virtual Task<Result<Elected>> read(Ctx& ctx, disk::ObjectRef ref, bool with_inline) = 0;
   // The body of `elected`, restricted to range (of the object's bytes); parts are walked through.
-  virtual Result<std::unique_ptr<BodyReader>> open(disk::ObjectRef ref, std::shared_ptr<const Elected> elected, ByteRange range) = 0;
-  // One merged, decided page of keys.
-  virtual Task<Result<SetListPage>> list(Ctx& ctx, disk::ListSpec spec) = 0;
+  virtual Result<std::unique_ptr<BodyReader>> open(disk::ObjectRef ref,
+                                                   std::shared_ptr<const Elected> elected,
+                                                   ByteRange range) = 0;
+  // One merged, decided page of keys. reader: may be empty when all keys are of this set's group.
+  virtual Task<Result<SetListPage>> list(Ctx& ctx, disk::ListSpec spec, KeyReader reader = {}) = 0;
 };
 
-// drives: in the group's slot order, n of them; they outlive the set. Shard i of every object lies on drive i: the placement rotates the order.
-std::unique_ptr<ErasureSet> make_erasure_set(SetContext& context, std::uint16_t group, std::uint64_t epoch, Geometry geometry,
-                                             std::vector<disk::Drive*> drives);
+// drives: in the group's slot order, n of them; they outlive the set. Shard i of every object lies on drive
+// i: the placement rotates the order.
+std::unique_ptr<ErasureSet> make_erasure_set(SetContext& context, std::uint16_t group, std::uint64_t epoch,
+                                             Geometry geometry, std::vector<disk::Drive*> drives);
 
 }  // namespace ostraka::erasure

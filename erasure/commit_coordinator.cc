@@ -1,0 +1,353 @@
+#include "erasure/commit_coordinator.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "base/check.h"
+#include "base/log.h"
+#include "erasure/drive_round.h"
+#include "erasure/heal_queue.h"
+#include "erasure/limits.h"
+#include "erasure/quorum_read.h"
+#include "erasure/settle.h"
+
+namespace ostraka::erasure {
+namespace {
+
+using CommitRound = DriveRound<Result<disk::CommitAnswer>>;
+
+// One version on its way to all drives. Shared with the calls, which may outlive the request.
+struct Proposal {
+  CorePtr core;
+  disk::ObjectRef ref;
+  std::shared_ptr<const disk::VersionRecord> record;
+  disk::SharedBytes encoded;
+  std::vector<std::uint8_t> holders;  // slots that took it
+  bool kept = false;      // at its write quorum: whoever takes it from now on may retire what it replaced
+  bool laggards = false;  // some drives have not answered yet
+
+  bool tombstone() const noexcept { return record->kind == disk::RecordKind::tombstone; }
+  // Bit set of the slots that have not taken it.
+  std::uint32_t missing() const {
+    std::uint32_t out = 0;
+    for (unsigned slot = 0; slot < core->size(); ++slot)
+      if (std::find(holders.begin(), holders.end(), slot) == holders.end()) out |= std::uint32_t{1} << slot;
+    return out;
+  }
+  void took(unsigned slot) {
+    holders.push_back(static_cast<std::uint8_t>(slot));
+    if (kept) core->drives[slot]->retire(ref, record->id, tombstone());
+  }
+  // Acknowledged: those that have it learn that it is final, lazily.
+  void keep() {
+    kept = true;
+    for (const std::uint8_t slot : holders) core->drives[slot]->retire(ref, record->id, tombstone());
+  }
+};
+
+Task<Result<disk::CommitAnswer>> commit_on(std::shared_ptr<Proposal> proposal, unsigned slot, Ctx ctx,
+                                           disk::CommitRequest request) {
+  disk::Drive& drive = *proposal->core->drives[slot];
+  Result<disk::CommitAnswer> answer = co_await drive.commit(ctx, proposal->ref, std::move(request));
+  if (answer && answer->verdict == disk::Verdict::ok) proposal->took(slot);
+  co_return answer;
+}
+
+void remember_tombstone(const Proposal& proposal) {
+  if (!proposal.tombstone()) return;
+  constexpr auto kLife = std::chrono::duration_cast<std::chrono::milliseconds>(kLongestCall);
+  TombstoneQueue::Entry entry;
+  entry.ref = proposal.ref;
+  entry.id = proposal.record->id;
+  entry.due_ms =
+      proposal.core->context.clock.unix_ms() + 2 * kLife.count();  // the drives learn lazily that it is final
+  proposal.core->tombstones.add(std::move(entry));
+}
+
+// Gives laggards a moment, then writes down who missed the commit.
+Task<> follow_up(std::shared_ptr<Proposal> proposal, Ctx ctx) {
+  if (proposal->laggards) co_await sleep_for(proposal->core->context.clock, kHealEntryDelay);
+  const std::uint32_t missing = proposal->missing();
+  if (missing == 0) {
+    remember_tombstone(*proposal);
+    co_return;
+  }
+  HealEntry entry = make_heal_entry(*proposal->core, proposal->ref, HealReason::missed_commit,
+                                    proposal->record->id, missing);
+  record_for_heal(proposal->core, ctx, std::move(entry), proposal->holders);
+}
+
+class Coordinator {
+ public:
+  Coordinator(CorePtr core, Ctx& ctx, WriteSpec& spec) : core_(std::move(core)), ctx_(ctx), spec_(spec) {
+    ref_ = core_->stamped(spec.ref);
+  }
+
+  Task<Result<Written>> run() {
+    Error last{Errc::unavailable, "no read quorum"};
+    for (int attempt = 0; attempt < kCommitAttempts; ++attempt) {
+      const Breadth breadth = attempt == 0 ? Breadth::quorum : Breadth::all;
+      Result<Reading> read = co_await read_newest(core_, ctx_, ref_, Want::metadata, breadth);
+      if (!read) co_return tl::unexpected<Error>(std::move(read).error());
+      const Reading reading = std::move(*read);
+      ref_.epoch = std::max(ref_.epoch, reading.epoch);
+      if (reading.full < core_->read_quorum) co_return fail(Errc::unavailable, "no read quorum");
+      const bool known = reading.outcome != Outcome::unknown;
+      if (!known && (spec_.conditional || spec_.precondition)) {
+        last = Error{Errc::unavailable, "the newest version cannot be told"};
+        continue;
+      }
+      const bool present = known && !reading.is_absent();
+      Written written;
+      if (present) written.replaced = reading.record;
+      if (spec_.precondition) {
+        CO_TRY_VOID(spec_.precondition(written.replaced.get()));
+      }
+      if (known && !present && spec_.only_if_present) co_return written;
+
+      const VersionId base = reading.is_value() ? reading.version.id : kNoVersion;
+      if (known && spec_.conditional) {
+        // leftovers of dead writers stand in the way of a conditional write: settle them first
+        const bool clear = co_await settle_newer(reading, base);
+        if (!clear) {
+          last = Error{Errc::unavailable, "an undecided version stands in the way"};
+          continue;
+        }
+      }
+      CO_TRY_VOID(reachable());
+      const std::shared_ptr<Proposal> proposal = propose(reading, base);
+      const Settled outcome = co_await send(proposal);
+      if (outcome == Settled::kept) {
+        proposal->keep();
+        if (proposal->missing() == 0) {
+          remember_tombstone(*proposal);
+        } else {
+          core_->context.background.spawn(ctx_.shard.executor(), follow_up(proposal, ctx_));
+        }
+        written.record = proposal->record;
+        co_return written;
+      }
+      if (outcome == Settled::doubt) {
+        in_doubt_ = true;
+        core_->metrics.in_doubt.add();
+        co_return fail(Errc::in_doubt,
+                       "too few drives took the commit, and nobody can tell what became of it");
+      }
+      last = refusal_;
+      if (last.code == Errc::no_space || last.code == Errc::deadline) break;
+    }
+    co_return tl::unexpected<Error>(std::move(last));
+  }
+
+  bool in_doubt() const noexcept { return in_doubt_; }
+
+ private:
+  // True when nothing newer than `base` was in the way; otherwise what was is settled, and the key must be
+  // read again.
+  Task<bool> settle_newer(const Reading& reading, VersionId base) {
+    std::vector<disk::HeldVersion> newer;
+    for (const Vote& vote : reading.votes()) {
+      if (vote.state == nullptr) continue;
+      for (const disk::HeldVersion& version : vote.state->versions)
+        if (version.id > base) newer.push_back(version);
+    }
+    const auto earlier = [](const disk::HeldVersion& a, const disk::HeldVersion& b) { return a.id < b.id; };
+    const auto same = [](const disk::HeldVersion& a, const disk::HeldVersion& b) { return a.id == b.id; };
+    std::sort(newer.begin(), newer.end(), earlier);
+    newer.erase(std::unique(newer.begin(), newer.end(), same), newer.end());
+    for (std::size_t i = 0; i < newer.size(); ++i) co_await settle(core_, ctx_, ref_, newer[i]);
+    co_return newer.empty();
+  }
+
+  // Starting a commit that cannot reach its quorum would only leave a doubtful version behind.
+  Result<> reachable() const {
+    const unsigned quorum = core_->quorum_of(geometry());
+    unsigned there = 0;
+    for (unsigned slot = 0; slot < core_->size(); ++slot) there += takes_part(slot) ? 1U : 0U;
+    if (there < quorum)
+      return fail(Errc::unavailable,
+                  fmt::format("{} of {} drives in service, {} needed", there, core_->size(), quorum));
+    return {};
+  }
+
+  bool takes_part(unsigned slot) const {
+    if (!core_->drives[slot]->online()) return false;
+    const bool has_files = spec_.body && !spec_.body->data.is_nil();
+    return !has_files || (slot < spec_.body->staged_on.size() && spec_.body->staged_on[slot]);
+  }
+
+  Geometry geometry() const {
+    if (spec_.body) return spec_.body->geometry;
+    const Geometry own{spec_.record.data_shards, spec_.record.parity_shards};
+    return own.drives() == core_->size() ? own : core_->geometry;
+  }
+
+  std::shared_ptr<Proposal> propose(const Reading& reading, VersionId base) {
+    auto record = std::make_shared<disk::VersionRecord>(spec_.record);
+    record->id = core_->context.hlc.next(core_->context.clock.unix_ms(), reading.newest);
+    record->expect = spec_.conditional ? base : kAnyVersion;
+    record->epoch = ref_.epoch;
+    record->data_shards = geometry().data_shards;
+    record->parity_shards = geometry().parity_shards;
+    record->write_quorum = static_cast<std::uint8_t>(core_->quorum_of(geometry()));
+    if (spec_.body) {
+      record->inline_data = !spec_.body->inline_shards.empty();
+      record->size = spec_.body->size;
+      if (record->inline_data) {
+        record->parts.clear();
+      } else if (spec_.body->size > 0) {
+        if (record->parts.empty()) record->parts.emplace_back();
+        record->parts.front().size = spec_.body->size;
+        record->parts.front().data = spec_.body->data;
+      }
+    }
+    auto proposal = std::make_shared<Proposal>();
+    proposal->core = core_;
+    proposal->ref = ref_;
+    proposal->encoded = std::make_shared<const std::string>(disk::encode(*record));
+    proposal->record = std::move(record);
+    return proposal;
+  }
+
+  Task<Settled> send(std::shared_ptr<Proposal> proposal) {
+    const unsigned n = core_->size();
+    const unsigned w = proposal->record->write_quorum;
+    const Ctx changing = core_->changing(ctx_);
+    CommitRound round(core_, ctx_, n);
+    for (unsigned slot = 0; slot < n; ++slot) {
+      if (!takes_part(slot)) continue;  // it would refuse: the healer brings it up to date
+      disk::CommitRequest request;
+      request.record = proposal->record;
+      request.encoded = proposal->encoded;
+      request.shard_index = static_cast<std::uint8_t>(slot);
+      if (proposal->record->inline_data) request.inline_shard = spec_.body->inline_shards[slot];
+      round.start(slot, commit_on(proposal, slot, changing, std::move(request)));
+    }
+    const std::function<bool()> outcome_known = [&] {
+      unsigned others = 0;  // that may still take it
+      for (unsigned slot = 0; slot < n; ++slot) others += round.out(slot) ? 1U : 0U;
+      return proposal->holders.size() >= w || proposal->holders.size() + others < w;
+    };
+    const TimePoint patience = std::min(changing.deadline, core_->context.clock.now() + kSettleWait);
+    co_await round.wait(patience, outcome_known);
+    if (proposal->holders.size() >= w) {
+      const std::function<bool()> healthy_all = [&] { return !round.waiting_for_healthy(); };
+      const TimePoint grace = core_->context.clock.now() + core_->context.write_grace;
+      co_await round.wait(std::min(grace, changing.deadline), healthy_all);
+      proposal->laggards = round.running() > 0;
+      co_return Settled::kept;
+    }
+    note_refusal(round.answers());
+    disk::HeldVersion version;
+    version.id = proposal->record->id;
+    version.expect = proposal->record->expect;
+    version.epoch = proposal->record->epoch;
+    version.tombstone = proposal->tombstone();
+    version.data_shards = proposal->record->data_shards;
+    version.write_quorum = static_cast<std::uint8_t>(w);
+    version.record = proposal->encoded;
+    const Settled settled = co_await settle(core_, ctx_, ref_, std::move(version));
+    if (settled == Settled::gone) forget_withdrawn(*proposal);
+    co_return settled;
+  }
+
+  void note_refusal(const CommitRound::Answers& answers) {
+    unsigned full = 0;
+    unsigned refused = 0;
+    for (const auto& answer : answers) {
+      if (!answer) continue;
+      if (answer->failed_with(Errc::no_space)) ++full;
+      if (*answer) refused += (**answer).verdict == disk::Verdict::refused ? 1U : 0U;
+    }
+    if (full > core_->size() - core_->write_quorum) {
+      refusal_ = Error{Errc::no_space, fmt::format("{} of {} drives are full", full, core_->size())};
+    } else if (refused > 0) {
+      refusal_ = Error{Errc::unavailable, "other writers kept coming first"};
+    } else {
+      refusal_ = Error{Errc::unavailable, "too few drives took the commit"};
+    }
+  }
+
+  // Withdrawing dropped the shard files where the version had been taken.
+  void forget_withdrawn(const Proposal& proposal) {
+    if (!spec_.body || spec_.body->data.is_nil()) return;
+    for (const std::uint8_t slot : proposal.holders) spec_.body->staged_on[slot] = false;
+  }
+
+  CorePtr core_;
+  Ctx& ctx_;
+  WriteSpec& spec_;
+  disk::ObjectRef ref_;
+  Error refusal_{Errc::unavailable, "too few drives took the commit"};
+  bool in_doubt_ = false;
+};
+
+Task<> discard_everywhere(CorePtr core, Ctx ctx, DataId data) {
+  DriveRound<Result<>> round(core, ctx, core->size());
+  for (unsigned slot = 0; slot < core->size(); ++slot) round.start(slot, call_discard(core, slot, ctx, data));
+  const std::function<bool()> never = [] { return false; };
+  co_await round.wait(ctx.deadline, never);
+}
+
+Task<> purge_one(CorePtr core, Ctx ctx, TombstoneQueue::Entry entry) {
+  const disk::ReadSpec spec;
+  DriveRound<Result<disk::Held>> reads(core, ctx, core->size());
+  for (unsigned slot = 0; slot < core->size(); ++slot)
+    reads.start(slot, call_read(core, slot, ctx, entry.ref, spec));
+  const std::function<bool()> never = [] { return false; };
+  co_await reads.wait(ctx.deadline, never);
+  const std::int64_t life = std::chrono::duration_cast<std::chrono::milliseconds>(kLongestCall).count();
+  const std::int64_t settled_before = core->context.clock.unix_ms() - life;
+  for (const auto& answer : reads.answers()) {
+    if (!answer || !*answer || (**answer).group.refilling) co_return;
+    const disk::KeyState& state = (**answer).state;
+    if (state.final_id != entry.id || state.newest() != entry.id || state.final_at_ms >= settled_before)
+      co_return;
+  }
+  DriveRound<Result<disk::Verdict>> purges(core, ctx, core->size());
+  for (unsigned slot = 0; slot < core->size(); ++slot)
+    purges.start(slot, call_purge(core, slot, ctx, entry.ref, entry.id));
+  co_await purges.wait(ctx.deadline, never);
+}
+
+Task<> purge_all(CorePtr core, Ctx ctx, std::vector<TombstoneQueue::Entry> entries) {
+  for (TombstoneQueue::Entry& entry : entries) {
+    ctx.deadline = deadline_after(core->context.clock.now(), kLongestCall);
+    co_await purge_one(core, ctx, std::move(entry));
+  }
+  core->tombstones.done();
+}
+
+}  // namespace
+
+Task<Result<Written>> write_version(CorePtr core, Ctx& ctx, WriteSpec spec) {
+  const DataId data = spec.body ? spec.body->data : DataId{};
+  Result<std::unique_ptr<control::Lease>> lease =
+      co_await core->context.locks.acquire(ctx, core->commit_lease(spec.ref));
+  if (!lease) {
+    if (!data.is_nil()) discard_body(core, ctx, data);
+    co_return tl::unexpected<Error>(std::move(lease).error());
+  }
+  Coordinator coordinator(core, ctx, spec);
+  Result<Written> written = co_await coordinator.run();
+  const bool unused = written ? written->record == nullptr : !coordinator.in_doubt();
+  if (unused && !data.is_nil()) discard_body(core, ctx, data);
+  co_return written;
+}
+
+void discard_body(const CorePtr& core, const Ctx& ctx, DataId data) {
+  Ctx later = ctx;
+  later.deadline = deadline_after(core->context.clock.now(), kLongestCall);
+  core->context.background.spawn(ctx.shard.executor(), discard_everywhere(core, std::move(later), data));
+}
+
+void purge_due_tombstones(const CorePtr& core, const Ctx& ctx) {
+  const std::int64_t now_ms = core->context.clock.unix_ms();
+  if (!core->tombstones.due(now_ms)) return;
+  auto entries = core->tombstones.take(now_ms);
+  if (entries.empty()) return;
+  if (!core->context.background.spawn(ctx.shard.executor(), purge_all(core, ctx, std::move(entries))))
+    core->tombstones.done();
+}
+
+}  // namespace ostraka::erasure

@@ -1,0 +1,37 @@
+// One write of one key: lease, read, precondition, commit, acknowledge, retire (rules 2 to 5, 7 and 9 of the
+// protocol).
+#pragma once
+
+#include <memory>
+#include <optional>
+
+#include "erasure/erasure_set.h"
+#include "erasure/set_core.h"
+
+namespace ostraka::erasure {
+
+// What object-layer calls come down to: a version to be committed, or a tombstone.
+struct WriteSpec {
+  disk::ObjectRef ref;
+  disk::VersionRecord record;
+  std::optional<StagedBody> body;
+  bool conditional = false;
+  Precondition precondition;
+  bool only_if_present = false;  // an absent key needs no tombstone: succeeds without writing
+};
+
+struct Written {
+  std::shared_ptr<const disk::VersionRecord> record;  // null when nothing needed to be written
+  std::shared_ptr<const disk::VersionRecord>
+      replaced;  // null when the key was absent or its version is not known
+};
+
+// A body that was not committed, for certain, is discarded.
+Task<Result<Written>> write_version(CorePtr core, Ctx& ctx, WriteSpec spec);
+
+// In the background.
+void discard_body(const CorePtr& core, const Ctx& ctx, DataId data);
+// Purges tombstones that have been final for long enough, in the background. Cheap when there are none.
+void purge_due_tombstones(const CorePtr& core, const Ctx& ctx);
+
+}  // namespace ostraka::erasure

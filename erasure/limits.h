@@ -1,0 +1,38 @@
+// Numbers of this folder. What other folders need too is in base/limits.h.
+#pragma once
+
+#include <chrono>
+#include <cstddef>
+
+#include "base/limits.h"
+#include "runtime/clock.h"
+
+namespace ostraka::erasure {
+
+// No call that changes a drive carries a deadline further away than this, so that a tombstone that has been
+// final for longer can be purged.
+inline constexpr Duration kLongestCall = std::chrono::seconds(60);
+// How long a read that cannot be decided waits for drives that do not answer, before it says so.
+inline constexpr Duration kUndecidedWait = std::chrono::seconds(5);
+// How long a write that failed waits for the drives that decide what became of it.
+inline constexpr Duration kSettleWait = std::chrono::seconds(5);
+// Laggards of a commit have this long before what they missed is written down.
+inline constexpr Duration kHealEntryDelay = std::chrono::seconds(1);
+
+inline constexpr int kCommitAttempts = 3;
+inline constexpr int kReadAttempts = 4;
+
+inline constexpr unsigned kStripesPerAppend = 2;  // written by one call, to save thread hops
+inline constexpr unsigned kLagStripes =
+    2;  // a drive that falls further behind than this is dropped from the write
+inline constexpr unsigned kStripesPerRead = 2;  // read by one call
+static_assert(kStripesPerRead <= 2, "the blocks of a shard that a partial read left out must be adjacent");
+
+inline constexpr std::size_t kDecodeTables = 64;  // survivor sets remembered, per geometry
+inline constexpr std::size_t kPurgeQueue =
+    4096;  // tombstones remembered, per set; the scanner finds the others
+inline constexpr std::size_t kPurgesAtOnce = 64;
+inline constexpr std::size_t kListYieldKeys = 128;  // keys merged between two suspensions
+inline constexpr std::size_t kMaxListRows = 1000;   // rows asked of a drive at a time
+
+}  // namespace ostraka::erasure

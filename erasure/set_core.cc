@@ -1,0 +1,99 @@
+#include "erasure/set_core.h"
+
+#include <algorithm>
+
+#include "base/check.h"
+#include "erasure/limits.h"
+
+namespace ostraka::erasure {
+
+SetMetrics::SetMetrics(MetricRegistry& registry)
+    : roll_forwards(registry.counter("ostraka_roll_forwards_total",
+                                     "Versions that a reader brought to their write quorum")),
+      settled_gone(registry.counter("ostraka_settled_gone_total", "Uncommitted versions withdrawn")),
+      in_doubt(registry.counter("ostraka_in_doubt_total", "Writes whose outcome nobody could tell")),
+      hedged_reads(registry.counter("ostraka_hedged_reads_total",
+                                    "Stripe reads that went to parity because a shard was slow")),
+      decoded_stripes(
+          registry.counter("ostraka_decoded_stripes_total", "Stripes reconstructed while reading")),
+      corrupt_shards(
+          registry.counter("ostraka_corrupt_shards_total", "Shards found missing or corrupt while reading")),
+      heal_entries(registry.counter("ostraka_heal_entries_total", "Entries written to the heal queue")),
+      dropped_writers(registry.counter("ostraka_dropped_writers_total",
+                                       "Drives dropped from a write because they failed or lagged")) {}
+
+SetCore::SetCore(SetContext& set_context, std::uint16_t set_group, std::uint64_t set_epoch,
+                 Geometry set_geometry, std::vector<disk::Drive*> set_drives)
+    : context(set_context),
+      group(set_group),
+      epoch(set_epoch),
+      geometry(set_geometry),
+      write_quorum(set_geometry.write_quorum()),
+      read_quorum(set_geometry.read_quorum()),
+      drives(std::move(set_drives)),
+      own_codec(set_context.codecs->get(set_geometry)),
+      metrics(set_context.metrics),
+      stalled(drives.size()) {
+  CHECK(drives.size() == geometry.drives());
+}
+
+unsigned SetCore::online() const noexcept {
+  unsigned count = 0;
+  for (const disk::Drive* drive : drives) count += drive->online() ? 1U : 0U;
+  return count;
+}
+
+std::vector<std::uint8_t> SetCore::preference() const {
+  // one look at each drive, since it may come or go meanwhile
+  std::array<std::uint8_t, kMaxSetDrives> rank{};
+  for (unsigned slot = 0; slot < size(); ++slot)
+    rank[slot] = !drives[slot]->online() ? 2 : slow(slot) ? 1 : 0;
+  std::vector<std::uint8_t> order;
+  order.reserve(drives.size());
+  for (std::uint8_t wanted = 0; wanted < 3; ++wanted)
+    for (unsigned slot = 0; slot < size(); ++slot)
+      if (rank[slot] == wanted) order.push_back(static_cast<std::uint8_t>(slot));
+  return order;
+}
+
+unsigned SetCore::quorum_of(Geometry other) const noexcept {
+  return std::max(other.write_quorum(), write_quorum);
+}
+
+std::shared_ptr<const Codec> SetCore::codec(Geometry other) const {
+  return other == geometry ? own_codec : context.codecs->get(other);
+}
+
+Duration SetCore::hedge_delay() const noexcept {
+  const std::chrono::microseconds usual(read_latency_us.load(std::memory_order_relaxed));
+  return std::max<Duration>(context.hedge_after, 4 * usual);
+}
+
+void SetCore::observe_read(Duration took) noexcept {
+  const auto us =
+      static_cast<std::uint64_t>(std::chrono::duration_cast<std::chrono::microseconds>(took).count());
+  const std::uint64_t before = read_latency_us.load(std::memory_order_relaxed);
+  // an update lost to another shard's does no harm
+  read_latency_us.store(before == 0 ? us : (before * 15 + us) / 16, std::memory_order_relaxed);
+}
+
+Ctx SetCore::changing(const Ctx& ctx) const {
+  Ctx out = ctx;
+  out.deadline = std::min(ctx.deadline, deadline_after(context.clock.now(), kLongestCall));
+  return out;
+}
+
+disk::ObjectRef SetCore::stamped(disk::ObjectRef ref) const {
+  ref.group = group;
+  ref.epoch = std::max(ref.epoch, epoch);
+  return ref;
+}
+
+std::string SetCore::commit_lease(const disk::ObjectRef& ref) const {
+  const auto bucket = static_cast<std::uint64_t>(ref.bucket);
+  std::string name(reinterpret_cast<const char*>(&bucket), sizeof bucket);
+  name += ref.key;
+  return name;
+}
+
+}  // namespace ostraka::erasure

@@ -1,0 +1,87 @@
+// What the parts of one erasure set share: its drives, its numbers, and what it has learnt about slow drives.
+// Thread safe; held by shared_ptr, since background tasks may outlive the set.
+#pragma once
+
+#include <array>
+#include <atomic>
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "disk/drive.h"
+#include "erasure/codec.h"
+#include "erasure/erasure_set.h"
+#include "erasure/tombstone_queue.h"
+
+namespace ostraka::erasure {
+
+// Remembers a few things lately done, so that they are not done again at once. Forgets, never wrongly
+// remembers more than a hash does.
+class RecentThings {
+ public:
+  bool first_time(std::uint64_t thing) noexcept {
+    auto& place = places_[thing % places_.size()];
+    return place.exchange(thing, std::memory_order_relaxed) != thing;
+  }
+
+ private:
+  std::array<std::atomic<std::uint64_t>, 61> places_{};
+};
+
+struct SetMetrics {
+  explicit SetMetrics(MetricRegistry& registry);
+  Counter& roll_forwards;
+  Counter& settled_gone;
+  Counter& in_doubt;
+  Counter& hedged_reads;
+  Counter& decoded_stripes;
+  Counter& corrupt_shards;
+  Counter& heal_entries;
+  Counter& dropped_writers;
+};
+
+struct SetCore {
+  SetCore(SetContext& set_context, std::uint16_t set_group, std::uint64_t set_epoch, Geometry set_geometry,
+          std::vector<disk::Drive*> set_drives);
+
+  SetContext& context;
+  const std::uint16_t group;
+  const std::uint64_t epoch;
+  const Geometry geometry;
+  const unsigned write_quorum;  // the smallest that a version of this set can have
+  const unsigned read_quorum;
+  const std::vector<disk::Drive*> drives;  // by slot
+  const std::shared_ptr<const Codec> own_codec;
+  const SetMetrics metrics;
+  // Calls that somebody has given up on and that are still out, by slot: such a drive is waited for no longer
+  // than necessary.
+  std::vector<std::atomic<int>> stalled;
+  std::atomic<std::uint64_t> read_latency_us{0};  // moving average of shard reads
+  RecentThings retired;
+  RecentThings reported;
+  TombstoneQueue tombstones;
+
+  unsigned size() const noexcept { return static_cast<unsigned>(drives.size()); }
+  bool slow(unsigned slot) const noexcept { return stalled[slot].load(std::memory_order_relaxed) > 0; }
+  unsigned online() const noexcept;
+  // Slots in the order to ask them: healthy ones first, then slow ones, then those out of service; data
+  // shards before parity.
+  std::vector<std::uint8_t> preference() const;
+  // Of an object of another storage class: it has other parity, but the quorum never falls below the set's,
+  // since readers count on it.
+  unsigned quorum_of(Geometry other) const noexcept;
+  std::shared_ptr<const Codec> codec(Geometry other) const;
+  Duration hedge_delay() const noexcept;
+  void observe_read(Duration took) noexcept;
+  // ctx with a deadline that drives accept for calls that change them.
+  Ctx changing(const Ctx& ctx) const;
+  // The reference as this set sends it.
+  disk::ObjectRef stamped(disk::ObjectRef ref) const;
+  std::string commit_lease(const disk::ObjectRef& ref) const;
+};
+
+using CorePtr = std::shared_ptr<SetCore>;
+
+}  // namespace ostraka::erasure

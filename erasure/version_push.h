@@ -1,0 +1,25 @@
+// Bringing a version to drives that lack it, with its inline shard rebuilt from the others. Shard files are
+// not rebuilt here: a drive that has none staged refuses, and waits for the healer.
+#pragma once
+
+#include <memory>
+#include <vector>
+
+#include "disk/drive.h"
+#include "erasure/set_core.h"
+
+namespace ostraka::erasure {
+
+struct PushSpec {
+  disk::CommitMode mode = disk::CommitMode::roll_forward;
+  std::shared_ptr<const disk::VersionRecord> record;
+  disk::SharedBytes encoded;
+  std::vector<std::uint8_t> holders;  // slots
+  std::vector<std::uint8_t> targets;  // slots
+};
+
+// Slots that took it, until there are `need` of them or all answered or the deadline.
+Task<std::vector<std::uint8_t>> push_version(CorePtr core, const Ctx& ctx, const disk::ObjectRef& ref,
+                                             PushSpec spec, unsigned need);
+
+}  // namespace ostraka::erasure
