@@ -78,7 +78,7 @@ bool begin_after(ScanQuery& query, const std::string& marker) {
   return true;
 }
 
-Lister::Lister(const ObjectSets& sets) : sets_(sets) {
+Lister::Lister(const ObjectSets& sets) : sets_(sets), reader_(sets.reader()) {
   std::map<std::vector<DriveId>, std::uint16_t> known;
   for (unsigned g = 0; g < kPlacementGroups; ++g) {
     const auto group = static_cast<std::uint16_t>(g);
@@ -102,7 +102,7 @@ Task<Result<ScanPage>> Lister::scan_one(Ctx& ctx, const ScanQuery& query) const 
   // One entry more than asked for tells whether there is more.
   while (out.entries.size() <= query.max) {
     spec.max_rows = query.max + 1 - out.entries.size();
-    CO_TRY(page, co_await covers_.front()->list(ctx, spec));
+    CO_TRY(page, co_await covers_.front()->list(ctx, spec, reader_));
     std::move(page.entries.begin(), page.entries.end(), std::back_inserter(out.entries));
     if (!resume(spec, page)) break;
   }
@@ -114,7 +114,7 @@ Task<Result<ScanPage>> Lister::scan_one(Ctx& ctx, const ScanQuery& query) const 
 Task<Result<>> Lister::refill(Ctx& ctx, const ScanQuery& query, Cursor& cursor) const {
   while (cursor.entries.empty() && !cursor.end) {
     cursor.spec.max_rows = std::min(query.max + 1, kMergeRows);
-    CO_TRY(page, co_await covers_[cursor.cover]->list(ctx, cursor.spec));
+    CO_TRY(page, co_await covers_[cursor.cover]->list(ctx, cursor.spec, reader_));
     for (auto& entry : page.entries) {
       // A drive also holds keys of groups that have only some of this set's drives: those are another set's
       // to judge.

@@ -49,6 +49,7 @@ class Lister {
   Task<Result<>> refill(Ctx& ctx, const ScanQuery& query, Cursor& cursor) const;
 
   const ObjectSets& sets_;
+  const erasure::KeyReader reader_;
   std::vector<erasure::ErasureSet*> covers_;   // one set for each distinct choice of drives
   std::vector<std::uint16_t> cover_of_group_;  // index into covers_
 };

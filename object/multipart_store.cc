@@ -146,10 +146,11 @@ Task<Result<std::vector<PartRecord>>> MultipartStore::parts(Ctx& ctx, BucketId b
   spec.start = key.get();
   spec.start_sub = ref.sub;
   spec.after_start = true;
+  const erasure::KeyReader reader = deps_.sets.reader();
   std::vector<PartRecord> out;
   while (out.size() < max) {
     spec.max_rows = std::min(kPartListRows, max - out.size());
-    CO_TRY(page, co_await deps_.sets.of(ref).list(ctx, spec));
+    CO_TRY(page, co_await deps_.sets.of(ref).list(ctx, spec, reader));
     for (auto& entry : page.entries) {
       const auto number = part_number_of(upload_id, entry.sub);
       if (entry.key != key.get() || !number) co_return out;

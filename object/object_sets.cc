@@ -57,6 +57,20 @@ disk::ObjectRef ObjectSets::part(BucketId bucket, const ObjectKey& key, const st
   return make(bucket, disk::KeySpace::part, key, part_sub(upload_id, number));
 }
 
+erasure::KeyReader ObjectSets::reader() const {
+  return [this](Ctx& ctx, disk::ObjectRef ref) { return read(ctx, std::move(ref)); };
+}
+
+Task<Result<std::shared_ptr<const disk::VersionRecord>>> ObjectSets::read(Ctx& ctx,
+                                                                          disk::ObjectRef ref) const {
+  ref.group = placement_.group_of(ref.bucket, ref.key);
+  ref.epoch = placement_.group(ref.group).epoch;
+  auto elected = co_await of(ref).read(ctx, ref, false);
+  if (elected.failed_with(Errc::not_found)) co_return nullptr;
+  if (!elected) co_return tl::unexpected(std::move(elected).error());
+  co_return elected->record;
+}
+
 erasure::Geometry ObjectSets::geometry(std::string_view storage_class) const noexcept {
   return storage_class == "REDUCED_REDUNDANCY" ? classes_.reduced : classes_.standard;
 }
