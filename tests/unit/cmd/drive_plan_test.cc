@@ -1,0 +1,135 @@
+#include "cmd/drive_plan.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+namespace ostraka::cmd {
+namespace {
+
+using ::testing::HasSubstr;
+
+disk::DriveFormat drive(unsigned slot, std::uint8_t deployment = 1, unsigned drives = 4) {
+  disk::DriveFormat format;
+  format.deployment.bytes[0] = deployment;
+  format.slot = slot;
+  format.data_shards = 2;
+  format.parity_shards = 2;
+  for (unsigned i = 0; i < drives; ++i) {
+    DriveId id;
+    id.bytes = {deployment, static_cast<std::uint8_t>(i + 1)};
+    format.drives.push_back(id);
+  }
+  return format;
+}
+
+FoundFolder folder(int number, Result<std::optional<disk::DriveFormat>> format, bool exists = true) {
+  return {"/d" + std::to_string(number), exists, std::move(format)};
+}
+FoundFolder holding(int number, unsigned slot, std::uint8_t deployment = 1) {
+  return folder(number, std::optional(drive(slot, deployment)));
+}
+FoundFolder empty(int number, bool exists = true) {
+  return folder(number, std::optional<disk::DriveFormat>(), exists);
+}
+
+TEST(DrivePlanTest, AllEmptyIsFresh) {
+  const auto plan = plan_drives({empty(1), empty(2, false)}, std::nullopt);
+  ASSERT_TRUE(plan.has_value());
+  EXPECT_TRUE(plan->fresh);
+  EXPECT_EQ(plan->seats[1].folder, "/d2");
+}
+
+TEST(DrivePlanTest, EachInItsPlace) {
+  const auto plan = plan_drives({holding(1, 0), holding(2, 1), holding(3, 2), holding(4, 3)}, std::nullopt);
+  ASSERT_TRUE(plan.has_value());
+  EXPECT_FALSE(plan->fresh);
+  EXPECT_TRUE(plan->notices.empty());
+  for (unsigned slot = 0; slot < 4; ++slot) {
+    EXPECT_TRUE(plan->seats[slot].usable);
+    EXPECT_EQ(plan->seats[slot].folder, "/d" + std::to_string(slot + 1));
+  }
+  EXPECT_EQ(plan->format.drives, drive(0).drives);
+}
+
+TEST(DrivePlanTest, SwappedFoldersServeAsWhatTheyAre) {
+  const auto plan = plan_drives({holding(1, 1), holding(2, 0), holding(3, 2), holding(4, 3)}, std::nullopt);
+  ASSERT_TRUE(plan.has_value());
+  EXPECT_EQ(plan->seats[0].folder, "/d2");
+  EXPECT_EQ(plan->seats[1].folder, "/d1");
+  ASSERT_EQ(plan->notices.size(), 2U);
+  EXPECT_THAT(plan->notices[0], HasSubstr("/d2: it holds the drive of slot 1"));
+}
+
+TEST(DrivePlanTest, WhatIsLeftOutKeepsItsPlaceAndSaysWhy) {
+  const auto plan = plan_drives(
+      {holding(1, 0), empty(2), empty(3, false), folder(4, fail(Errc::io, "/d4: Permission denied"))},
+      std::nullopt);
+  ASSERT_TRUE(plan.has_value());
+  EXPECT_TRUE(plan->seats[0].usable);
+  EXPECT_THAT(plan->seats[1].problem, HasSubstr("/d2: it is empty"));
+  EXPECT_THAT(plan->seats[2].problem, HasSubstr("/d3: the folder is missing"));
+  EXPECT_EQ(plan->seats[3].problem, "/d4: Permission denied");
+}
+
+TEST(DrivePlanTest, AForeignFolderIsLeftOut) {
+  const auto plan =
+      plan_drives({holding(1, 0), holding(2, 1, 9), holding(3, 2), holding(4, 3)}, std::nullopt);
+  ASSERT_TRUE(plan.has_value());
+  EXPECT_FALSE(plan->seats[1].usable);
+  EXPECT_THAT(plan->seats[1].problem, HasSubstr("/d2: it belongs to another deployment"));
+}
+
+TEST(DrivePlanTest, OfTwoCopiesNeitherIsUsed) {
+  const auto plan = plan_drives({holding(1, 0), holding(2, 0), holding(3, 2), holding(4, 3)}, std::nullopt);
+  ASSERT_TRUE(plan.has_value());
+  EXPECT_FALSE(plan->seats[0].usable);
+  EXPECT_FALSE(plan->seats[1].usable);
+  EXPECT_THAT(plan->seats[0].problem, HasSubstr("copy"));
+  EXPECT_TRUE(plan->seats[2].usable);
+}
+
+TEST(DrivePlanTest, AMissingFolderTakesThePlaceThatIsLeft) {
+  // /d1 holds the drive of slot 2, whose own folder /d2 is gone: slot 1 is looked for at /d2.
+  const auto plan = plan_drives({holding(1, 1), empty(2, false), holding(3, 2), holding(4, 3)}, std::nullopt);
+  ASSERT_TRUE(plan.has_value());
+  EXPECT_EQ(plan->seats[0].folder, "/d2");
+  EXPECT_FALSE(plan->seats[0].usable);
+  EXPECT_EQ(plan->seats[1].folder, "/d1");
+}
+
+TEST(DrivePlanTest, NothingIsFormattedUnlessAllAreEmpty) {
+  const auto plan = plan_drives({empty(1), folder(2, fail(Errc::wrong_drive, "/d2: files of somebody else"))},
+                                std::nullopt);
+  ASSERT_TRUE(plan.failed_with(Errc::wrong_drive));
+  EXPECT_THAT(plan.error().detail, HasSubstr("files of somebody else"));
+}
+
+TEST(DrivePlanTest, RefusesATieAnotherCountAndAnotherGeometry) {
+  EXPECT_TRUE(plan_drives({holding(1, 0), holding(2, 1), holding(3, 2, 9), holding(4, 3, 9)}, std::nullopt)
+                  .failed_with(Errc::wrong_drive));
+  const auto fewer = plan_drives({holding(1, 0), holding(2, 1), holding(3, 2)}, std::nullopt);
+  ASSERT_TRUE(fewer.failed_with(Errc::invalid_argument));
+  EXPECT_THAT(fewer.error().detail, HasSubstr("has 4 drives, and 3 folders are given"));
+  const auto other = plan_drives({holding(1, 0), holding(2, 1), holding(3, 2), holding(4, 3)},
+                                 *erasure::make_geometry(3, 1));
+  ASSERT_TRUE(other.failed_with(Errc::invalid_argument));
+  EXPECT_THAT(other.error().detail, HasSubstr("formatted as 2+2"));
+  EXPECT_TRUE(
+      plan_drives({holding(1, 0), holding(2, 1), holding(3, 2), holding(4, 3)}, *erasure::make_geometry(2, 2))
+          .has_value());
+}
+
+TEST(DrivePlanTest, DefaultGeometries) {
+  const auto text = [](std::size_t n) {
+    const erasure::Geometry g = default_geometry(n);
+    return std::to_string(g.data_shards) + "+" + std::to_string(g.parity_shards);
+  };
+  EXPECT_EQ(text(1), "1+0");
+  EXPECT_EQ(text(2), "1+1");
+  EXPECT_EQ(text(6), "4+2");
+  EXPECT_EQ(text(8), "4+4");
+  EXPECT_EQ(text(40), "12+4");
+}
+
+}  // namespace
+}  // namespace ostraka::cmd
