@@ -4,6 +4,7 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
+#include <string_view>
 
 #include "base/limits.h"
 
@@ -19,6 +20,9 @@ inline constexpr std::uint32_t kMaxBlockBytes = kStripeBytes;
 inline constexpr std::size_t kMaxInlineShardBytes = kMaxInlineBytes + 64;
 inline constexpr std::size_t kMaxSystemNameBytes = 1024;
 inline constexpr std::size_t kMaxSystemValueBytes = 16U << 20;
+
+inline constexpr std::string_view kHealQueue =
+    "heal/";  // names of system records that are counted as heal-queue entries
 
 inline constexpr unsigned kDriveThreads = 4;             // for calls that block: reads, shard files, scans
 inline constexpr std::size_t kMaxQueuedJobs = 4096;      // of those threads; beyond it calls fail fast

@@ -1,0 +1,219 @@
+#include "disk/committer.h"
+
+#include <boost/asio/post.hpp>
+
+#include "base/log.h"
+#include "disk/op_batch.h"
+
+namespace ostraka::disk {
+
+Committer::Committer(DriveCore& core)
+    : core_(core), thread_("commit-" + std::to_string(core.expected.slot), 1) {}
+
+Committer::~Committer() {
+  {
+    const std::lock_guard lock(mutex_);
+    stopping_ = true;
+  }
+  wake_.notify_one();
+}
+
+void Committer::start() {
+  thread_.post([this] { loop(); });
+}
+
+std::unique_ptr<DriveOp> Committer::submit(std::unique_ptr<DriveOp> op) {
+  bool first = false;
+  {
+    const std::lock_guard lock(mutex_);
+    if (waiting_.size() >= kMaxQueuedOps || stopping_) return op;
+    first = waiting_.empty();
+    waiting_.push_back(std::move(op));
+  }
+  if (first) wake_.notify_one();
+  return nullptr;
+}
+
+void Committer::submit_lazy(std::unique_ptr<DriveOp> op) {
+  const std::lock_guard lock(mutex_);
+  // Dropping a retire is harmless: the version stays as it is until a heal of the key retires it.
+  if (lazy_.size() < kMaxQueuedOps && !stopping_) lazy_.push_back(std::move(op));
+}
+
+bool Committer::wait_for_work(Ops& ops) {
+  std::unique_lock lock(mutex_);
+  // Lazy changes do not wake the thread: they are found when the time is over.
+  wake_.wait_for(lock, kRetireDelay, [this] { return stopping_ || !waiting_.empty(); });
+  ops.swap(waiting_);
+  for (auto& op : lazy_) ops.push_back(std::move(op));
+  lazy_.clear();
+  return !stopping_ || !ops.empty();
+}
+
+void Committer::loop() {
+  Ops ops;
+  while (wait_for_work(ops)) {
+    const auto life = core_.open();
+    if (life) {
+      if (!ops.empty()) run(life, ops);
+      look_after(life);
+    } else {
+      if (!ops.empty()) refuse(ops, Error{Errc::unavailable, core_.path + ": " + core_.problem()});
+      try_to_reopen();
+    }
+    ops.clear();
+  }
+  batch_.reset();
+}
+
+void Committer::run(const std::shared_ptr<OpenDrive>& life, Ops& ops) {
+  if (rows_of_.lock() != life) {
+    rows_.clear();
+    rows_of_ = life;
+    batch_ = life->index->make_batch();
+    out_of_space_ = false;
+  }
+  if (out_of_space_) resume(life);
+  std::size_t first = 0;
+  while (first < ops.size()) first = run_batch(life, ops, first);
+}
+
+std::size_t Committer::run_batch(const std::shared_ptr<OpenDrive>& life, Ops& ops, std::size_t first) {
+  const CallTimer timer(core_.metrics.batch, core_.clock);
+  core_.batch_begins();
+  batch_->clear();
+  const OpBatch::Parts parts{*life->index, *batch_, rows_, core_.groups, *core_.files};
+  OpBatch batch(parts, core_.clock.unix_ms());
+  std::vector<Result<OpAnswer>> answers;
+  answers.reserve(std::min(ops.size() - first, kMaxBatchOps));
+  const TimePoint now = core_.clock.now();
+  bool waited_for = false;
+  for (std::size_t i = first;
+       i < ops.size() && answers.size() < kMaxBatchOps && batch.bytes() < kMaxBatchBytes; ++i) {
+    waited_for |= static_cast<bool>(ops[i]->done);
+    if (now > ops[i]->deadline) {
+      answers.emplace_back(fail(Errc::deadline));
+    } else {
+      answers.push_back(batch.apply(*ops[i]));
+    }
+  }
+  const std::size_t end = first + answers.size();
+  Result<> written = batch.write();
+  const bool index_failed = !written;
+  if (written && waited_for) written = core_.check_folder(*life);
+  batch.settle(written.has_value());
+  if (written) {
+    rows_.shrink();
+    core_.space.wrote(batch_->bytes());
+    core_.add_heal_entries(batch.heal_entries());
+    core_.metrics.batches.add();
+    core_.metrics.batch_ops.add(answers.size());
+  } else {
+    rows_.clear();
+    const Error error{
+        index_failed && written.failed_with(Errc::no_space) ? Errc::no_space : Errc::unavailable,
+        core_.path + ": " + written.error().detail};
+    for (auto& answer : answers) answer = fail(error.code, error.detail);
+    failed(life, written.error());
+  }
+  core_.batch_ended();
+  answer(ops, first, std::move(answers));
+  return end;
+}
+
+void Committer::failed(const std::shared_ptr<OpenDrive>& life, const Error& error) {
+  if (error.code == Errc::no_space) {
+    if (!out_of_space_) log::error("drive is full drive={} reason=\"{}\"", core_.path, error.detail);
+    out_of_space_ = true;
+    return;
+  }
+  core_.go_offline(life, error.detail);
+}
+
+// Answers go to their shards in one message each; there the coroutines are resumed one by one.
+void Committer::answer(Ops& ops, std::size_t first, std::vector<Result<OpAnswer>> answers) {
+  struct Reply {
+    Completion<Result<OpAnswer>> done;
+    Result<OpAnswer> answer;
+  };
+  std::vector<std::pair<Shard*, std::vector<Reply>>> by_shard;
+  for (std::size_t i = 0; i < answers.size(); ++i) {
+    DriveOp& op = *ops[first + i];
+    if (!op.done) continue;
+    auto at = std::find_if(by_shard.begin(), by_shard.end(),
+                           [&](const auto& entry) { return entry.first == op.shard; });
+    if (at == by_shard.end()) {
+      by_shard.emplace_back(op.shard, std::vector<Reply>());
+      at = by_shard.end() - 1;
+    }
+    at->second.push_back(Reply{std::move(op.done), std::move(answers[i])});
+  }
+  for (auto& [shard, replies] : by_shard) {
+    if (replies.size() == 1) {
+      replies[0].done(std::move(replies[0].answer));
+      continue;
+    }
+    boost::asio::post(shard->executor(), [replies = std::move(replies)]() mutable {
+      for (Reply& reply : replies) reply.done(std::move(reply.answer));
+    });
+  }
+}
+
+void Committer::refuse(Ops& ops, const Error& error) {
+  std::vector<Result<OpAnswer>> answers;
+  answers.reserve(ops.size());
+  for (std::size_t i = 0; i < ops.size(); ++i) answers.emplace_back(fail(error.code, error.detail));
+  answer(ops, 0, std::move(answers));
+}
+
+void Committer::look_after(const std::shared_ptr<OpenDrive>& life) {
+  const TimePoint now = core_.clock.now();
+  if (now >= next_space_) {
+    next_space_ = now + kSpacePeriod;
+    core_.refresh_space();
+    if (out_of_space_) resume(life);
+  }
+  if (now < next_look_) return;
+  next_look_ = now + kHealthPeriod;
+  if (core_.open() != life) return;
+  Result<> good = core_.check_folder(*life);
+  if (good) good = core_.check_readable();
+  if (good) good = life->index->health();
+  if (!good) failed(life, good.error());
+}
+
+void Committer::resume(const std::shared_ptr<OpenDrive>& life) {
+  const auto resumed = life->index->resume();
+  if (resumed) {
+    out_of_space_ = false;
+    log::info("drive takes writes again drive={}", core_.path);
+  } else if (!resumed.failed_with(Errc::no_space)) {
+    core_.go_offline(life, resumed.error().detail);  // opening it again is what helps then
+  }
+}
+
+void Committer::try_to_reopen() {
+  const TimePoint now = core_.clock.now();
+  if (now < next_open_) return;
+  const auto opened = core_.try_open();
+  if (opened) {
+    log::info("drive is back in service drive={} slot={}", core_.path, core_.expected.slot);
+    reopen_after_ = kReopenMin;
+    next_open_ = now + kReopenMin;  // should it fail again at once
+    last_problem_.clear();
+    return;
+  }
+  // Looking for a folder that is not there costs nothing; an index that fails to open is tried less and less
+  // often.
+  const bool cheap = opened.failed_with(Errc::not_found) || opened.failed_with(Errc::unavailable);
+  reopen_after_ = cheap ? Duration(kReopenMin) : std::min<Duration>(reopen_after_ * 2, kReopenMax);
+  next_open_ = now + reopen_after_;
+  if (opened.failed_with(Errc::unavailable)) return;
+  core_.set_problem(opened.error().detail);
+  if (opened.error().detail == last_problem_) return;
+  last_problem_ = opened.error().detail;
+  log::error("drive stays offline drive={} slot={} reason=\"{}\"", core_.path, core_.expected.slot,
+             last_problem_);
+}
+
+}  // namespace ostraka::disk

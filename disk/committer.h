@@ -1,0 +1,63 @@
+// The one thread that changes a drive's index: it takes all changes that wait, applies them as one batch with
+// one sync, and answers them. It also looks after the drive: notices that the folder is gone, closes it, and
+// opens it again when it is back.
+#pragma once
+
+#include <condition_variable>
+#include <deque>
+#include <memory>
+#include <mutex>
+#include <vector>
+
+#include "disk/drive_core.h"
+#include "disk/drive_op.h"
+#include "disk/row_cache.h"
+#include "runtime/worker_pool.h"
+
+namespace ostraka::disk {
+
+// Thread safe.
+class Committer {
+ public:
+  explicit Committer(DriveCore& core);
+  Committer(const Committer&) = delete;
+  Committer& operator=(const Committer&) = delete;
+  ~Committer();  // writes what waits, then ends
+
+  void start();
+  // Gives the change back when too many wait already, or the drive is closing: then the caller answers it.
+  [[nodiscard]] std::unique_ptr<DriveOp> submit(std::unique_ptr<DriveOp> op);
+  // For changes nobody waits for: written with the next batch, or on their own after kRetireDelay.
+  void submit_lazy(std::unique_ptr<DriveOp> op);
+
+ private:
+  using Ops = std::vector<std::unique_ptr<DriveOp>>;
+  void loop();
+  bool wait_for_work(Ops& ops);  // false: the end
+  void run(const std::shared_ptr<OpenDrive>& life, Ops& ops);
+  // From `first` on, as many as fit into one batch. Gives the index after the last.
+  std::size_t run_batch(const std::shared_ptr<OpenDrive>& life, Ops& ops, std::size_t first);
+  void failed(const std::shared_ptr<OpenDrive>& life, const Error& error);
+  void answer(Ops& ops, std::size_t first, std::vector<Result<OpAnswer>> answers);
+  void refuse(Ops& ops, const Error& error);
+  void look_after(const std::shared_ptr<OpenDrive>& life);
+  void resume(const std::shared_ptr<OpenDrive>& life);
+  void try_to_reopen();
+
+  DriveCore& core_;
+  RowCache rows_;
+  std::weak_ptr<OpenDrive> rows_of_;  // the life whose rows are remembered
+  std::unique_ptr<IndexBatch> batch_;
+  bool out_of_space_ = false;  // the index stopped for lack of space
+  TimePoint next_look_{}, next_space_{}, next_open_{};
+  Duration reopen_after_ = kReopenMin;
+  std::string last_problem_;
+
+  std::mutex mutex_;
+  std::condition_variable wake_;
+  Ops waiting_, lazy_;
+  bool stopping_ = false;
+  WorkerPool thread_;  // last
+};
+
+}  // namespace ostraka::disk

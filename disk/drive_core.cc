@@ -1,0 +1,216 @@
+#include "disk/drive_core.h"
+
+#include <fmt/format.h>
+
+#include "base/log.h"
+#include "disk/row_key.h"
+
+namespace ostraka::disk {
+namespace {
+
+// Written into the index when it is first opened: ties it to its drive.
+constexpr std::string_view kIdentityRecord{"\0identity", 9};
+constexpr Duration kHesitation = std::chrono::milliseconds(50);
+
+std::string identity_of(const DriveFormat& format) {
+  return to_string(format.deployment) + " " + to_string(format.drive());
+}
+
+}  // namespace
+
+DriveCore::JobMark::JobMark(DriveCore& core) noexcept : core_(core) {
+  if (core_.jobs_running_.fetch_add(1, std::memory_order_relaxed) == 0) {
+    core_.job_progress_.store(core_.now_ns(), std::memory_order_relaxed);
+  }
+}
+DriveCore::JobMark::~JobMark() {
+  core_.job_progress_.store(core_.now_ns(), std::memory_order_relaxed);
+  core_.jobs_running_.fetch_sub(1, std::memory_order_relaxed);
+}
+
+DriveCore::DriveCore(const DriveDeps& d, std::string folder, DriveFormat format)
+    : fs(d.fs),
+      clock(d.clock),
+      path(std::move(folder)),
+      expected(std::move(format)),
+      metrics(d.metrics, expected.slot),
+      files(std::make_shared<FileTable>([this](std::vector<DataId> doomed) {
+        post([this, doomed = std::move(doomed)] {
+          const auto remove = [this](const DataId& data) {
+            if (auto gone = fs.remove(data_path(path, data)); !gone && !gone.failed_with(Errc::not_found)) {
+              log::warn("shard file left behind drive={} reason={}", path, gone.error().detail);
+            }
+          };
+          for (const DataId& data : doomed) files->remove_file(data, remove);
+        });
+      })),
+      indexes_(d.indexes),
+      threads_("drive-" + std::to_string(expected.slot), kDriveThreads) {}
+
+DriveCore::~DriveCore() {
+  close();
+}
+
+void DriveCore::close() {
+  files->close();
+  open_.store(nullptr, std::memory_order_release);
+}
+
+Result<std::shared_ptr<OpenDrive>> DriveCore::use() const {
+  auto life = open();
+  if (!life || !online()) return fail(Errc::unavailable, fmt::format("{}: {}", path, problem()));
+  if (overloaded())
+    return fail(Errc::unavailable, fmt::format("{}: too many calls wait for this drive", path));
+  return life;
+}
+
+bool DriveCore::online() const noexcept {
+  if (open_.load(std::memory_order_acquire) == nullptr) return false;
+  const std::int64_t since = batch_since_.load(std::memory_order_relaxed);
+  return since == 0 || now_ns() - since < Duration(kStuckAfter).count();
+}
+
+void DriveCore::batch_begins() noexcept {
+  batch_since_.store(now_ns(), std::memory_order_relaxed);
+}
+
+bool DriveCore::hesitates() const noexcept {
+  if (jobs_running_.load(std::memory_order_relaxed) == 0) return false;
+  return now_ns() - job_progress_.load(std::memory_order_relaxed) > kHesitation.count();
+}
+
+std::string DriveCore::problem() const {
+  {
+    const std::lock_guard lock(mutex_);
+    if (!problem_.empty()) return problem_;
+  }
+  if (!online()) return fmt::format("has not answered for {} s", kStuckAfter.count());
+  return {};
+}
+
+void DriveCore::set_problem(const std::string& problem) {
+  const std::lock_guard lock(mutex_);
+  problem_ = problem;
+}
+
+void DriveCore::note(Errc code) noexcept {
+  switch (code) {
+    case Errc::io:
+    case Errc::corrupt:
+    case Errc::no_space:
+    case Errc::unavailable:
+    case Errc::unsupported_version:
+      metrics.errors.add();
+      break;
+    default:
+      break;
+  }
+}
+
+void DriveCore::add_heal_entries(std::int64_t n) {
+  if (n == 0) return;
+  heal_entries_.fetch_add(static_cast<std::uint64_t>(n), std::memory_order_relaxed);
+  metrics.heal_queue.add(n);
+}
+
+Result<> DriveCore::check_folder(const OpenDrive& life) const {
+  auto now = fs.identity(format_path(path));
+  if (!now) {
+    return fail(
+        Errc::unavailable,
+        fmt::format("the folder is gone ({}); it comes back into service by itself once it is there again",
+                    now.error().detail));
+  }
+  if (*now == life.folder.format_file) return {};
+  return fail(Errc::unavailable, "the folder was replaced by another while it was in use");
+}
+
+Result<> DriveCore::check_readable() const {
+  auto text = fs.read_file(format_path(path), 64U << 10);
+  if (!text)
+    return fail(Errc::unavailable, fmt::format("the folder cannot be read ({})", text.error().detail));
+  return {};
+}
+
+void DriveCore::refresh_space() {
+  if (const auto info = fs.space(path)) space.set(*info);
+}
+
+Result<> DriveCore::check_index(MetaIndex& index) {
+  std::string stored;
+  TRY(found, index.get(Column::system, kIdentityRecord, stored, Tier::all));
+  const std::string mine = identity_of(expected);
+  if (found == Lookup::found) {
+    TRY(value, unseal(stored));
+    if (value != mine) {
+      return fail(Errc::wrong_drive,
+                  fmt::format("{}: its index belongs to another drive ({}); put the right index folder back",
+                              path, value));
+    }
+    return {};
+  }
+  const auto batch = index.make_batch();
+  const std::string sealed = seal(mine);
+  const std::string_view part = sealed;
+  batch->put(Column::system, kIdentityRecord, std::span<const std::string_view>(&part, 1));
+  return index.write(*batch, Sync::yes);
+}
+
+Result<std::uint64_t> DriveCore::count_heal_entries(MetaIndex& index) {
+  std::uint64_t entries = 0;
+  const auto cursor = index.scan(Column::system, kHealQueue, after_prefix(kHealQueue));
+  for (cursor->seek(kHealQueue); cursor->valid(); cursor->next()) ++entries;
+  TRY_VOID(cursor->status());
+  return entries;
+}
+
+Result<> DriveCore::try_open() {
+  if (lives_.load(std::memory_order_acquire) > 0) {
+    return fail(Errc::unavailable, fmt::format("{}: its index is still being closed", path));
+  }
+  auto life = std::make_unique<OpenDrive>();
+  TRY(folder, open_drive_folder(fs, path, expected));
+  life->folder = std::move(folder);
+  auto index = indexes_.open(index_folder(path), IndexMode::existing);
+  if (!index) {
+    if (index.failed_with(Errc::not_found)) {
+      return fail(Errc::corrupt,
+                  fmt::format("{0}: format.json is there, but the index in {0}/index is missing ({1}): the "
+                              "drive lost its data. Bring the "
+                              "index back, or give this slot an empty folder and let it be healed",
+                              path, index.error().detail));
+    }
+    return fail(index.code(), fmt::format("{}: the index does not open ({})", path, index.error().detail));
+  }
+  life->index = std::move(*index);
+  TRY_VOID(check_index(*life->index));
+  TRY_VOID(groups.load(*life->index));
+  TRY(entries, count_heal_entries(*life->index));
+  TRY(room, fs.space(path));
+  space.set(room);
+  heal_entries_.store(entries, std::memory_order_relaxed);
+  metrics.heal_queue.set(static_cast<std::int64_t>(entries));
+  metrics.online.set(1);
+  lives_.fetch_add(1, std::memory_order_acq_rel);
+  // Closing an index may take long, and must not happen on a shard's thread.
+  std::shared_ptr<OpenDrive> shared(life.release(), [this](OpenDrive* closing) {
+    post([this, closing] {
+      delete closing;
+      lives_.fetch_sub(1, std::memory_order_acq_rel);
+    });
+  });
+  set_problem({});
+  open_.store(std::move(shared), std::memory_order_release);
+  return {};
+}
+
+void DriveCore::go_offline(const std::shared_ptr<OpenDrive>& life, const std::string& reason) {
+  std::shared_ptr<OpenDrive> current = life;
+  set_problem(reason);
+  if (!open_.compare_exchange_strong(current, nullptr)) return;
+  metrics.online.set(0);
+  files->forget_staged();
+  log::error("drive went offline drive={} slot={} reason=\"{}\"", path, expected.slot, reason);
+}
+
+}  // namespace ostraka::disk

@@ -1,0 +1,59 @@
+// One change that waits for the committer, and its answer.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "disk/drive.h"
+#include "runtime/shard.h"
+#include "runtime/task.h"
+
+namespace ostraka::disk {
+
+struct OpAnswer {
+  Verdict verdict = Verdict::ok;
+  VersionId newest;
+  VersionId final_id;
+  bool has = false;         // fence
+  std::uint64_t birth = 0;  // fence
+  std::vector<DataId>
+      unknown;  // commit: nothing was done, since these files have to be looked up on disk first
+};
+
+enum class OpKind : std::uint8_t {
+  commit,
+  fence,
+  withdraw,
+  retire,
+  purge,
+  learn_epoch,
+  put_system,
+  erase_system
+};
+
+struct DriveOp {
+  OpKind kind = OpKind::commit;
+  TimePoint deadline = kNoDeadline;
+  ObjectRef ref;
+  std::string row;         // the key of ref's row
+  VersionId id;            // fence, withdraw, retire, purge
+  bool tombstone = false;  // retire
+
+  // commit
+  CommitMode mode = CommitMode::commit;
+  HeldVersion version;
+  std::shared_ptr<const VersionRecord> record;
+  Slice inline_shard;
+  std::vector<DataId> files;     // that the record names
+  std::vector<DataId> verified;  // of these, found on disk with a valid footer
+
+  // put_system, erase_system
+  std::string name, value;
+
+  Shard* shard = nullptr;             // where the answer goes
+  Completion<Result<OpAnswer>> done;  // none: nobody waits
+};
+
+}  // namespace ostraka::disk

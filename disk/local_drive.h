@@ -1,0 +1,55 @@
+// LocalDrive: a Drive on a folder of this machine. Reads and shard files run on a few threads of the drive,
+// all changes of its index on one more (committer.h); a drive that goes away is closed, and opened again when
+// it is back. Thread safe.
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "disk/committer.h"
+#include "disk/drive.h"
+#include "disk/drive_core.h"
+
+namespace ostraka::disk {
+
+class LocalDrive final : public Drive {
+ public:
+  // expected: whose folder this has to be. What deps refers to must outlive the drive; the drive must be
+  // destroyed before the shards that call it.
+  LocalDrive(const DriveDeps& deps, std::string path, DriveFormat expected);
+  ~LocalDrive() override;
+
+  // Opens the folder on the calling thread, and starts the drive in either case: with an error it begins
+  // offline, and comes into service by itself once the cause is gone. wrong_drive, unsupported_version,
+  // corrupt, not_found, io: the detail names folder, cause and next step. Once.
+  Result<> start();
+
+  DriveId id() const noexcept override { return core_.expected.drive(); }
+  bool online() const noexcept override { return core_.online(); }
+  Task<Result<DriveInfo>> info(Ctx& ctx) override;
+  Task<Result<std::unique_ptr<ShardWriter>>> stage(Ctx& ctx, StageSpec spec) override;
+  Task<Result<>> discard(Ctx& ctx, DataId data) override;
+  Task<Result<CommitAnswer>> commit(Ctx& ctx, ObjectRef ref, CommitRequest request) override;
+  Task<Result<FenceAnswer>> fence(Ctx& ctx, ObjectRef ref, VersionId id) override;
+  Task<Result<Verdict>> withdraw(Ctx& ctx, ObjectRef ref, VersionId id) override;
+  void retire(ObjectRef ref, VersionId id, bool tombstone) override;
+  Task<Result<Verdict>> purge(Ctx& ctx, ObjectRef ref, VersionId id) override;
+  Task<Result<Held>> read(Ctx& ctx, ObjectRef ref, ReadSpec spec) override;
+  std::optional<Result<Held>> try_read(const ObjectRef& ref, ReadSpec spec) override;
+  Task<Result<std::unique_ptr<ShardReader>>> open_shard(Ctx& ctx, ShardRef ref) override;
+  Task<Result<ListPage>> list(Ctx& ctx, ListSpec spec) override;
+  Task<Result<ShardHealth>> verify(Ctx& ctx, ShardRef ref) override;
+  Task<Result<>> put_system(Ctx& ctx, std::string name, std::string value) override;
+  Task<Result<>> erase_system(Ctx& ctx, std::string name) override;
+  Task<Result<std::vector<SystemRecord>>> scan_system(Ctx& ctx, std::string prefix, std::size_t max) override;
+
+ private:
+  Task<Result<OpAnswer>> submit(Ctx& ctx, std::unique_ptr<DriveOp> op);
+  Task<Result<OpAnswer>> change_key(Ctx& ctx, OpKind kind, ObjectRef ref, VersionId id);
+  Task<Result<>> change_system(Ctx& ctx, OpKind kind, std::string name, std::string value);
+
+  DriveCore core_;
+  Committer committer_;  // after core_: ends first
+};
+
+}  // namespace ostraka::disk

@@ -1,0 +1,333 @@
+#include "disk/op_batch.h"
+
+#include <algorithm>
+
+#include "disk/inline_value.h"
+#include "disk/limits.h"
+#include "disk/row_key.h"
+
+namespace ostraka::disk {
+namespace {
+
+bool contains(const std::vector<DataId>& ids, const DataId& id) {
+  return std::find(ids.begin(), ids.end(), id) != ids.end();
+}
+
+bool names(const VersionRecord& record, const DataId& data) {
+  return std::any_of(record.parts.begin(), record.parts.end(),
+                     [&](const PartRecord& part) { return part.data == data; });
+}
+
+bool refuses_older_epochs(const DriveOp& op) {
+  return op.kind == OpKind::fence || op.kind == OpKind::withdraw ||
+         (op.kind == OpKind::commit && op.mode != CommitMode::heal);
+}
+
+}  // namespace
+
+GroupState OpBatch::group_of(std::uint16_t group) const {
+  const auto at = groups_.find(group);
+  return at == groups_.end() ? p_.groups.state(group) : at->second;
+}
+
+void OpBatch::changed(Row& row) {
+  if (row.second.dirty) return;
+  row.second.dirty = true;
+  row_bytes_ += row.first.size() + row.second.bytes + 64;
+  dirty_.push_back(&row);
+}
+
+Result<OpAnswer> OpBatch::apply(DriveOp& op) {
+  if (op.kind == OpKind::put_system || op.kind == OpKind::erase_system) return system(op);
+
+  GroupState group = group_of(op.ref.group);
+  if (op.ref.epoch < group.epoch && refuses_older_epochs(op)) {
+    return fail(Errc::stale_epoch,
+                "epoch " + std::to_string(op.ref.epoch) + ", the drive knows " + std::to_string(group.epoch));
+  }
+  if (op.ref.epoch > group.epoch) {
+    group.epoch = op.ref.epoch;
+    groups_[op.ref.group] = group;
+    needs_sync_ = true;
+  }
+  if (op.kind == OpKind::learn_epoch) return OpAnswer{};
+
+  TRY(row, p_.rows.load(p_.index, op.row));
+  KeyState& state = row->second.state;
+  OpAnswer answer;
+  switch (op.kind) {
+    case OpKind::commit: {
+      TRY(committed, commit(op, *row, group));
+      answer = std::move(committed);
+      needs_sync_ = true;
+      break;
+    }
+    case OpKind::fence: {
+      const FenceVerdict verdict = apply_fence(state, op.id);
+      answer.has = verdict.has;
+      answer.birth = group.refilling ? group.birth : 0;
+      if (!verdict.has) changed(*row);
+      needs_sync_ = true;
+      break;
+    }
+    case OpKind::withdraw: {
+      Dropped dropped;
+      answer.verdict = apply_withdraw(state, op.id, dropped);
+      changed(*row);
+      for (const HeldVersion& version : dropped.versions) TRY_VOID(drop(op.ref, op.row, version));
+      needs_sync_ = true;
+      break;
+    }
+    case OpKind::retire: {
+      TRY_VOID(retire(op, *row, answer));
+      break;
+    }
+    case OpKind::purge: {
+      Dropped dropped;
+      answer.verdict = apply_purge(state, op.id, dropped);
+      if (answer.verdict == Verdict::ok) changed(*row);
+      for (const HeldVersion& version : dropped.versions) TRY_VOID(drop(op.ref, op.row, version));
+      needs_sync_ = true;
+      break;
+    }
+    default:
+      break;
+  }
+  answer.newest = state.newest();
+  answer.final_id = state.final_id;
+  return answer;
+}
+
+Result<OpAnswer> OpBatch::commit(DriveOp& op, Row& row, const GroupState& group) {
+  KeyState& state = row.second.state;
+  OpAnswer answer;
+  const bool held = state.find(op.version.id) != nullptr;
+  if (held && op.mode != CommitMode::heal) return answer;
+  const std::size_t claims = claimed_.size();
+  TRY_VOID(claim_files(op, answer));
+  const auto give_back = [&] {
+    p_.files.settle_claims(std::span(claimed_).subspan(claims), false);
+    claimed_.resize(claims);
+  };
+  if (!answer.unknown.empty() || answer.verdict != Verdict::ok) {
+    give_back();
+    return answer;
+  }
+  const VersionId id = op.version.id;
+  const bool has_inline = op.version.has_inline;
+  const HeldVersion* before = state.find(id);
+  const bool had_inline = before != nullptr && before->has_inline;
+  switch (op.mode) {
+    case CommitMode::commit:
+      answer.verdict = apply_commit(state, group, std::move(op.version));
+      break;
+    case CommitMode::roll_forward:
+      answer.verdict = apply_roll_forward(state, group, std::move(op.version));
+      break;
+    case CommitMode::heal:
+      answer.verdict = apply_heal(state, std::move(op.version));
+      break;
+  }
+  if (answer.verdict != Verdict::ok) {
+    give_back();
+    return answer;
+  }
+  changed(row);
+  row_bytes_ += op.record->parts.size() * 32 + 256;
+  if (has_inline) {
+    put_inline(p_.batch, inline_key(op.row, id), id, op.inline_shard.bytes);
+  } else if (had_inline) {
+    p_.batch.erase(Column::inline_data, inline_key(op.row, id));
+  }
+  return answer;
+}
+
+// Each file is staged, or owned by a part row, or was found on disk. Otherwise: to be looked up, or refused
+// when it is on its way out.
+Result<> OpBatch::claim_files(DriveOp& op, OpAnswer& answer) {
+  for (const PartRecord& part : op.record->parts) {
+    if (part.data.is_nil()) continue;
+    switch (p_.files.claim(part.data)) {
+      case FileTable::Claim::staged:
+        claimed_.push_back(part.data);
+        continue;
+      case FileTable::Claim::going:
+        answer.verdict = Verdict::refused;
+        return {};
+      case FileTable::Claim::unknown:
+        break;
+    }
+    if (contains(op.verified, part.data)) continue;
+    if (op.version.from_upload) {
+      TRY(owned, part_row_owns(op.ref, *op.record, part));
+      if (owned) continue;
+    }
+    answer.unknown.push_back(part.data);
+  }
+  return {};
+}
+
+Result<> OpBatch::retire(DriveOp& op, Row& row, OpAnswer& answer) {
+  KeyState& state = row.second.state;
+  const VersionId final_before = state.final_id;
+  const std::size_t fences_before = state.fences.size();
+  Dropped dropped;
+  answer.verdict = apply_retire(state, op.id, op.tombstone, now_ms_, dropped);
+  if (answer.verdict != Verdict::ok) return {};
+  if (state.final_id != final_before || state.fences.size() != fences_before || !dropped.versions.empty())
+    changed(row);
+  for (const HeldVersion& version : dropped.versions) TRY_VOID(drop(op.ref, op.row, version));
+  const HeldVersion* held = state.find(op.id);
+  if (held == nullptr || !held->from_upload) return {};
+  TRY(record, decode_version_record(as_bytes(*held->record)));
+  return drop_upload(op.ref, record);
+}
+
+Result<> OpBatch::drop(const ObjectRef& ref, const std::string& row_key, const HeldVersion& version) {
+  if (version.has_inline) p_.batch.erase(Column::inline_data, inline_key(row_key, version.id));
+  if (!version.has_files) return {};
+  const auto record = decode_version_record(as_bytes(*version.record));
+  if (!record) return {};  // its files are left to the scrubber
+  std::vector<DataId> files;
+  for (const PartRecord& part : record->parts) {
+    if (part.data.is_nil()) continue;
+    bool owned = false;
+    if (ref.space == KeySpace::part) {
+      TRY(by_object, object_owns(ref, record->upload_id, part.data));
+      owned = by_object;
+    } else if (version.from_upload) {
+      TRY(by_part, part_row_owns(ref, *record, part));
+      owned = by_part;
+    }
+    if (!owned) files.push_back(part.data);
+  }
+  if (files.empty()) return {};
+  dropped_.emplace_back(version.id, std::move(files));
+  needs_sync_ = true;
+  return {};
+}
+
+// The version is final, so its upload is over: its rows go, and with them the files of parts that the version
+// does not name.
+Result<> OpBatch::drop_upload(const ObjectRef& ref, const VersionRecord& completed) {
+  const std::string upload = row_key(ref.bucket, KeySpace::upload, ref.key, completed.upload_id);
+  TRY(upload_row, p_.rows.load(p_.index, upload));
+  if (!upload_row->second.state.empty()) {
+    upload_row->second.state = KeyState{};
+    changed(*upload_row);
+  }
+  const std::string parts = row_key(ref.bucket, KeySpace::part, ref.key, completed.upload_id);
+  const std::size_t part_key_bytes = parts.size() + 2;
+  for (std::size_t i = 0; i < dirty_.size(); ++i) {  // rows that this batch has made or changed
+    Row* row = dirty_[i];
+    if (row->first.size() == part_key_bytes && row->first.starts_with(parts))
+      TRY_VOID(drop_part_row(*row, completed));
+  }
+  const auto cursor = p_.index.scan(Column::rows, parts, after_prefix(parts));
+  for (cursor->seek(parts); cursor->valid(); cursor->next()) {
+    if (cursor->key().size() != part_key_bytes) continue;
+    TRY(row, p_.rows.load(p_.index, std::string(cursor->key())));
+    TRY_VOID(drop_part_row(*row, completed));
+  }
+  return cursor->status();
+}
+
+Result<> OpBatch::drop_part_row(Row& row, const VersionRecord& completed) {
+  for (const HeldVersion& version : row.second.state.versions) {
+    if (!version.has_files) continue;
+    TRY(record, decode_version_record(as_bytes(*version.record)));
+    std::vector<DataId> files;
+    for (const PartRecord& part : record.parts) {
+      if (!part.data.is_nil() && !names(completed, part.data)) files.push_back(part.data);
+    }
+    if (files.empty()) continue;
+    dropped_.emplace_back(version.id, std::move(files));
+    needs_sync_ = true;
+  }
+  if (row.second.state.empty()) return {};
+  row.second.state = KeyState{};
+  changed(row);
+  return {};
+}
+
+Result<bool> OpBatch::part_row_owns(const ObjectRef& ref, const VersionRecord& record,
+                                    const PartRecord& part) {
+  const std::string key =
+      row_key(ref.bucket, KeySpace::part, ref.key, part_sub(record.upload_id, part.number));
+  TRY(state, p_.rows.peek(p_.index, key));
+  for (const HeldVersion& version : state.versions) {
+    if (!version.has_files) continue;
+    TRY(held, decode_version_record(as_bytes(*version.record)));
+    if (names(held, part.data)) return true;
+  }
+  return false;
+}
+
+Result<bool> OpBatch::object_owns(const ObjectRef& part_ref, const std::string& upload_id,
+                                  const DataId& data) {
+  TRY(state, p_.rows.peek(p_.index, row_key(part_ref.bucket, KeySpace::object, part_ref.key, {})));
+  for (const HeldVersion& version : state.versions) {
+    if (!version.from_upload) continue;
+    TRY(held, decode_version_record(as_bytes(*version.record)));
+    if (held.upload_id == upload_id && names(held, data)) return true;
+  }
+  return false;
+}
+
+Result<OpAnswer> OpBatch::system(DriveOp& op) {
+  needs_sync_ = true;
+  const bool put = op.kind == OpKind::put_system;
+  if (op.name.starts_with(kHealQueue)) {
+    bool was_there = false;
+    const auto earlier = system_.find(op.name);
+    if (earlier != system_.end()) {
+      was_there = earlier->second;
+    } else {
+      std::string value;
+      TRY(found, p_.index.get(Column::system, op.name, value, Tier::all));
+      was_there = found == Lookup::found;
+    }
+    heal_entries_ += static_cast<int>(put) - static_cast<int>(was_there);
+    system_[op.name] = put;
+  }
+  if (put) {
+    const std::string sealed = seal(op.value);
+    const std::string_view part = sealed;
+    p_.batch.put(Column::system, op.name, std::span<const std::string_view>(&part, 1));
+  } else {
+    p_.batch.erase(Column::system, op.name);
+  }
+  return OpAnswer{};
+}
+
+Result<> OpBatch::write() {
+  for (Row* row : dirty_) {
+    row->second.dirty = false;
+    if (row->second.state.empty()) {
+      p_.batch.erase(Column::rows, row->first);
+      row->second.bytes = 0;
+      continue;
+    }
+    const std::string encoded = encode_key_row(row->second.state);
+    const std::string_view part = encoded;
+    p_.batch.put(Column::rows, row->first, std::span<const std::string_view>(&part, 1));
+    p_.rows.grew(encoded.size());
+    row->second.bytes = encoded.size();
+  }
+  for (const auto& [group, state] : groups_) {
+    const std::string encoded = GroupTable::encode(state);
+    const std::string_view part = encoded;
+    p_.batch.put(Column::system, GroupTable::record_name(group), std::span<const std::string_view>(&part, 1));
+  }
+  if (p_.batch.empty()) return {};
+  return p_.index.write(p_.batch, needs_sync_ ? Sync::yes : Sync::no);
+}
+
+void OpBatch::settle(bool durable) {
+  p_.files.settle_claims(claimed_, durable);
+  if (!durable) return;
+  for (const auto& [group, state] : groups_) p_.groups.set(group, state);
+  for (auto& [owner, files] : dropped_) p_.files.drop(owner, std::move(files));
+}
+
+}  // namespace ostraka::disk

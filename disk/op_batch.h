@@ -1,0 +1,66 @@
+// Many waiting changes as one atomic batch: applies the protocol's rules to the rows of the index, one change
+// after the other, and writes what came out. One object a batch; used by the committer's thread.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <string>
+#include <vector>
+
+#include "disk/drive_op.h"
+#include "disk/file_table.h"
+#include "disk/group_table.h"
+#include "disk/meta_index.h"
+#include "disk/row_cache.h"
+
+namespace ostraka::disk {
+
+class OpBatch {
+ public:
+  struct Parts {
+    MetaIndex& index;
+    IndexBatch& batch;  // empty
+    RowCache& rows;
+    GroupTable& groups;
+    FileTable& files;
+  };
+  OpBatch(Parts parts, std::int64_t now_ms) : p_(parts), now_ms_(now_ms) {}
+
+  // Applies one change. An error concerns this change alone: what it did to the rows before it failed is right by itself.
+  Result<OpAnswer> apply(DriveOp& op);
+  std::size_t bytes() const { return p_.batch.bytes() + row_bytes_; }
+  // Writes it all. Sync as the changes need it. After a failure the object is of no use.
+  Result<> write();
+  bool synced() const { return needs_sync_; }
+  // Once it is durable (or known to have failed): files and groups follow.
+  void settle(bool durable);
+  std::int64_t heal_entries() const { return heal_entries_; }  // put minus erased
+
+ private:
+  using Row = RowCache::Map::value_type;
+  Result<OpAnswer> commit(DriveOp& op, Row& row, const GroupState& group);
+  Result<> claim_files(DriveOp& op, OpAnswer& answer);
+  Result<> retire(DriveOp& op, Row& row, OpAnswer& answer);
+  // Files of a dropped version that nothing else on the drive owns go once the batch is durable.
+  Result<> drop(const ObjectRef& ref, const std::string& row_key, const HeldVersion& version);
+  Result<> drop_upload(const ObjectRef& ref, const VersionRecord& completed);
+  Result<> drop_part_row(Row& row, const VersionRecord& completed);
+  Result<bool> part_row_owns(const ObjectRef& ref, const VersionRecord& record, const PartRecord& part);
+  Result<bool> object_owns(const ObjectRef& part_ref, const std::string& upload_id, const DataId& data);
+  Result<OpAnswer> system(DriveOp& op);
+  void changed(Row& row);
+  GroupState group_of(std::uint16_t group) const;
+
+  Parts p_;
+  const std::int64_t now_ms_;
+  std::vector<Row*> dirty_;
+  std::map<std::uint16_t, GroupState> groups_;  // learnt in this batch
+  std::map<std::string, bool> system_;          // names put (true) and erased in this batch
+  std::vector<std::pair<VersionId, std::vector<DataId>>> dropped_;
+  std::vector<DataId> claimed_;
+  std::size_t row_bytes_ = 0;
+  std::int64_t heal_entries_ = 0;
+  bool needs_sync_ = false;
+};
+
+}  // namespace ostraka::disk

@@ -1,0 +1,48 @@
+#include "disk/row_cache.h"
+
+#include "disk/limits.h"
+
+namespace ostraka::disk {
+
+Result<RowCache::Map::value_type*> RowCache::load(MetaIndex& index, const std::string& key) {
+  auto at = young_.find(key);
+  if (at != young_.end()) return &*at;
+  if (auto node = old_.extract(key)) {
+    young_bytes_ += node.key().size() + node.mapped().bytes;
+    return &*young_.insert(std::move(node)).position;
+  }
+  TRY(found, index.get(Column::rows, key, scratch_, Tier::all));
+  Row row;
+  if (found == Lookup::found) {
+    TRY(state, decode_key_row(scratch_));
+    row.state = std::move(state);
+    row.bytes = scratch_.size();
+  }
+  young_bytes_ += key.size() + row.bytes;
+  return &*young_.emplace(key, std::move(row)).first;
+}
+
+Result<KeyState> RowCache::peek(MetaIndex& index, const std::string& key) {
+  for (const Map* map : {&young_, &old_}) {
+    const auto at = map->find(key);
+    if (at != map->end()) return at->second.state;
+  }
+  TRY(found, index.get(Column::rows, key, scratch_, Tier::all));
+  if (found != Lookup::found) return KeyState{};
+  return decode_key_row(scratch_);
+}
+
+void RowCache::shrink() {
+  if (young_bytes_ < kRecentRowBytes) return;
+  old_ = std::move(young_);
+  young_.clear();
+  young_bytes_ = 0;
+}
+
+void RowCache::clear() {
+  young_.clear();
+  old_.clear();
+  young_bytes_ = 0;
+}
+
+}  // namespace ostraka::disk

@@ -1,0 +1,20 @@
+// Reading one key's row, and its inline shard when asked for, with the files that it names pinned.
+#pragma once
+
+#include <optional>
+#include <string>
+
+#include "disk/drive.h"
+#include "disk/drive_core.h"
+
+namespace ostraka::disk {
+
+// nullopt only with Tier::memory: not all of it lies in memory. corrupt: the row failed its checksum. A
+// damaged inline shard is left out, and counted.
+std::optional<Result<Held>> read_row(DriveCore& core, OpenDrive& life, const ObjectRef& ref,
+                                     const ReadSpec& spec, Tier tier);
+
+// Limits of what a caller may name. invalid_argument.
+Result<> check_ref(const ObjectRef& ref);
+
+}  // namespace ostraka::disk

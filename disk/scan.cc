@@ -1,0 +1,133 @@
+#include "disk/scan.h"
+
+#include <algorithm>
+#include <cstring>
+
+#include "base/hash.h"
+#include "disk/limits.h"
+#include "disk/row_key.h"
+#include "disk/wire.h"
+
+namespace ostraka::disk {
+namespace {
+
+// Bytes that stay where they are, in chunks.
+class Arena {
+ public:
+  std::string_view copy(std::string_view bytes) {
+    if (bytes.size() > left_) grow(bytes.size());
+    char* const at = next_;
+    std::memcpy(at, bytes.data(), bytes.size());
+    next_ += bytes.size();
+    left_ -= bytes.size();
+    used_ += bytes.size();
+    return {at, bytes.size()};
+  }
+  std::size_t used() const { return used_; }
+
+ private:
+  void grow(std::size_t at_least) {
+    left_ = std::max<std::size_t>(chunks_.empty() ? 8U << 10 : 128U << 10, at_least);
+    chunks_.push_back(std::make_unique_for_overwrite<char[]>(left_));
+    next_ = chunks_.back().get();
+  }
+  std::vector<std::unique_ptr<char[]>> chunks_;
+  char* next_ = nullptr;
+  std::size_t left_ = 0;
+  std::size_t used_ = 0;
+};
+
+bool row_is_whole(std::string_view row) {
+  if (row.size() < 8) return false;
+  const std::string_view body = row.substr(0, row.size() - 8);
+  WireReader in(row.substr(body.size()));
+  return in.take_int<std::uint64_t>() == xxh3_64(as_bytes(body));
+}
+
+// Not: nothing held, or a tombstone that is known to be committed.
+bool may_be_live(std::string_view row) {
+  const auto state = decode_key_row(row);
+  if (!state) return true;
+  if (state->versions.empty()) return false;
+  const HeldVersion& newest = state->versions.front();
+  return !newest.tombstone || newest.id != state->final_id;
+}
+
+class RowScan {
+ public:
+  RowScan(MetaIndex& index, const ListSpec& spec)
+      : spec_(spec),
+        prefix_(row_key_prefix(spec.bucket, spec.space, spec.prefix)),
+        arena_(std::make_shared<Arena>()),
+        max_rows_(std::min(spec.max_rows, kMaxListRows)),
+        cursor_(index.scan(Column::rows, prefix_, after_prefix(prefix_))) {}
+
+  Result<ScannedPage> run() {
+    begin();
+    while (cursor_->valid() && out_.page.rows.size() < max_rows_ && arena_->used() < kMaxListBytes) step();
+    TRY_VOID(cursor_->status());
+    out_.page.end = !cursor_->valid();
+    out_.page.storage = arena_;
+    return std::move(out_);
+  }
+
+ private:
+  void begin() {
+    if (spec_.start.empty() && spec_.start_sub.empty() && !spec_.after_start) {
+      cursor_->seek(prefix_);
+      return;
+    }
+    const std::string start = row_key(spec_.bucket, spec_.space, spec_.start, spec_.start_sub);
+    cursor_->seek(start);
+    if (spec_.after_start && cursor_->valid() && cursor_->key() == start) cursor_->next();
+  }
+
+  void step() {
+    key_.clear();
+    const auto sub = split_row_key(cursor_->key(), key_);
+    const std::string_view row = cursor_->value();
+    if (!sub || !row_is_whole(row)) {
+      ++out_.corrupt_rows;
+      cursor_->next();
+      return;
+    }
+    if (!spec_.delimiter.empty()) {
+      const std::size_t at = key_.find(spec_.delimiter, spec_.prefix.size());
+      if (at != std::string::npos) {
+        if (!may_be_live(row)) {
+          cursor_->next();
+          return;
+        }
+        take(*sub, row);
+        key_.resize(at + spec_.delimiter.size());
+        cursor_->seek(after_prefix(row_key_prefix(spec_.bucket, spec_.space, key_)));
+        return;
+      }
+    }
+    take(*sub, row);
+    cursor_->next();
+  }
+
+  void take(std::string_view sub, std::string_view row) {
+    ListRow& out = out_.page.rows.emplace_back();
+    out.key = arena_->copy(key_);
+    out.sub = arena_->copy(sub);
+    out.row = arena_->copy(row);
+  }
+
+  const ListSpec& spec_;
+  const std::string prefix_;
+  const std::shared_ptr<Arena> arena_;
+  const std::size_t max_rows_;
+  const std::unique_ptr<IndexCursor> cursor_;
+  std::string key_;
+  ScannedPage out_;
+};
+
+}  // namespace
+
+Result<ScannedPage> scan_rows(MetaIndex& index, const ListSpec& spec) {
+  return RowScan(index, spec).run();
+}
+
+}  // namespace ostraka::disk

@@ -1,0 +1,259 @@
+#include "disk/shard_io.h"
+
+#include <fmt/format.h>
+
+#include <mutex>
+
+#include "base/hash.h"
+
+namespace ostraka::disk {
+namespace {
+
+constexpr std::size_t kTailGuess = 4096;
+
+// What the jobs of one writer work on; they may outlive the writer.
+struct Writing {
+  std::mutex mutex;  // held by the job that runs
+  std::unique_ptr<File> file;
+  std::string path;       // once created
+  bool replaces = false;  // a file of this name is there: it is replaced by rename at the end
+  bool abandoned = false;
+  bool finished = false;
+  ShardFooter footer;
+  std::uint64_t offset = 0;
+};
+
+Result<> create(DriveCore& core, Writing& w) {
+  if (w.file) return {};
+  core.files->revive(w.footer.data);
+  const std::string path = data_path(core.path, w.footer.data);
+  auto file = core.fs.open(path, OpenMode::create_new);
+  if (!file) {
+    TRY(taken, core.fs.exists(path));
+    if (!taken) return fail(file.code(), file.error().detail);
+    w.replaces = true;
+    const std::string fresh = path + ".new";
+    static_cast<void>(core.fs.remove(fresh));  // of a heal that a crash cut off
+    file = core.fs.open(fresh, OpenMode::create_new);
+    if (!file) return fail(file.code(), file.error().detail);
+    w.path = fresh;
+  } else {
+    w.path = path;
+  }
+  w.file = std::move(*file);
+  return {};
+}
+
+Result<> append_blocks(DriveCore& core, Writing& w, const BufferChain& blocks) {
+  const std::lock_guard lock(w.mutex);
+  if (w.abandoned) return fail(Errc::closed);
+  TRY_VOID(create(core, w));
+  std::vector<ByteSpan> parts;
+  parts.reserve(blocks.size());
+  std::uint64_t bytes = 0;
+  for (const Slice& block : blocks) {
+    parts.push_back(block.bytes);
+    bytes += block.bytes.size();
+    w.footer.blocks.push_back(xxh3_128(block.bytes));
+  }
+  TRY_VOID(w.file->pwritev(parts, w.offset));
+  w.offset += bytes;
+  w.footer.last_block_bytes = static_cast<std::uint32_t>(blocks.back().bytes.size());
+  core.space.wrote(bytes);
+  core.metrics.bytes_written.add(bytes);
+  return {};
+}
+
+Result<> finish_file(DriveCore& core, Writing& w) {
+  const std::lock_guard lock(w.mutex);
+  if (w.abandoned) return fail(Errc::closed);
+  TRY_VOID(create(core, w));
+  const std::string tail = encode_shard_tail(w.footer);
+  const ByteSpan part = as_bytes(tail);
+  TRY_VOID(w.file->pwritev(std::span<const ByteSpan>(&part, 1), w.offset));
+  TRY_VOID(w.file->sync());
+  if (w.replaces) {
+    const std::string path = data_path(core.path, w.footer.data);
+    TRY_VOID(core.fs.rename(w.path, path));
+    w.path = path;
+  }
+  TRY_VOID(core.fs.sync_dir(data_folder(core.path, w.footer.data)));
+  w.file.reset();
+  w.finished = true;
+  core.files->staged(w.footer.data, w.replaces);
+  return {};
+}
+
+class LocalShardWriter final : public ShardWriter {
+ public:
+  LocalShardWriter(DriveCore& core, std::shared_ptr<OpenDrive> life, const StageSpec& spec)
+      : core_(core), life_(std::move(life)), writing_(std::make_shared<Writing>()) {
+    ShardFooter& footer = writing_->footer;
+    footer.data = spec.data;
+    footer.shard_index = spec.shard_index;
+    footer.data_shards = spec.data_shards;
+    footer.parity_shards = spec.parity_shards;
+    footer.block_bytes = spec.block_bytes;
+  }
+  ~LocalShardWriter() override {
+    if (finished_ || !begun_) return;
+    core_.post([&core = core_, writing = writing_] {
+      const std::lock_guard lock(writing->mutex);
+      writing->abandoned = true;
+      writing->file.reset();
+      if (!writing->path.empty() && !writing->finished) static_cast<void>(core.fs.remove(writing->path));
+      if (writing->finished) core.files->discard(writing->footer.data);
+    });
+  }
+
+  Task<Result<>> append(Ctx& ctx, BufferChain blocks) override {
+    const CallTimer timer(core_.metrics.append, core_.clock);
+    CO_TRY_VOID(check(blocks));
+    if (blocks.empty()) co_return Result<>();
+    if (ctx.deadline < core_.clock.now()) co_return fail(Errc::deadline);
+    begun_ = true;
+    auto job = [&core = core_, writing = writing_, blocks = std::move(blocks)](OpenDrive&) {
+      return append_blocks(core, *writing, blocks);
+    };
+    auto running = core_.run(life_, ctx.deadline, std::move(job));
+    Result<> done = co_await std::move(running);
+    co_return core_.noted(std::move(done));
+  }
+
+  Task<Result<>> finish(Ctx& ctx) override {
+    const CallTimer timer(core_.metrics.finish, core_.clock);
+    if (ctx.deadline < core_.clock.now()) co_return fail(Errc::deadline);
+    begun_ = true;
+    auto job = [&core = core_, writing = writing_](OpenDrive&) { return finish_file(core, *writing); };
+    auto running = core_.run(life_, ctx.deadline, std::move(job));
+    Result<> done = co_await std::move(running);
+    finished_ = done.has_value();
+    co_return core_.noted(std::move(done));
+  }
+
+ private:
+  // One slice is one block; after one that is shorter than a full block no other may come.
+  Result<> check(const BufferChain& blocks) {
+    for (const Slice& block : blocks) {
+      const std::size_t bytes = block.bytes.size();
+      if (bytes == 0 || bytes > writing_->footer.block_bytes || short_seen_) {
+        return fail(Errc::invalid_argument,
+                    "blocks of a shard file: each of block_bytes, only the last may be shorter");
+      }
+      short_seen_ = bytes < writing_->footer.block_bytes;
+      if (++blocks_ > kMaxShardBlocks) return fail(Errc::too_large, "too many blocks for one shard file");
+    }
+    return {};
+  }
+
+  DriveCore& core_;
+  const std::shared_ptr<OpenDrive> life_;
+  const std::shared_ptr<Writing> writing_;
+  std::uint64_t blocks_ = 0;
+  bool short_seen_ = false;
+  bool begun_ = false;
+  bool finished_ = false;
+};
+
+Result<> read_verified(DriveCore& core, const OpenedShard& shard, std::uint64_t block, MutableByteSpan out) {
+  const std::uint64_t offset = block * shard.footer.block_bytes;
+  TRY(got, shard.file->pread(out, offset));
+  if (got == out.size() && xxh3_128(out) == shard.footer.blocks[block]) {
+    core.metrics.bytes_read.add(got);
+    return {};
+  }
+  return fail(Errc::corrupt, fmt::format("{}: block {} of the shard file failed its checksum",
+                                         data_path(core.path, shard.footer.data), block));
+}
+
+class LocalShardReader final : public ShardReader {
+ public:
+  LocalShardReader(DriveCore& core, std::shared_ptr<OpenDrive> life, OpenedShard shard)
+      : core_(core), life_(std::move(life)), shard_(std::make_shared<const OpenedShard>(std::move(shard))) {}
+
+  Task<Result<>> read_blocks(Ctx& ctx, std::uint64_t first, std::vector<BlockTarget> targets) override {
+    const CallTimer timer(core_.metrics.read_blocks, core_.clock);
+    if (ctx.deadline < core_.clock.now()) co_return fail(Errc::deadline);
+    auto job = [&core = core_, shard = shard_, first, targets = std::move(targets)](OpenDrive&) {
+      return read_all(core, *shard, first, targets);
+    };
+    auto running = core_.run(life_, ctx.deadline, std::move(job));
+    Result<> done = co_await std::move(running);
+    co_return core_.noted(std::move(done));
+  }
+
+ private:
+  static Result<> read_all(DriveCore& core, const OpenedShard& shard, std::uint64_t first,
+                           const std::vector<BlockTarget>& targets) {
+    for (std::size_t i = 0; i < targets.size(); ++i) {
+      const std::uint64_t block = first + i;
+      if (block >= shard.footer.blocks.size() || targets[i].bytes.size() != shard.footer.bytes_of(block)) {
+        return fail(Errc::invalid_argument, "no such block of the shard file, or a target of another size");
+      }
+      TRY_VOID(read_verified(core, shard, block, targets[i].bytes));
+    }
+    return {};
+  }
+  DriveCore& core_;
+  const std::shared_ptr<OpenDrive> life_;
+  const std::shared_ptr<const OpenedShard> shard_;
+};
+
+}  // namespace
+
+std::unique_ptr<ShardWriter> make_shard_writer(DriveCore& core, std::shared_ptr<OpenDrive> life,
+                                               StageSpec spec) {
+  return std::make_unique<LocalShardWriter>(core, std::move(life), spec);
+}
+
+std::unique_ptr<ShardReader> make_shard_reader(DriveCore& core, std::shared_ptr<OpenDrive> life,
+                                               OpenedShard shard) {
+  return std::make_unique<LocalShardReader>(core, std::move(life), std::move(shard));
+}
+
+Result<OpenedShard> open_shard_file(DriveCore& core, const ShardRef& ref) {
+  const std::string path = data_path(core.path, ref.data);
+  OpenedShard shard;
+  TRY(file, core.fs.open(path, OpenMode::read));
+  shard.file = std::move(file);
+  TRY(bytes, shard.file->size());
+  const auto named = [&](const Error& error) { return fail(error.code, path + ": " + error.detail); };
+  const StripeLayout layout{.data_shards = ref.data_shards, .part_bytes = ref.part_bytes};
+  const std::size_t expected = std::max(kTailGuess, shard_tail_bytes(layout.stripes()));
+  const std::size_t length = static_cast<std::size_t>(std::min<std::uint64_t>(bytes, expected));
+  std::vector<std::uint8_t> tail(length);
+  TRY(got, shard.file->pread(tail, bytes - length));
+  if (got != length) return fail(Errc::corrupt, path + ": shorter than it was a moment ago");
+  auto footer = decode_shard_tail(tail, bytes);
+  if (!footer) return named(footer.error());
+  if (const auto same = check_shard(*footer, ref); !same) return named(same.error());
+  shard.footer = std::move(*footer);
+  return shard;
+}
+
+Result<ShardHealth> verify_shard_file(DriveCore& core, const ShardRef& ref) {
+  ShardHealth health;
+  auto shard = open_shard_file(core, ref);
+  if (!shard) {
+    if (shard.failed_with(Errc::not_found)) return health;
+    if (!shard.failed_with(Errc::corrupt)) return fail(shard.code(), shard.error().detail);
+    health.present = true;  // there, but without a footer to go by: no block of it is good
+    health.blocks = StripeLayout{.data_shards = ref.data_shards, .part_bytes = ref.part_bytes}.stripes();
+    for (std::uint64_t i = 0; i < health.blocks; ++i) health.corrupt_blocks.push_back(i);
+    return health;
+  }
+  health.present = true;
+  health.blocks = shard->footer.blocks.size();
+  std::vector<std::uint8_t> buffer(shard->footer.block_bytes);
+  for (std::uint64_t i = 0; i < health.blocks; ++i) {
+    const auto good =
+        read_verified(core, *shard, i, MutableByteSpan(buffer).first(shard->footer.bytes_of(i)));
+    if (good) continue;
+    if (!good.failed_with(Errc::corrupt) && !good.failed_with(Errc::io))
+      return fail(good.code(), good.error().detail);
+    health.corrupt_blocks.push_back(i);
+  }
+  return health;
+}
+
+}  // namespace ostraka::disk

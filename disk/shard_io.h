@@ -1,0 +1,26 @@
+// Shard files of one drive as LocalDrive writes and reads them, on the drive's threads.
+#pragma once
+
+#include <memory>
+
+#include "disk/drive.h"
+#include "disk/drive_core.h"
+#include "disk/shard_file.h"
+
+namespace ostraka::disk {
+
+// The file is created with the first append. core must outlive the writer.
+std::unique_ptr<ShardWriter> make_shard_writer(DriveCore& core, std::shared_ptr<OpenDrive> life,
+                                               StageSpec spec);
+
+// These block: for threads of the drive.
+struct OpenedShard {
+  std::unique_ptr<File> file;
+  ShardFooter footer;
+};
+Result<OpenedShard> open_shard_file(DriveCore& core, const ShardRef& ref);  // not_found, corrupt
+std::unique_ptr<ShardReader> make_shard_reader(DriveCore& core, std::shared_ptr<OpenDrive> life,
+                                               OpenedShard shard);
+Result<ShardHealth> verify_shard_file(DriveCore& core, const ShardRef& ref);
+
+}  // namespace ostraka::disk
