@@ -119,7 +119,13 @@ Connection::Connection(ConnectionHome& home, std::string remote)
 }
 
 Connection::~Connection() {
+  count_bytes();
   home_.metrics.connections.add(-1);
+}
+
+void Connection::count_bytes() {
+  home_.metrics.bytes_in.add(stream_.bytes_in() - std::exchange(counted_in_, stream_.bytes_in()));
+  home_.metrics.bytes_out.add(stream_.bytes_out() - std::exchange(counted_out_, stream_.bytes_out()));
 }
 
 void Connection::close_if_idle() {

@@ -99,7 +99,7 @@ HttpClient::HttpClient(Shard& shard, HttpClientConfig config)
     : shard_(shard),
       config_(std::move(config)),
       watch_(shard, std::clamp<Duration>(std::min(config_.connect_timeout, config_.stall_timeout) / 8,
-                                         std::chrono::milliseconds(1), std::chrono::milliseconds(500))) {}
+                                         std::chrono::milliseconds(1), std::chrono::milliseconds(20))) {}
 
 HttpClient::~HttpClient() = default;
 

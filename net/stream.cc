@@ -160,6 +160,7 @@ Task<Result<>> Stream::wait(Want want, TimePoint deadline) {
   waiting_ = true;
   expired_ = false;
   waiting_until_ = deadline;
+  if (deadline != kNoDeadline) watch_.arm();
   const auto kind = want == Want::read ? Socket::wait_read : Socket::wait_write;
   const auto outcome = co_await socket_.async_wait(kind, kAwaitTuple);
   waiting_ = false;
@@ -169,11 +170,13 @@ Task<Result<>> Stream::wait(Want want, TimePoint deadline) {
   co_return Result<>();
 }
 
-void Stream::expire(TimePoint now) {
-  if (!waiting_ || waiting_until_ > now) return;
+bool Stream::expire(TimePoint now) {
+  if (!waiting_ || expired_ || waiting_until_ == kNoDeadline) return false;
+  if (waiting_until_ > now) return true;
   expired_ = true;
   boost::system::error_code ignored;
   socket_.cancel(ignored);
+  return false;
 }
 
 bool Stream::is_quiet() {
@@ -203,24 +206,19 @@ void Stream::abort() {
 
 StreamWatch::StreamWatch(Shard& shard, Duration granularity) : shard_(shard), granularity_(granularity) {}
 
-void StreamWatch::add(Stream& stream) {
-  streams_.push_back(stream);
-  if (!timer_) arm();
-}
-
 void StreamWatch::arm() {
+  if (timer_) return;
   const TimePoint next = shard_.clock().now() + granularity_;
   timer_ = shard_.clock().arm(shard_.executor(), next, [this] { sweep(); });
 }
 
 void StreamWatch::sweep() {
+  timer_.reset();
   const TimePoint now = shard_.clock().now();
-  for (Stream& stream : streams_) stream.expire(now);  // ends waits by posting: nobody leaves the list here
-  if (streams_.empty()) {
-    timer_.reset();
-  } else {
-    arm();
-  }
+  bool more = false;
+  for (Stream& stream : streams_)
+    more = stream.expire(now) || more;  // ends waits by posting: nobody leaves here
+  if (more) arm();
 }
 
 }  // namespace ostraka::net

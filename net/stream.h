@@ -81,7 +81,7 @@ class Stream
   Step try_read(MutableByteSpan first, MutableByteSpan second);
   Step try_write(std::span<iovec> parts);
   Task<Result<>> wait(Want want, TimePoint deadline);
-  void expire(TimePoint now);
+  bool expire(TimePoint now);  // whether it waits for a deadline to come
 
   StreamWatch& watch_;
   Socket socket_;
@@ -109,9 +109,9 @@ class StreamWatch {
 
  private:
   friend class Stream;
-  void add(Stream& stream);
+  void add(Stream& stream) { streams_.push_back(stream); }
+  void arm();  // the timer runs only while a stream waits
   void sweep();
-  void arm();
 
   Shard& shard_;
   const Duration granularity_;
