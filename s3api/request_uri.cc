@@ -101,7 +101,8 @@ S3Result<RequestUri> parse_request_uri(std::string_view target, std::string_view
   uri.query = std::move(query);
   std::string_view rest = std::string_view(*path).substr(1);
   uri.bucket = BucketName(bucket_of_host(host, domains));
-  if (!uri.has_bucket()) {
+  uri.virtual_hosted = uri.has_bucket();
+  if (!uri.virtual_hosted) {
     const std::size_t bucket_end = std::min(rest.find('/'), rest.size());
     uri.bucket = BucketName(std::string(rest.substr(0, bucket_end)));
     if (!uri.has_bucket() && !rest.empty()) return refuse(error::kInvalidUri);  // //key names no bucket

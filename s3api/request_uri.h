@@ -31,7 +31,8 @@ struct RequestUri {
   BucketName bucket;  // empty: the service itself
   ObjectKey key;      // empty: the bucket itself
   QueryParams query;
-  std::string resource;  // the decoded path, as errors name it
+  std::string resource;         // the decoded path, as errors name it
+  bool virtual_hosted = false;  // the bucket is in the host name
   bool has_bucket() const noexcept { return !bucket.get().empty(); }
   bool has_key() const noexcept { return !key.get().empty(); }
 };

@@ -76,6 +76,11 @@ const ErrorKind& kind_of(Errc code) noexcept {
   return error::kInternalError;
 }
 
+S3Error::S3Error(Error cause)
+    : kind_(kind_of(cause.code)), cause_(cause.code), detail_(std::move(cause.detail)) {
+  if (cause_ == Errc::invalid_argument) message_ = detail_;
+}
+
 S3Error&& S3Error::with(std::string name, std::string value) && {
   add(std::move(name), std::move(value));
   return std::move(*this);

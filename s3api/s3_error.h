@@ -155,6 +155,8 @@ inline constexpr ErrorKind kSignatureDoesNotMatch{
     "The request signature we calculated does not match the signature you provided. Check your key and "
     "signing method."};
 inline constexpr ErrorKind kSlowDown{"SlowDown", 503, "Please reduce your request rate."};
+inline constexpr ErrorKind kTooManyBuckets{"TooManyBuckets", 400,
+                                           "You have attempted to create more buckets than allowed"};
 inline constexpr ErrorKind kUserKeyMustBeSpecified{"UserKeyMustBeSpecified", 400,
                                                    "The bucket POST must contain the specified field name. "
                                                    "If it is specified, check the order of the fields."};
@@ -171,8 +173,9 @@ class S3Error {
  public:
   S3Error(const ErrorKind& kind, std::string message = {})  // NOLINT(google-explicit-constructor)
       : kind_(kind), message_(std::move(message)) {}
-  S3Error(Error cause)  // NOLINT(google-explicit-constructor): the table is the conversion
-      : kind_(kind_of(cause.code)), cause_(cause.code), detail_(std::move(cause.detail)) {}
+  // The detail goes to the log; only that of an invalid argument says to the client what is wrong with its
+  // request.
+  S3Error(Error cause);  // NOLINT(google-explicit-constructor): the table is the conversion
 
   S3Error&& with(std::string name, std::string value) &&;
   void add(std::string name, std::string value) { fields_.emplace_back(std::move(name), std::move(value)); }
@@ -225,9 +228,14 @@ tl::unexpected<S3Error> refuse_argument(std::string message, std::string name, s
   if (!tmp) ret ::ostraka::s3api::refuse(::ostraka::s3api::S3Error(std::move(tmp).error())); \
   auto decl = std::move(*tmp)
 #define OSTRAKA_S3_TRY_VOID_(ret, tmp, ...) \
-  auto tmp = __VA_ARGS__;                   \
-  if (!tmp) ret ::ostraka::s3api::refuse(::ostraka::s3api::S3Error(std::move(tmp).error()))
+  if (auto tmp = __VA_ARGS__; !tmp)         \
+  ret ::ostraka::s3api::refuse(::ostraka::s3api::S3Error(std::move(tmp).error()))
 #define S3_TRY(decl, ...) OSTRAKA_S3_TRY_(return, OSTRAKA_CONCAT(try_, __LINE__), decl, __VA_ARGS__)
 #define S3_CO_TRY(decl, ...) OSTRAKA_S3_TRY_(co_return, OSTRAKA_CONCAT(try_, __LINE__), decl, __VA_ARGS__)
 #define S3_TRY_VOID(...) OSTRAKA_S3_TRY_VOID_(return, OSTRAKA_CONCAT(try_, __LINE__), __VA_ARGS__)
-#define S3_CO_TRY_VOID(...) OSTRAKA_S3_TRY_VOID_(co_return, OSTRAKA_CONCAT(try_, __LINE__), __VA_ARGS__)
+// No if-initializer around co_await: a plain declaration first.
+#define S3_CO_TRY_VOID(...)                          \
+  auto OSTRAKA_CONCAT(try_, __LINE__) = __VA_ARGS__; \
+  if (!OSTRAKA_CONCAT(try_, __LINE__))               \
+  co_return ::ostraka::s3api::refuse(                \
+      ::ostraka::s3api::S3Error(std::move(OSTRAKA_CONCAT(try_, __LINE__)).error()))
