@@ -140,6 +140,7 @@ void put_objects(const std::string& dir, std::size_t objects) {
       close(file);
     }
   }
+  close(fd);
   std::free(slab);
 }
 
@@ -167,6 +168,7 @@ void get_objects(const std::string& dir, std::size_t objects) {
     for (const int file : files) close(file);
   }
   if (sum == 1) std::abort();
+  close(fd);  // the peer ends
   std::free(slab);
 }
 
