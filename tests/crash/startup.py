@@ -7,10 +7,11 @@ import json
 import os
 import re
 import shutil
+import time
 from pathlib import Path
 
 from contents import Contents
-from harness import CrashCase, Server, main
+from harness import BUCKET, CrashCase, Server, main
 from s3 import until
 
 PR_CAPBSET_DROP, CAP_DAC_OVERRIDE, CAP_DAC_READ_SEARCH = 24, 1, 2
@@ -22,6 +23,34 @@ def without_rights_over_all_files() -> None:
     for capability in (CAP_DAC_OVERRIDE, CAP_DAC_READ_SEARCH):
         if libc.prctl(PR_CAPBSET_DROP, capability, 0, 0, 0) != 0 and os.geteuid() == 0:
             raise OSError(ctypes.get_errno(), "prctl")
+
+
+class FirstStart(CrashCase):
+    def test_killed_while_formatting(self):
+        """kill -9 at any moment of the very first start: the next one forms the same store of six drives, without a person."""
+        formatted = []
+        for _ in range(12):
+            for drive in self.drives:
+                shutil.rmtree(drive)
+                drive.mkdir()
+            node = self.server()
+            node.launch()
+            # The moments that matter: some folders have their format.json, others have not.
+            wanted, deadline = self.random.randrange(1, 7), time.monotonic() + 30
+            while sum((drive / "format.json").exists() for drive in self.drives) < wanted and time.monotonic() < deadline:
+                pass
+            node.kill()
+            formatted.append(sum((drive / "format.json").exists() for drive in self.drives))
+            node.start()
+            until(lambda: node.names_as_missing([]), 20, f"six drives after a kill with {formatted[-1]} of 6 formatted: "
+                                                         f"{node.health('cluster')[1]}")
+            contents = Contents(self.seed)
+            with node.client() as client:
+                client.create_bucket(BUCKET)
+                contents.change(client)
+                contents.check(client)
+            node.kill()
+        print(f"formatted at the kill: {formatted} of 6", flush=True)
 
 
 class Startup(CrashCase):
@@ -45,7 +74,7 @@ class Startup(CrashCase):
         before = self.formats()
         self.node.start()
         for drive in bad:
-            lines = [line for line in self.node.log().splitlines() if re.search(re.escape(str(drive)) + r"\b", line)]
+            lines = [line for line in self.node.said().splitlines() if re.search(re.escape(str(drive)) + r"\b", line)]
             self.assertTrue(any(re.search(cause, line, re.IGNORECASE) for line in lines),
                             f"no line names {drive} and /{cause}/:\n{self.node.log_tail()}")
         with self.node.client() as client:
@@ -97,7 +126,7 @@ class Startup(CrashCase):
         self.node.before_exec = without_rights_over_all_files
         before = (bad / "format.json").read_bytes() if os.geteuid() == 0 else None
         self.node.start()
-        lines = [line for line in self.node.log().splitlines() if str(bad) in line]
+        lines = [line for line in self.node.said().splitlines() if str(bad) in line]
         self.assertTrue(any("ermission" in line for line in lines), self.node.log_tail())
         with self.node.client() as client:
             self.contents.check(client)
@@ -115,7 +144,7 @@ class Startup(CrashCase):
             self.contents.check(client)
             self.contents.change(client)
             self.contents.check(client)
-        log = self.node.log()
+        log = self.node.said()
         for drive in (first, second):
             self.assertRegex(log, re.compile(rf"{re.escape(str(drive))}\b.*(slot|swapped|place|position|belongs)", re.IGNORECASE))
         self.assertEqual(self.node.stop(), 0)
@@ -166,7 +195,7 @@ class Startup(CrashCase):
         status = second.wait_exit(30)
         self.assertNotEqual(status, 0)
         for drive in self.drives:
-            self.assertRegex(second.log(), rf"{re.escape(str(drive))}\b.*(lock|in use|another process)")
+            self.assertRegex(second.said(), rf"{re.escape(str(drive))}\b.*(lock|in use|another process)")
         with self.node.client() as client:
             self.contents.check(client)
             self.contents.change(client)
@@ -193,7 +222,7 @@ class Startup(CrashCase):
 
         until(settled, 30, "it serves or exits")
         for drive in bad:
-            self.assertRegex(self.node.log(), rf"{re.escape(str(drive))}\b")
+            self.assertRegex(self.node.said(), rf"{re.escape(str(drive))}\b")
         if self.node.running():
             with self.node.client() as client:
                 self.contents.check_never_wrong(client)
@@ -206,7 +235,6 @@ class Startup(CrashCase):
                 self.contents.check(client)
         else:
             self.assertNotEqual(self.node.process.returncode, 0)
-            self.node.process = None
             self.assertEqual(self.formats(), before)
 
 
