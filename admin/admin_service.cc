@@ -80,16 +80,17 @@ AdminService::AdminService(AdminContext context)
       started_(context_.clock.now()),
       page_(status_page()),
       page_policy_(status_page_policy()) {
-  for (const std::string& path : context_.facts.drive_paths) {
-    const Labels labels{{"drive", path}};
-    MetricRegistry& m = context_.metrics;
+  MetricRegistry& metrics = context_.metrics;
+  for (std::size_t slot = 0; slot < context_.facts.drive_paths.size(); ++slot) {
+    const Labels drive{{"drive", std::to_string(slot)}};
+    metrics
+        .gauge("ostraka_drive_info", "The folder of each drive",
+               {{"drive", std::to_string(slot)}, {"path", context_.facts.drive_paths[slot]}})
+        .set(1);
     drive_gauges_.push_back(
-        {m.gauge("ostraka_drive_online", "1 when the drive serves", labels),
-         m.gauge("ostraka_drive_total_bytes", "Size of the drive's file system", labels),
-         m.gauge("ostraka_drive_free_bytes", "Free bytes above the reserve", labels),
-         m.gauge("ostraka_drive_used_bytes", "Bytes in use", labels),
-         m.gauge("ostraka_drive_failed_calls", "Failed calls since the start", labels),
-         m.gauge("ostraka_drive_heal_queue", "Entries of the heal queue recorded on the drive", labels)});
+        {metrics.gauge("ostraka_drive_total_bytes", "Size of the drive's file system", drive),
+         metrics.gauge("ostraka_drive_free_bytes", "Free bytes above the reserve", drive),
+         metrics.gauge("ostraka_drive_used_bytes", "Bytes in use", drive)});
   }
 }
 
@@ -115,14 +116,11 @@ Task<std::vector<disk::DriveInfo>> AdminService::look_at_drives(Ctx& ctx) {
       drives.back().path = path;
     }
     const disk::DriveInfo& drive = drives.back();
-    DriveGauges& gauges = drive_gauges_[i];
-    gauges.online.set(drive.online ? 1 : 0);
     if (!drive.online) continue;  // the sizes last known say more than zeros
+    const DriveGauges& gauges = drive_gauges_[i];
     gauges.total_bytes.set(static_cast<std::int64_t>(drive.total_bytes));
     gauges.free_bytes.set(static_cast<std::int64_t>(drive.free_bytes));
     gauges.used_bytes.set(static_cast<std::int64_t>(drive.used_bytes));
-    gauges.errors.set(static_cast<std::int64_t>(drive.errors));
-    gauges.heal_queue.set(static_cast<std::int64_t>(drive.heal_queue));
   }
   co_return drives;
 }
@@ -143,7 +141,7 @@ void AdminService::refresh_process_gauges() {
 Task<std::string> AdminService::status_json(Ctx& ctx) {
   const std::vector<disk::DriveInfo> drives = co_await look_at_drives(ctx);
   refresh_process_gauges();
-  const Assessment assessment = assess(context_.layout, drives);
+  const Assessment assessment = assess_drives(drives);
   const std::string text = context_.metrics.prometheus_text();
   std::uint64_t total = 0, free = 0, used = 0, heal_queue = 0;
   Json list = Json::array();
@@ -170,12 +168,12 @@ Task<std::string> AdminService::status_json(Ctx& ctx) {
                   {"free_bytes", free},
                   {"used_bytes", used},
                   {"heal_queue", heal_queue},
-                  {"requests_total", sum_samples(text, "ostraka_requests_total")},
-                  {"client_errors_total", sum_samples(text, "ostraka_requests_total", "status=\"4")},
-                  {"server_errors_total", sum_samples(text, "ostraka_requests_total", "status=\"5")},
-                  {"requests_in_flight", sum_samples(text, "ostraka_requests_in_flight")},
-                  {"received_bytes_total", sum_samples(text, "ostraka_received_bytes_total")},
-                  {"sent_bytes_total", sum_samples(text, "ostraka_sent_bytes_total")}};
+                  {"requests_total", sum_samples(text, "ostraka_s3_requests_total")},
+                  {"client_errors_total", sum_samples(text, "ostraka_s3_requests_total", "status=\"4")},
+                  {"server_errors_total", sum_samples(text, "ostraka_s3_requests_total", "status=\"5")},
+                  {"requests_in_flight", sum_samples(text, "ostraka_s3_requests_in_flight")},
+                  {"received_bytes_total", sum_samples(text, "ostraka_s3_received_bytes_total")},
+                  {"sent_bytes_total", sum_samples(text, "ostraka_s3_sent_bytes_total")}};
   co_return dump(json);
 }
 
@@ -196,7 +194,7 @@ Task<AdminService::Answer> AdminService::answer(Ctx& ctx, std::string path) {
     out.body = context_.metrics.prometheus_text();
   } else if (path == "/health/ready" || path == "/health/cluster") {
     const std::vector<disk::DriveInfo> drives = co_await look_at_drives(ctx);
-    const Assessment assessment = assess(context_.layout, drives);
+    const Assessment assessment = assess_drives(drives);
     const bool stopping = stopping_.load(std::memory_order_relaxed);
     const bool serves = assessment.health == Health::ok || assessment.health == Health::degraded;
     if (path == "/health/ready") {

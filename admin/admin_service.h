@@ -20,7 +20,7 @@ struct NodeFacts {
   std::string version;
   std::string deployment;                // id, as text
   std::string s3_address;                // host:port
-  std::vector<std::string> drive_paths;  // as configured, in the order of `drives`
+  std::vector<std::string> drive_paths;  // by slot
 };
 
 // What the service looks at; all of it outlives it.
@@ -28,8 +28,8 @@ struct AdminContext {
   Clock& clock;
   Fs& fs;  // for /proc/self
   MetricRegistry& metrics;
-  Gate& background;  // questions to drives that do not answer in time
-  std::vector<disk::Drive*> drives;
+  Gate& background;                  // questions to drives that do not answer in time
+  std::vector<disk::Drive*> drives;  // by slot
   Layout layout;
   NodeFacts facts;
 };
@@ -44,10 +44,13 @@ class AdminService final : public net::Service {
   void begin_shutdown() noexcept { stopping_.store(true, std::memory_order_relaxed); }
   // Asks every drive, at most a second, and sets their gauges.
   Task<std::vector<disk::DriveInfo>> look_at_drives(Ctx& ctx);
+  Assessment assess_drives(const std::vector<disk::DriveInfo>& drives) const {
+    return assess(context_.layout, drives);
+  }
 
  private:
   struct DriveGauges {
-    Gauge &online, &total_bytes, &free_bytes, &used_bytes, &errors, &heal_queue;
+    Gauge &total_bytes, &free_bytes, &used_bytes;
   };
   Task<std::string> status_json(Ctx& ctx);
   struct Answer {

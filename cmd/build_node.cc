@@ -1,0 +1,224 @@
+#include "cmd/build_node.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <set>
+
+#include "base/encoding.h"
+#include "base/hash.h"
+#include "base/hlc.h"
+#include "cluster/local_lock_service.h"
+#include "cluster/placement.h"
+#include "cmd/version.h"
+#include "erasure/erasure_set.h"
+#include "iam/credentials.h"
+#include "iam/sigv4.h"
+#include "object/bucket_store.h"
+#include "object/erasure_object_layer.h"
+#include "object/object_sets.h"
+#include "runtime/event.h"
+#include "runtime/gate.h"
+#include "runtime/shard.h"
+#include "s3api/s3_service.h"
+
+namespace ostraka::cmd {
+namespace {
+
+constexpr std::string_view kPlacementDocument = "cluster/placement";
+constexpr Duration kDriveWatchPeriod = std::chrono::seconds(1);
+
+std::vector<disk::Drive*> pointers(const std::vector<std::unique_ptr<disk::Drive>>& drives) {
+  std::vector<disk::Drive*> out;
+  for (const auto& drive : drives) out.push_back(drive.get());
+  return out;
+}
+
+Task<Result<cluster::Placement>> load_placement(Ctx& ctx, control::ControlStore& control,
+                                                const NodeDrives& drives) {
+  if (const control::DocumentPtr document = control.get(kPlacementDocument)) {
+    auto placement = cluster::Placement::from_json(drives.deployment, document->content);
+    if (placement && placement->set_drives() != drives.geometry.drives()) {
+      co_return fail(
+          Errc::corrupt,
+          fmt::format("the placement table is for sets of {} drives, the drives were formatted as {}+{}",
+                      placement->set_drives(), drives.geometry.data_shards, drives.geometry.parity_shards));
+    }
+    co_return placement;
+  }
+  cluster::Placement placement =
+      cluster::Placement::make(drives.deployment, drives.ids, drives.geometry.drives());
+  std::string json = placement.to_json();
+  const auto made = co_await control.put(ctx, std::string(kPlacementDocument), std::move(json), 0);
+  if (!made) co_return fail(made.code(), "the placement table could not be written: " + made.error().detail);
+  co_return placement;
+}
+
+// Every set of drives that the placement uses, once, as slots.
+Result<admin::Layout> layout_of(const cluster::Placement& placement, const NodeDrives& drives) {
+  std::set<std::vector<std::uint16_t>> sets;
+  for (unsigned group = 0; group < kPlacementGroups; ++group) {
+    std::vector<std::uint16_t> slots;
+    for (const DriveId& id : placement.group(static_cast<std::uint16_t>(group)).drives) {
+      const auto found = std::find(drives.ids.begin(), drives.ids.end(), id);
+      if (found == drives.ids.end()) {
+        return fail(Errc::corrupt,
+                    fmt::format("the placement table names drive {}, which this deployment does not have",
+                                to_string(id)));
+      }
+      slots.push_back(static_cast<std::uint16_t>(found - drives.ids.begin()));
+    }
+    std::sort(slots.begin(), slots.end());
+    sets.insert(std::move(slots));
+  }
+  return admin::Layout{drives.geometry, {sets.begin(), sets.end()}};
+}
+
+s3api::S3Config s3_config(const ServerConfig& config, const DeploymentId& deployment) {
+  s3api::S3Config out;
+  out.region = config.region;
+  if (!config.domain.empty()) out.domains.push_back(config.domain);
+  // Canonical user ids are 64 hexadecimal digits; this one is the same on every start.
+  out.owner_id = hex(digest(DigestKind::sha256, "owner of " + to_string(deployment)));
+  out.host_id = base64(digest(DigestKind::sha256, "host of " + to_string(deployment)));
+  out.requests_max = config.requests_max;
+  out.progress_timeout = config.request_timeout;
+  out.access_log = config.access_log;
+  return out;
+}
+
+std::uint32_t random_origin(Random& random) {
+  return static_cast<std::uint32_t>(random_u64(random));  // two processes never give out the same version id
+}
+
+// Members are in the order of their needs: each uses only those above it.
+class ServingNode final : public Node {
+ public:
+  ServingNode(Deps deps, NodeDrives drives)
+      : deps_(deps),
+        drives_(std::move(drives)),
+        hlc_(random_origin(deps.random)),
+        control_(deps.clock, background_, locks_, pointers(drives_.drives)) {}
+
+  Task<Result<>> load(Ctx& ctx, const ServerConfig& config) {
+    CO_TRY_VOID(co_await control_.load(ctx));
+    CO_TRY(placement, co_await load_placement(ctx, control_, drives_));
+    placement_ = std::make_unique<cluster::Placement>(std::move(placement));
+    CO_TRY(layout, layout_of(*placement_, drives_));
+    CO_TRY(classes, object::make_storage_classes(drives_.geometry, config.reduced_parity.value_or(0)));
+    make_sets(classes);
+    buckets_ = std::make_unique<object::BucketStore>(control_, deps_.clock, deps_.random, config.region);
+    objects_ = std::make_unique<object::ErasureObjectLayer>(
+        object::LayerDeps{deps_.clock, deps_.random, hlc_, locks_, background_, *buckets_, *object_sets_});
+    credentials_ =
+        std::make_unique<iam::RootCredentials>(config.root_user, iam::Secret(config.root_password));
+    verifier_ = std::make_unique<iam::SigV4Verifier>(*credentials_, config.region, deps_.clock);
+    s3_ = std::make_unique<s3api::S3Service>(s3_config(config, drives_.deployment), *objects_, *verifier_,
+                                             deps_.metrics);
+    admin::NodeFacts facts{std::string(version()), to_string(drives_.deployment), to_string(config.address),
+                           drives_.paths};
+    console_ = std::make_unique<admin::AdminService>(
+        admin::AdminContext{deps_.clock, deps_.fs, deps_.metrics, background_, pointers(drives_.drives),
+                            std::move(layout), std::move(facts)});
+    front_ = std::make_unique<admin::FrontService>(*console_, *s3_);
+    background_.spawn(ctx.shard.executor(), watch_drives(this, &ctx.shard));
+    co_return Result<>{};
+  }
+
+  net::Service& s3() noexcept override { return *front_; }
+  admin::AdminService& console() noexcept override { return *console_; }
+  cluster::EmbeddedControlStore& control_store() noexcept override { return control_; }
+  Task<> close() override {
+    stopping_.set();
+    return background_.close();
+  }
+
+ private:
+  void make_sets(object::StorageClasses classes) {
+    set_context_ = std::make_unique<erasure::SetContext>(erasure::SetContext{.clock = deps_.clock,
+                                                                             .random = deps_.random,
+                                                                             .hlc = hlc_,
+                                                                             .locks = locks_,
+                                                                             .background = background_,
+                                                                             .metrics = deps_.metrics});
+    std::vector<erasure::ErasureSet*> by_group;
+    for (unsigned i = 0; i < kPlacementGroups; ++i) {
+      const auto group = static_cast<std::uint16_t>(i);
+      const cluster::GroupPlacement& where = placement_->group(group);
+      std::vector<disk::Drive*> members;
+      for (const DriveId& id : where.drives) {
+        const auto slot = std::find(drives_.ids.begin(), drives_.ids.end(), id) - drives_.ids.begin();
+        members.push_back(drives_.drives[static_cast<std::size_t>(slot)].get());
+      }
+      sets_.push_back(
+          erasure::make_erasure_set(*set_context_, group, where.epoch, drives_.geometry, std::move(members)));
+      by_group.push_back(sets_.back().get());
+    }
+    object_sets_ = std::make_unique<object::ObjectSets>(*placement_, std::move(by_group), classes);
+  }
+
+  // A drive that was away gets the documents it missed as soon as it is back.
+  static Task<> watch_drives(ServingNode* self, Shard* shard) {
+    std::vector<bool> was_online;
+    for (const auto& drive : self->drives_.drives) was_online.push_back(drive->online());
+    for (;;) {
+      const TimePoint next = self->deps_.clock.now() + kDriveWatchPeriod;
+      const bool stopping = co_await self->stopping_.wait_until(self->deps_.clock, next);
+      if (stopping) co_return;
+      for (std::size_t slot = 0; slot < was_online.size(); ++slot) {
+        disk::Drive& drive = *self->drives_.drives[slot];
+        const bool online = drive.online();
+        if (online && !was_online[slot]) {
+          Ctx ctx{*shard, self->deps_.clock.now() + std::chrono::seconds(10), "drive-returned"};
+          const Result<> synced = co_await self->control_.sync_drive(ctx, drive);
+          if (!synced) continue;  // again in a second
+        }
+        was_online[slot] = online;
+      }
+    }
+  }
+
+  const Deps deps_;
+  const NodeDrives drives_;
+  Gate background_;
+  Event stopping_;
+  Hlc hlc_;
+  cluster::LocalLockService locks_;
+  cluster::EmbeddedControlStore control_;
+  std::unique_ptr<cluster::Placement> placement_;
+  std::unique_ptr<erasure::SetContext> set_context_;
+  std::vector<std::unique_ptr<erasure::ErasureSet>> sets_;
+  std::unique_ptr<object::ObjectSets> object_sets_;
+  std::unique_ptr<object::BucketStore> buckets_;
+  std::unique_ptr<object::ErasureObjectLayer> objects_;
+  std::unique_ptr<iam::RootCredentials> credentials_;
+  std::unique_ptr<iam::SigV4Verifier> verifier_;
+  std::unique_ptr<s3api::S3Service> s3_;
+  std::unique_ptr<admin::AdminService> console_;
+  std::unique_ptr<admin::FrontService> front_;
+};
+
+}  // namespace
+
+Task<Result<std::unique_ptr<Node>>> build_node(Ctx& ctx, Deps deps, NodeDrives drives,
+                                               const ServerConfig& config) {
+  auto node = std::make_unique<ServingNode>(deps, std::move(drives));
+  const Result<> loaded = co_await node->load(ctx, config);
+  if (!loaded) {
+    co_await node->close();
+    co_return tl::unexpected<Error>(loaded.error());
+  }
+  std::unique_ptr<Node> out = std::move(node);
+  co_return out;
+}
+
+std::size_t slab_bytes(const erasure::Geometry& standard, const erasure::Geometry& reduced) {
+  std::size_t bytes = 0;
+  for (const erasure::Geometry& geometry : {standard, reduced}) {
+    const std::size_t block = disk::shard_block_bytes(kStripeBytes, geometry.data_shards);
+    bytes = std::max(bytes, block * geometry.drives());
+  }
+  return (bytes + 4095) / 4096 * 4096;
+}
+
+}  // namespace ostraka::cmd

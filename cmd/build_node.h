@@ -1,0 +1,59 @@
+// build_node(): every object of a running node, each given its collaborators in its constructor. main() calls
+// it with the kernel's clock, randomness and files; a simulator calls it with its own.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "admin/admin_service.h"
+#include "base/metrics.h"
+#include "cluster/embedded_control_store.h"
+#include "cmd/config.h"
+#include "disk/drive.h"
+#include "net/service.h"
+#include "runtime/clock.h"
+#include "runtime/ctx.h"
+#include "runtime/fs.h"
+#include "runtime/random.h"
+
+namespace ostraka::cmd {
+
+// The drives of the deployment, by slot; those that are away too.
+struct NodeDrives {
+  DeploymentId deployment;
+  erasure::Geometry geometry;
+  std::vector<DriveId> ids;
+  std::vector<std::string> paths;
+  std::vector<std::unique_ptr<disk::Drive>> drives;
+};
+
+// All but `drives` outlives the node.
+struct Deps {
+  Clock& clock;
+  Random& random;
+  Fs& fs;
+  MetricRegistry& metrics;
+};
+
+// Owns what serves. Close it before it is destroyed, while the shards still run; destroy it before they go.
+class Node {
+ public:
+  virtual ~Node() = default;
+  virtual net::Service& s3() noexcept = 0;              // for the S3 address: S3 and the probes
+  virtual admin::AdminService& console() noexcept = 0;  // for the console address
+  virtual cluster::EmbeddedControlStore& control_store() noexcept = 0;
+  // Waits for what runs in the background. No request may be under way.
+  virtual Task<> close() = 0;
+};
+
+// Loads the control store and makes the placement table at the first start. Errors, for people: unavailable
+// (too few drives answer), unsupported_version, corrupt, invalid_argument (a setting does not fit the
+// geometry).
+Task<Result<std::unique_ptr<Node>>> build_node(Ctx& ctx, Deps deps, NodeDrives drives,
+                                               const ServerConfig& config);
+
+// What a shard's buffers must hold for one stripe of any storage class of the geometry, parity included.
+std::size_t slab_bytes(const erasure::Geometry& standard, const erasure::Geometry& reduced);
+
+}  // namespace ostraka::cmd

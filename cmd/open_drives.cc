@@ -1,0 +1,164 @@
+#include "cmd/open_drives.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <functional>
+#include <latch>
+
+#include "base/log.h"
+#include "cmd/drive_plan.h"
+#include "disk/drive_format.h"
+#include "disk/local_drive.h"
+#include "runtime/worker_pool.h"
+
+namespace ostraka::cmd {
+namespace {
+
+constexpr std::size_t kMaxStartThreads = 32;
+
+// Calls fn(0) ... fn(count - 1) on the threads of the pool and waits for all.
+void in_parallel(WorkerPool& pool, std::size_t count, const std::function<void(std::size_t)>& fn) {
+  std::latch left(static_cast<std::ptrdiff_t>(count));
+  for (std::size_t i = 0; i < count; ++i) {
+    pool.post([&fn, &left, i] {
+      fn(i);
+      left.count_down();
+    });
+  }
+  left.wait();
+}
+
+class Opener {
+ public:
+  explicit Opener(DriveOpening opening)
+      : o_(std::move(opening)),
+        threads_("start", static_cast<unsigned>(std::min(o_.folders.size(), kMaxStartThreads))) {}
+
+  Result<NodeDrives> open() {
+    TRY(plan, plan_drives(inspect(), o_.wanted));
+    for (const std::string& notice : plan.notices) log::warn("{}", notice);
+    if (plan.fresh) {
+      TRY_VOID(format_all(plan));
+    } else {
+      TRY_VOID(finish_formatting(plan));
+    }
+    for (const Seat& seat : plan.seats) {
+      if (!seat.usable) log::warn("drive left out: {}", seat.problem);
+    }
+    return start(plan);
+  }
+
+ private:
+  std::vector<FoundFolder> inspect() {
+    std::vector<FoundFolder> found(o_.folders.size());
+    in_parallel(threads_, found.size(), [&](std::size_t i) {
+      found[i].path = o_.folders[i];
+      found[i].exists = o_.fs.exists(o_.folders[i]).value_or(true);
+      found[i].format = disk::inspect_drive(o_.fs, o_.folders[i]);
+    });
+    return found;
+  }
+
+  Result<> format_all(DrivePlan& plan) {
+    if (!o_.may_format)
+      return fail(Errc::not_found, "all of these folders are empty or missing: there is nothing to read");
+    const erasure::Geometry geometry = o_.wanted.value_or(default_geometry(o_.folders.size()));
+    plan.format.deployment = DeploymentId{make_uuid(o_.random)};
+    plan.format.data_shards = geometry.data_shards;
+    plan.format.parity_shards = geometry.parity_shards;
+    plan.format.created_ms = o_.clock.unix_ms();
+    for (std::size_t i = 0; i < o_.folders.size(); ++i)
+      plan.format.drives.push_back(DriveId{make_uuid(o_.random)});
+    std::vector<std::size_t> slots(o_.folders.size());
+    for (std::size_t slot = 0; slot < slots.size(); ++slot) slots[slot] = slot;
+    TRY_VOID(format(plan, slots));
+    log::info("formatted {} drives as {}+{} deployment={}", slots.size(), geometry.data_shards,
+              geometry.parity_shards, to_string(plan.format.deployment));
+    return {};
+  }
+
+  // A first start that was interrupted leaves some folders formatted and the others empty. If nothing was
+  // ever stored on any of the former, the rest is formatted now; otherwise an empty folder is a drive that
+  // lost its data.
+  Result<> finish_formatting(DrivePlan& plan) {
+    std::vector<std::size_t> missing, formatted;
+    for (std::size_t slot = 0; slot < plan.seats.size(); ++slot) {
+      (plan.seats[slot].usable ? formatted : missing).push_back(slot);
+    }
+    if (missing.empty() || !o_.may_format) return {};
+    for (const std::size_t slot : missing) {
+      const auto found = disk::inspect_drive(o_.fs, plan.seats[slot].folder);
+      if (!found || *found) return {};
+    }
+    for (const std::size_t slot : formatted) {
+      if (!never_used(plan.seats[slot].folder)) return {};
+    }
+    log::info("the first start was interrupted before anything was stored: formatting the other {} drives",
+              missing.size());
+    TRY_VOID(format(plan, missing));
+    for (const std::size_t slot : missing) plan.seats[slot] = {plan.seats[slot].folder, true, ""};
+    return {};
+  }
+
+  // Whatever a deployment does begins with a document on a majority of its drives.
+  bool never_used(const std::string& folder) {
+    const auto index = o_.indexes.open(disk::index_folder(folder), disk::IndexMode::existing);
+    if (!index) return false;
+    for (const disk::Column column : {disk::Column::system, disk::Column::rows}) {
+      const auto cursor = (*index)->scan(column, "", "");
+      cursor->seek("");
+      if (cursor->valid() || !cursor->status()) return false;
+    }
+    return true;
+  }
+
+  Result<> format(const DrivePlan& plan, const std::vector<std::size_t>& slots) {
+    std::vector<Result<>> done(slots.size());
+    in_parallel(threads_, slots.size(), [&](std::size_t i) {
+      disk::DriveFormat drive = plan.format;
+      drive.slot = static_cast<unsigned>(slots[i]);
+      done[i] = disk::format_drive(o_.fs, o_.indexes, plan.seats[slots[i]].folder, drive);
+    });
+    for (Result<>& result : done) TRY_VOID(std::move(result));
+    return {};
+  }
+
+  Result<NodeDrives> start(const DrivePlan& plan) {
+    NodeDrives out;
+    out.deployment = plan.format.deployment;
+    out.geometry = erasure::Geometry{plan.format.data_shards, plan.format.parity_shards};
+    out.ids = plan.format.drives;
+    out.drives.resize(plan.seats.size());
+    std::vector<Result<>> started(plan.seats.size());
+    const disk::DriveDeps deps{o_.fs, o_.clock, o_.indexes, o_.metrics};
+    in_parallel(threads_, plan.seats.size(), [&](std::size_t slot) {
+      disk::DriveFormat expected = plan.format;
+      expected.slot = static_cast<unsigned>(slot);
+      auto drive = std::make_unique<disk::LocalDrive>(deps, plan.seats[slot].folder, std::move(expected));
+      started[slot] = drive->start();
+      out.drives[slot] = std::move(drive);
+    });
+    for (std::size_t slot = 0; slot < plan.seats.size(); ++slot) {
+      out.paths.push_back(plan.seats[slot].folder);
+      // What the plan left out was told already.
+      if (!started[slot] && plan.seats[slot].usable)
+        log::warn("drive left out: {}", started[slot].error().detail);
+    }
+    return out;
+  }
+
+  DriveOpening o_;
+  WorkerPool threads_;
+};
+
+}  // namespace
+
+Result<NodeDrives> open_drives(DriveOpening opening) {
+  if (opening.wanted && opening.folders.size() < opening.wanted->drives()) {
+    return fail(Errc::invalid_argument, "too few folders for the erasure set");
+  }
+  return Opener(std::move(opening)).open();
+}
+
+}  // namespace ostraka::cmd

@@ -1,0 +1,211 @@
+#include "cmd/server.h"
+
+#include <fmt/format.h>
+#include <sched.h>
+#include <signal.h>
+#include <sys/resource.h>
+
+#include <boost/asio/redirect_error.hpp>
+#include <boost/asio/signal_set.hpp>
+#include <cstdio>
+
+#include "admin/health.h"
+#include "base/log.h"
+#include "cmd/build_node.h"
+#include "cmd/open_drives.h"
+#include "cmd/version.h"
+#include "disk/rocks_index.h"
+#include "net/http_server.h"
+#include "net/tls.h"
+#include "object/object_sets.h"
+#include "runtime/shard.h"
+
+namespace ostraka::cmd {
+namespace {
+
+constexpr std::size_t kMinSlabsPerShard = 8;
+constexpr std::size_t kKeptSlabsPerShard = 2;
+constexpr Duration kStartDeadline = std::chrono::seconds(30);
+
+unsigned usable_cpus() {
+  cpu_set_t set;
+  CPU_ZERO(&set);
+  if (sched_getaffinity(0, sizeof set, &set) != 0) return 1;
+  return std::max(1U, static_cast<unsigned>(CPU_COUNT(&set)));
+}
+
+void prepare_process() {
+  ::signal(SIGPIPE, SIG_IGN);  // a peer that went away is an error of the write, not of the process
+  rlimit files{};
+  if (getrlimit(RLIMIT_NOFILE, &files) == 0 && files.rlim_cur < files.rlim_max) {
+    files.rlim_cur = files.rlim_max;
+    setrlimit(RLIMIT_NOFILE, &files);
+  }
+}
+
+disk::IndexBudget::Spec index_budget(const ServerConfig& config) {
+  disk::IndexBudget::Spec spec;
+  spec.memtable_bytes = spec.memtable_bytes * config.index_memory_bytes / spec.memory_bytes;
+  spec.memory_bytes = config.index_memory_bytes;
+  spec.drives = static_cast<unsigned>(config.drives.size());
+  return spec;
+}
+
+ShardSpec shard_spec(const ServerConfig& config, const NodeDrives& drives, unsigned threads) {
+  // Classes that do not fit are refused by build_node(); any size will do until then.
+  const auto classes = object::make_storage_classes(drives.geometry, config.reduced_parity.value_or(0));
+  ShardSpec spec;
+  spec.slab_bytes = slab_bytes(drives.geometry, classes ? classes->reduced : drives.geometry);
+  spec.max_slabs =
+      std::max<std::size_t>(kMinSlabsPerShard, config.buffer_memory_bytes / threads / spec.slab_bytes);
+  spec.keep_slabs = kKeptSlabsPerShard;
+  return spec;
+}
+
+net::HttpServerConfig http_config(const ServerConfig& config, const HostPort& address,
+                                  std::shared_ptr<net::TlsContext> tls) {
+  net::HttpServerConfig out;
+  out.address = to_string(address);
+  out.tls = std::move(tls);
+  out.head_timeout = config.header_timeout;
+  out.idle_timeout = config.idle_timeout;
+  out.read_timeout = config.request_timeout;
+  out.write_timeout = config.request_timeout;
+  return out;
+}
+
+// For the banner.
+struct NodeFacts {
+  erasure::Geometry geometry;
+  std::string s3_address, console_address;
+};
+
+void watch_pools(MetricRegistry& metrics, ShardPool& shards, disk::IndexBudget& budget) {
+  for (std::size_t i = 0; i < shards.size(); ++i) {
+    const BufferPool& pool = shards[i].buffers();
+    const Labels labels{{"shard", std::to_string(i)}};
+    const auto bytes = [&pool](std::size_t slabs) { return static_cast<double>(slabs * pool.slab_bytes()); };
+    metrics.gauge_callback("ostraka_buffer_used_bytes", "Buffers that hold object data", labels,
+                           [&pool, bytes] { return bytes(pool.in_use()); });
+    metrics.gauge_callback("ostraka_buffer_resident_bytes", "Buffers that hold memory", labels,
+                           [&pool, bytes] { return bytes(pool.resident()); });
+    metrics.gauge_callback("ostraka_buffer_limit_bytes", "Buffers that there may be", labels,
+                           [&pool, bytes] { return bytes(pool.max_slabs()); });
+  }
+  metrics.gauge_callback("ostraka_index_memory_bytes", "Memory of all indexes: blocks, filters and memtables",
+                         {}, [&budget] { return static_cast<double>(budget.cache_bytes()); });
+  metrics.gauge_callback("ostraka_index_memtable_bytes", "Of these, memtables", {},
+                         [&budget] { return static_cast<double>(budget.memtable_bytes()); });
+}
+
+// What the parts of the process share, for as long as it serves.
+struct Process {
+  const ServerConfig& config;
+  MetricRegistry& metrics;
+  ShardPool& shards;
+  Shard& main;
+  boost::asio::basic_signal_set<IoExecutor>& signals;
+  std::shared_ptr<net::TlsContext> tls;
+};
+
+std::string banner(const ServerConfig& config, const NodeFacts& node,
+                   const std::vector<disk::DriveInfo>& drives, const std::string& sentence) {
+  const std::string scheme = config.tls_certs_dir.empty() ? "http://" : "https://";
+  std::string out = fmt::format("Ostraka {}\n  Health    {}\n", version(), sentence);
+  const erasure::Geometry& g = node.geometry;
+  out += fmt::format(
+      "  Geometry  {0}+{1}: {0} data and {1} parity shards for each object; a write needs {2} drives, a read "
+      "{3}\n",
+      g.data_shards, g.parity_shards, g.write_quorum(), std::max<unsigned>(g.data_shards, g.read_quorum()));
+  for (const disk::DriveInfo& drive : drives) {
+    out += fmt::format("  {:<9} {}{}\n", &drive == drives.data() ? "Drives" : "", drive.path,
+                       drive.online ? "" : "  (left out)");
+  }
+  out += fmt::format("  S3        {}{}\n  Status    {}{}\n", scheme, node.s3_address, scheme,
+                     node.console_address);
+  out += fmt::format(
+      "  Connect   AWS_ACCESS_KEY_ID=$OSTRAKA_ROOT_USER AWS_SECRET_ACCESS_KEY=$OSTRAKA_ROOT_PASSWORD "
+      "AWS_DEFAULT_REGION={} aws --endpoint-url {}{} s3 ls\n",
+      config.region, scheme, node.s3_address);
+  return out;
+}
+
+Task<> wait_for_signal(Process& process) {
+  boost::system::error_code error;
+  auto token = boost::asio::redirect_error(kAwait, error);
+  co_await process.signals.async_wait(token);
+  process.signals.clear(error);  // a second signal ends the process at once, which is safe too
+}
+
+Task<Result<>> serve(Process& process, Deps deps, NodeDrives drives) {
+  const ServerConfig& config = process.config;
+  const erasure::Geometry geometry = drives.geometry;
+  Ctx ctx{process.main, deps.clock.now() + kStartDeadline, "start"};
+  CO_TRY(node, co_await build_node(ctx, deps, std::move(drives), config));
+  admin::AdminService& console = node->console();
+  const std::vector<disk::DriveInfo> infos = co_await console.look_at_drives(ctx);
+  const admin::Assessment assessment = console.assess_drives(infos);
+
+  net::HttpServer s3_server(process.shards, node->s3(), http_config(config, config.address, process.tls),
+                            process.metrics);
+  net::HttpServer console_server(process.shards, console,
+                                 http_config(config, config.console_address, process.tls), process.metrics);
+  Result<> serving;
+  if (assessment.health == admin::Health::unavailable) serving = fail(Errc::unavailable, assessment.sentence);
+  process.shards.start();
+  const bool s3_listens = serving.has_value() && (serving = s3_server.start()).has_value();
+  const bool console_listens = s3_listens && (serving = console_server.start()).has_value();
+  if (console_listens) {
+    const NodeFacts facts{geometry, to_string({config.address.host, s3_server.port()}),
+                          to_string({config.console_address.host, console_server.port()})};
+    const std::string text = banner(config, facts, infos, assessment.sentence);
+    std::fputs(text.c_str(), stdout);
+    std::fflush(stdout);
+    co_await wait_for_signal(process);
+    log::info("shutting down: running requests have {} s", config.shutdown_timeout.count() / 1000);
+    console.begin_shutdown();
+  }
+  if (s3_listens) co_await s3_server.stop(config.shutdown_timeout);
+  if (console_listens) co_await console_server.stop(std::chrono::seconds(1));
+  co_await node->close();
+  co_return serving;
+}
+
+}  // namespace
+
+int run_server(const ServerConfig& config) {
+  const auto say = [](const Error& error) {
+    std::fprintf(stderr, "ostraka: %s\n", error.detail.c_str());
+    return 1;
+  };
+  prepare_process();
+  log::set_level(config.log_level);
+  const unsigned threads = config.threads == 0 ? usable_cpus() : config.threads;
+  SystemClock clock;
+  SystemRandom random;
+  PosixFs fs;
+  MetricRegistry metrics;
+  disk::IndexBudget budget(index_budget(config));
+  disk::RocksIndexFactory indexes(budget, fs);
+  Shard main(
+      threads, clock,
+      ShardSpec{.slab_bytes = 4096, .max_slabs = 1, .keep_slabs = 0});  // starts, waits for signals, stops
+  boost::asio::basic_signal_set<IoExecutor> signals(main.executor(), SIGINT, SIGTERM);
+  std::shared_ptr<net::TlsContext> tls;
+  if (!config.tls_certs_dir.empty()) {
+    auto loaded = net::TlsContext::load(fs, config.tls_certs_dir);
+    if (!loaded) return say(loaded.error());
+    tls = *loaded;
+  }
+  auto drives = open_drives({clock, random, fs, indexes, metrics, config.drives, config.erasure_set, true});
+  if (!drives) return say(drives.error());
+  ShardPool shards(threads, clock, shard_spec(config, *drives, threads));
+  watch_pools(metrics, shards, budget);
+  Process process{config, metrics, shards, main, signals, std::move(tls)};
+  const Deps deps{clock, random, fs, metrics};
+  const Result<> served = run_to_end(main, serve(process, deps, std::move(*drives)));
+  shards.stop();
+  return served ? 0 : say(served.error());
+}
+
+}  // namespace ostraka::cmd
