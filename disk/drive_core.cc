@@ -45,7 +45,9 @@ DriveCore::DriveCore(const DriveDeps& d, std::string folder, DriveFormat format)
         });
       })),
       indexes_(d.indexes),
-      threads_("drive-" + std::to_string(expected.slot), kDriveThreads) {}
+      threads_("drive-" + std::to_string(expected.slot), kDriveThreads) {
+  closer_->threads = &threads_;
+}
 
 DriveCore::~DriveCore() {
   close();
@@ -53,6 +55,10 @@ DriveCore::~DriveCore() {
 
 void DriveCore::close() {
   files->close();
+  {
+    const std::lock_guard lock(closer_->mutex);
+    closer_->threads = nullptr;
+  }
   open_.store(nullptr, std::memory_order_release);
 }
 
@@ -165,7 +171,7 @@ Result<std::uint64_t> DriveCore::count_heal_entries(MetaIndex& index) {
 }
 
 Result<> DriveCore::try_open() {
-  if (lives_.load(std::memory_order_acquire) > 0) {
+  if (closer_->lives.load(std::memory_order_acquire) > 0) {
     return fail(Errc::unavailable, fmt::format("{}: its index is still being closed", path));
   }
   auto life = std::make_unique<OpenDrive>();
@@ -191,13 +197,20 @@ Result<> DriveCore::try_open() {
   heal_entries_.store(entries, std::memory_order_relaxed);
   metrics.heal_queue.set(static_cast<std::int64_t>(entries));
   metrics.online.set(1);
-  lives_.fetch_add(1, std::memory_order_acq_rel);
-  // Closing an index may take long, and must not happen on a shard's thread.
-  std::shared_ptr<OpenDrive> shared(life.release(), [this](OpenDrive* closing) {
-    post([this, closing] {
+  closer_->lives.fetch_add(1, std::memory_order_acq_rel);
+  std::shared_ptr<OpenDrive> shared(life.release(), [closer = closer_](OpenDrive* closing) {
+    auto end = [closer, closing] {
       delete closing;
-      lives_.fetch_sub(1, std::memory_order_acq_rel);
-    });
+      closer->lives.fetch_sub(1, std::memory_order_acq_rel);
+    };
+    {
+      const std::lock_guard lock(closer->mutex);
+      if (closer->threads != nullptr) {
+        closer->threads->post(end);
+        return;
+      }
+    }
+    end();
   });
   set_problem({});
   open_.store(std::move(shared), std::memory_order_release);

@@ -114,9 +114,16 @@ class DriveCore {
   Result<> check_index(MetaIndex& index);
   Result<std::uint64_t> count_heal_entries(MetaIndex& index);
 
+  // Closes lives, on a thread of the drive as long as there are any: it may take long, and must not happen on
+  // a shard's thread.
+  struct Closer {
+    std::mutex mutex;
+    WorkerPool* threads = nullptr;
+    std::atomic<int> lives{0};  // opened and not yet closed
+  };
   MetaIndexFactory& indexes_;
+  const std::shared_ptr<Closer> closer_ = std::make_shared<Closer>();
   std::atomic<std::shared_ptr<OpenDrive>> open_;
-  std::atomic<int> lives_{0};  // opened and not yet closed
   mutable std::mutex mutex_;
   std::string problem_ = "not opened yet";
   std::atomic<std::uint64_t> heal_entries_{0};

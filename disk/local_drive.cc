@@ -128,7 +128,7 @@ Task<Result<std::unique_ptr<ShardWriter>>> LocalDrive::stage(Ctx& ctx, StageSpec
     co_return core_.noted(
         Result<std::unique_ptr<ShardWriter>>(fail(Errc::no_space, core_.path + ": the reserve is reached")));
   }
-  co_return make_shard_writer(core_, std::move(life), spec);
+  co_return make_shard_writer(core_, life, spec);
 }
 
 Task<Result<>> LocalDrive::discard(Ctx&, DataId data) {
@@ -265,11 +265,11 @@ Task<Result<std::unique_ptr<ShardReader>>> LocalDrive::open_shard(Ctx& ctx, Shar
   if (ctx.deadline < core_.clock.now()) co_return fail(Errc::deadline);
   CO_TRY(life, core_.noted(core_.use()));
   auto look = [&core = core_, ref](OpenDrive&) { return open_shard_file(core, ref); };
-  auto looking = core_.run(life, ctx.deadline, std::move(look));
+  auto looking = core_.run(std::move(life), ctx.deadline, std::move(look));
   Result<OpenedShard> shard = co_await std::move(looking);
   if (!shard)
     co_return core_.noted(Result<std::unique_ptr<ShardReader>>(fail(shard.code(), shard.error().detail)));
-  co_return make_shard_reader(core_, std::move(life), std::move(*shard));
+  co_return make_shard_reader(core_, std::move(*shard));
 }
 
 Task<Result<ListPage>> LocalDrive::list(Ctx& ctx, ListSpec spec) {

@@ -14,8 +14,9 @@ namespace ostraka::disk {
 
 class LocalDrive final : public Drive {
  public:
-  // expected: whose folder this has to be. What deps refers to must outlive the drive; the drive must be
-  // destroyed before the shards that call it.
+  // expected: whose folder this has to be. What deps refers to must outlive the drive. When the drive is
+  // destroyed no call may be running, its readers and writers must be gone, and the shards must still be
+  // there.
   LocalDrive(const DriveDeps& deps, std::string path, DriveFormat expected);
   ~LocalDrive() override;
 

@@ -301,6 +301,7 @@ rocksdb::ColumnFamilyOptions column_options(const std::shared_ptr<rocksdb::Cache
 
 Result<std::unique_ptr<MetaIndex>> RocksIndexFactory::open(const std::string& folder, IndexMode mode) {
   const IndexBudget::Shared& shared = *budget_.shared_;
+  if (mode == IndexMode::create) TRY_VOID(fs_.make_dirs(folder));
   auto env = make_drive_env(fs_);
   auto errors = std::make_shared<BackgroundErrors>();
   rocksdb::DBOptions options = db_options(mode, folder);

@@ -86,8 +86,8 @@ Result<> finish_file(DriveCore& core, Writing& w) {
 
 class LocalShardWriter final : public ShardWriter {
  public:
-  LocalShardWriter(DriveCore& core, std::shared_ptr<OpenDrive> life, const StageSpec& spec)
-      : core_(core), life_(std::move(life)), writing_(std::make_shared<Writing>()) {
+  LocalShardWriter(DriveCore& core, const std::shared_ptr<OpenDrive>& life, const StageSpec& spec)
+      : core_(core), life_(life), writing_(std::make_shared<Writing>()) {
     ShardFooter& footer = writing_->footer;
     footer.data = spec.data;
     footer.shard_index = spec.shard_index;
@@ -111,11 +111,12 @@ class LocalShardWriter final : public ShardWriter {
     CO_TRY_VOID(check(blocks));
     if (blocks.empty()) co_return Result<>();
     if (ctx.deadline < core_.clock.now()) co_return fail(Errc::deadline);
+    CO_TRY(life, same_life());
     begun_ = true;
     auto job = [&core = core_, writing = writing_, blocks = std::move(blocks)](OpenDrive&) {
       return append_blocks(core, *writing, blocks);
     };
-    auto running = core_.run(life_, ctx.deadline, std::move(job));
+    auto running = core_.run(std::move(life), ctx.deadline, std::move(job));
     Result<> done = co_await std::move(running);
     co_return core_.noted(std::move(done));
   }
@@ -123,15 +124,22 @@ class LocalShardWriter final : public ShardWriter {
   Task<Result<>> finish(Ctx& ctx) override {
     const CallTimer timer(core_.metrics.finish, core_.clock);
     if (ctx.deadline < core_.clock.now()) co_return fail(Errc::deadline);
+    CO_TRY(life, same_life());
     begun_ = true;
     auto job = [&core = core_, writing = writing_](OpenDrive&) { return finish_file(core, *writing); };
-    auto running = core_.run(life_, ctx.deadline, std::move(job));
+    auto running = core_.run(std::move(life), ctx.deadline, std::move(job));
     Result<> done = co_await std::move(running);
     finished_ = done.has_value();
     co_return core_.noted(std::move(done));
   }
 
  private:
+  Result<std::shared_ptr<OpenDrive>> same_life() {
+    TRY(life, core_.use());
+    if (life != life_.lock())
+      return fail(Errc::unavailable, core_.path + ": was away while the shard file was written");
+    return life;
+  }
   // One slice is one block; after one that is shorter than a full block no other may come.
   Result<> check(const BufferChain& blocks) {
     for (const Slice& block : blocks) {
@@ -147,7 +155,7 @@ class LocalShardWriter final : public ShardWriter {
   }
 
   DriveCore& core_;
-  const std::shared_ptr<OpenDrive> life_;
+  const std::weak_ptr<OpenDrive> life_;  // a file of an earlier life may lie in a folder that is gone
   const std::shared_ptr<Writing> writing_;
   std::uint64_t blocks_ = 0;
   bool short_seen_ = false;
@@ -168,16 +176,17 @@ Result<> read_verified(DriveCore& core, const OpenedShard& shard, std::uint64_t 
 
 class LocalShardReader final : public ShardReader {
  public:
-  LocalShardReader(DriveCore& core, std::shared_ptr<OpenDrive> life, OpenedShard shard)
-      : core_(core), life_(std::move(life)), shard_(std::make_shared<const OpenedShard>(std::move(shard))) {}
+  LocalShardReader(DriveCore& core, OpenedShard shard)
+      : core_(core), shard_(std::make_shared<const OpenedShard>(std::move(shard))) {}
 
   Task<Result<>> read_blocks(Ctx& ctx, std::uint64_t first, std::vector<BlockTarget> targets) override {
     const CallTimer timer(core_.metrics.read_blocks, core_.clock);
     if (ctx.deadline < core_.clock.now()) co_return fail(Errc::deadline);
+    CO_TRY(life, core_.noted(core_.use()));
     auto job = [&core = core_, shard = shard_, first, targets = std::move(targets)](OpenDrive&) {
       return read_all(core, *shard, first, targets);
     };
-    auto running = core_.run(life_, ctx.deadline, std::move(job));
+    auto running = core_.run(std::move(life), ctx.deadline, std::move(job));
     Result<> done = co_await std::move(running);
     co_return core_.noted(std::move(done));
   }
@@ -195,20 +204,18 @@ class LocalShardReader final : public ShardReader {
     return {};
   }
   DriveCore& core_;
-  const std::shared_ptr<OpenDrive> life_;
   const std::shared_ptr<const OpenedShard> shard_;
 };
 
 }  // namespace
 
-std::unique_ptr<ShardWriter> make_shard_writer(DriveCore& core, std::shared_ptr<OpenDrive> life,
-                                               StageSpec spec) {
-  return std::make_unique<LocalShardWriter>(core, std::move(life), spec);
+std::unique_ptr<ShardWriter> make_shard_writer(DriveCore& core, const std::shared_ptr<OpenDrive>& life,
+                                               const StageSpec& spec) {
+  return std::make_unique<LocalShardWriter>(core, life, spec);
 }
 
-std::unique_ptr<ShardReader> make_shard_reader(DriveCore& core, std::shared_ptr<OpenDrive> life,
-                                               OpenedShard shard) {
-  return std::make_unique<LocalShardReader>(core, std::move(life), std::move(shard));
+std::unique_ptr<ShardReader> make_shard_reader(DriveCore& core, OpenedShard shard) {
+  return std::make_unique<LocalShardReader>(core, std::move(shard));
 }
 
 Result<OpenedShard> open_shard_file(DriveCore& core, const ShardRef& ref) {

@@ -9,9 +9,9 @@
 
 namespace ostraka::disk {
 
-// The file is created with the first append. core must outlive the writer.
-std::unique_ptr<ShardWriter> make_shard_writer(DriveCore& core, std::shared_ptr<OpenDrive> life,
-                                               StageSpec spec);
+// The file is created with the first append. core must outlive writers and readers.
+std::unique_ptr<ShardWriter> make_shard_writer(DriveCore& core, const std::shared_ptr<OpenDrive>& life,
+                                               const StageSpec& spec);
 
 // These block: for threads of the drive.
 struct OpenedShard {
@@ -19,8 +19,7 @@ struct OpenedShard {
   ShardFooter footer;
 };
 Result<OpenedShard> open_shard_file(DriveCore& core, const ShardRef& ref);  // not_found, corrupt
-std::unique_ptr<ShardReader> make_shard_reader(DriveCore& core, std::shared_ptr<OpenDrive> life,
-                                               OpenedShard shard);
+std::unique_ptr<ShardReader> make_shard_reader(DriveCore& core, OpenedShard shard);
 Result<ShardHealth> verify_shard_file(DriveCore& core, const ShardRef& ref);
 
 }  // namespace ostraka::disk
