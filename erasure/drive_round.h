@@ -38,14 +38,18 @@ class DriveRound {
     }
   }
 
-  // `drive` when the call goes to another drive than the slot says.
-  void start(std::size_t slot, Task<T> call) { start(slot, slot % core_->drives.size(), std::move(call)); }
-  void start(std::size_t slot, std::size_t drive, Task<T> call) {
+  // `drive` when the call goes to another drive than the slot says. False when the process is shutting down.
+  bool start(std::size_t slot, Task<T> call) {
+    return start(slot, slot % core_->drives.size(), std::move(call));
+  }
+  bool start(std::size_t slot, std::size_t drive, Task<T> call) {
     Call& mark = (*calls_)[slot];
     mark.state = Call::out;
     mark.drive = drive;
     Task<T> watched = watch(core_, calls_, slot, std::move(call));
-    if (!fan_->start(executor_, core_->context.background, slot, std::move(watched))) mark.state = Call::idle;
+    if (fan_->start(executor_, core_->context.background, slot, std::move(watched))) return true;
+    mark.state = Call::idle;
+    return false;
   }
   bool started(std::size_t slot) const noexcept { return (*calls_)[slot].state != Call::idle; }
   bool out(std::size_t slot) const noexcept { return (*calls_)[slot].state == Call::out; }

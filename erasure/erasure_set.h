@@ -123,8 +123,9 @@ struct SetListPage {
 };
 
 // Thread safe: requests come from every shard. It may go before its background tasks have ended.
-// Reads a key that a listing cannot tell from the drives it asked; gives null when the key is absent. A listing goes over the keys of many
-// groups, and only the set of a key's own group knows in which order its shards lie on the drives.
+// Reads a key that a listing cannot tell from the drives it asked; gives null when the key is absent. A
+// listing goes over the keys of many groups, and only the set of a key's own group knows in which order its
+// shards lie on the drives.
 using KeyReader =
     std::function<Task<Result<std::shared_ptr<const disk::VersionRecord>>>(Ctx& ctx, disk::ObjectRef ref)>;
 

@@ -7,6 +7,7 @@
 #include "erasure/heal_queue.h"
 #include "erasure/inline_body.h"
 #include "erasure/limits.h"
+#include "erasure/settle.h"
 #include "erasure/version_push.h"
 
 namespace ostraka::erasure {
@@ -185,6 +186,30 @@ void retire_found(const SetCore& core, const disk::ObjectRef& ref, const Reading
       core.drives[slot]->retire(ref, reading.version.id, reading.version.tombstone);
 }
 
+Task<> settle_leftover(CorePtr core, Ctx ctx, disk::ObjectRef ref, disk::HeldVersion version) {
+  co_await settle(core, ctx, ref, std::move(version));
+}
+
+// Versions newer than the elected one whose writer must be dead by now, since its calls have run out: while
+// they stay, a read cannot do without the drives that prove them uncommitted. Settled in the background.
+void settle_leftovers(const CorePtr& core, const Ctx& ctx, const disk::ObjectRef& ref, const Reading& reading,
+                      VersionId elected) {
+  const std::int64_t life_ms = std::chrono::duration_cast<std::chrono::milliseconds>(kLongestCall).count();
+  if (reading.newest <= elected) return;
+  const std::int64_t dead_before = core->context.clock.unix_ms() - life_ms;
+  for (const Vote& vote : reading.votes()) {
+    if (vote.state == nullptr) continue;
+    for (const disk::HeldVersion& version : vote.state->versions) {
+      if (version.id <= elected || version.id.unix_ms() >= dead_before) continue;
+      if (!core->settled.first_time(std::hash<VersionId>()(version.id))) continue;
+      Ctx later = ctx;
+      later.deadline = deadline_after(core->context.clock.now(), kLongestCall);
+      core->context.background.spawn(ctx.shard.executor(),
+                                     settle_leftover(core, std::move(later), ref, version));
+    }
+  }
+}
+
 }  // namespace
 
 std::vector<Vote> Reading::votes() const {
@@ -245,6 +270,7 @@ Task<Result<Reading>> read_newest(CorePtr core, const Ctx& ctx, const disk::Obje
     asked.epoch = reading.epoch;
     if (election.outcome == Outcome::none) {
       reading.outcome = Outcome::none;
+      settle_leftovers(core, ctx, asked, reading, kNoVersion);
       co_return std::move(reading);
     }
     if (election.full < core->read_quorum)
@@ -262,6 +288,7 @@ Task<Result<Reading>> read_newest(CorePtr core, const Ctx& ctx, const disk::Obje
     }
     if (!reading.is_final && core->retired.first_time(std::hash<VersionId>()(reading.version.id)))
       retire_found(*core, asked, reading);
+    settle_leftovers(core, ctx, asked, reading, reading.version.id);
     reading.outcome = Outcome::value;
     co_return std::move(reading);
   }

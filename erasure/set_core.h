@@ -61,6 +61,7 @@ struct SetCore {
   std::atomic<std::uint64_t> read_latency_us{0};  // moving average of shard reads
   RecentThings retired;
   RecentThings reported;
+  RecentThings settled;
   TombstoneQueue tombstones;
 
   unsigned size() const noexcept { return static_cast<unsigned>(drives.size()); }

@@ -133,7 +133,7 @@ Task<Result<>> StripeLoader::read_blocks(std::shared_ptr<StripeLoader> self, uns
   co_return done;
 }
 
-void StripeLoader::start(Attempt& attempt, const Ctx& ctx, unsigned shard, std::size_t begin, std::size_t end,
+bool StripeLoader::start(Attempt& attempt, const Ctx& ctx, unsigned shard, std::size_t begin, std::size_t end,
                          bool rest) {
   std::vector<disk::BlockTarget> targets;
   for (std::size_t piece = begin; piece < end; ++piece) {
@@ -145,8 +145,8 @@ void StripeLoader::start(Attempt& attempt, const Ctx& ctx, unsigned shard, std::
     attempt.asked[shard].end = end;
   }
   const std::uint64_t first = attempt.pieces[begin].stripe;
-  attempt.round.start(rest ? shard + attempt.shards : shard, drive_of(shard),
-                      read_blocks(shared_from_this(), shard, ctx, first, std::move(targets)));
+  return attempt.round.start(rest ? shard + attempt.shards : shard, drive_of(shard),
+                             read_blocks(shared_from_this(), shard, ctx, first, std::move(targets)));
 }
 
 // The data blocks in range, unless one of them is known to be in trouble.
@@ -169,14 +169,10 @@ bool StripeLoader::start_one_more(Attempt& attempt, const Ctx& ctx) {
   for (const bool avoided : {false, true}) {
     for (unsigned shard = 0; shard < attempt.shards; ++shard) {
       if (shards_[shard].avoid != avoided || attempt.failed(shard) || attempt.asked_all(shard)) continue;
-      if (!attempt.round.started(shard)) {
-        start(attempt, ctx, shard, 0, attempt.pieces.size(), false);
-      } else if (attempt.asked[shard].begin > 0) {
-        start(attempt, ctx, shard, 0, attempt.asked[shard].begin, true);
-      } else {
-        start(attempt, ctx, shard, attempt.asked[shard].end, attempt.pieces.size(), true);
-      }
-      return true;
+      if (!attempt.round.started(shard)) return start(attempt, ctx, shard, 0, attempt.pieces.size(), false);
+      if (attempt.asked[shard].begin > 0)
+        return start(attempt, ctx, shard, 0, attempt.asked[shard].begin, true);
+      return start(attempt, ctx, shard, attempt.asked[shard].end, attempt.pieces.size(), true);
     }
   }
   return false;
@@ -218,11 +214,16 @@ Task<Result<std::vector<BufferChain>>> StripeLoader::load(std::shared_ptr<Stripe
       if (bad && shard < k && !attempt.served(shard)) needed_in_trouble = true;
     }
     bool exhausted = false;
+    bool more = false;
     if (needed_in_trouble || hedged) {
-      for (; hopeful < k && !exhausted; ++hopeful) exhausted = !me.start_one_more(attempt, ctx);
+      for (; hopeful < k && !exhausted; ++hopeful) {
+        exhausted = !me.start_one_more(attempt, ctx);
+        more = more || !exhausted;
+      }
     }
     if (attempt.enough()) break;
     if (attempt.round.running() == 0) {
+      if (more) continue;  // they have answered already
       me.note_failures(attempt, ctx);
       co_return fail(Errc::unavailable, fmt::format("{} of {} shards of a stripe can be read, {} needed",
                                                     attempt.complete_count(), attempt.shards, k));

@@ -38,7 +38,7 @@ class StripeLoader : public std::enable_shared_from_this<StripeLoader> {
                                     std::uint64_t first, std::vector<disk::BlockTarget> targets);
   unsigned drive_of(unsigned shard) const noexcept;
   disk::ShardRef ref_of(unsigned shard) const;
-  void start(Attempt& attempt, const Ctx& ctx, unsigned shard, std::size_t begin, std::size_t end, bool rest);
+  bool start(Attempt& attempt, const Ctx& ctx, unsigned shard, std::size_t begin, std::size_t end, bool rest);
   void start_needed(Attempt& attempt, const Ctx& ctx);
   bool start_one_more(Attempt& attempt, const Ctx& ctx);
   void note_failures(Attempt& attempt, const Ctx& ctx);

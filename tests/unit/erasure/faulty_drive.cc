@@ -1,0 +1,144 @@
+#include "tests/unit/erasure/faulty_drive.h"
+
+namespace ostraka::erasure {
+namespace {
+
+template <class Call>
+Task<> deliver_late(Clock* clock, Duration after, Ctx ctx, Call call) {
+  co_await sleep_for(*clock, after);
+  auto task = call(ctx);
+  const auto unheard = co_await std::move(task);
+  static_cast<void>(unheard);
+}
+
+}  // namespace
+
+// call(ctx) makes the task; it owns what it needs.
+template <class T, class Call>
+Task<Result<T>> FaultyDrive::suffer(std::string_view name, Ctx ctx, Call call) {
+  const Fate what = fate(name);
+  if (what.delay > Duration::zero()) co_await sleep_for(clock_, what.delay);
+  if (what.request_lost) co_return fail(Errc::unavailable, "request lost");
+  if (what.arrives_after_all) {
+    gate_.spawn(ctx.shard.executor(), deliver_late(&clock_, *what.arrives_after_all, ctx, call));
+    co_return fail(Errc::unavailable, "answer lost");
+  }
+  auto task = call(ctx);
+  Result<T> answer = co_await std::move(task);
+  if (what.answer_lost) co_return fail(Errc::unavailable, "answer lost");
+  co_return answer;
+}
+
+class FaultyDrive::Writer final : public disk::ShardWriter {
+ public:
+  Writer(FaultyDrive& drive, std::unique_ptr<disk::ShardWriter> inner)
+      : drive_(drive), inner_(std::move(inner)) {}
+  Task<Result<>> append(Ctx& ctx, BufferChain blocks) override {
+    const Fate what = drive_.fate("append");
+    if (what.delay > Duration::zero()) co_await sleep_for(drive_.clock_, what.delay);
+    if (!what.healthy() && what.delay == Duration::zero()) co_return fail(Errc::io, "append fails");
+    co_return co_await inner_->append(ctx, std::move(blocks));
+  }
+  Task<Result<>> finish(Ctx& ctx) override {
+    const Fate what = drive_.fate("finish");
+    if (what.delay > Duration::zero()) co_await sleep_for(drive_.clock_, what.delay);
+    if (!what.healthy() && what.delay == Duration::zero()) co_return fail(Errc::io, "finish fails");
+    co_return co_await inner_->finish(ctx);
+  }
+
+ private:
+  FaultyDrive& drive_;
+  std::unique_ptr<disk::ShardWriter> inner_;
+};
+
+class FaultyDrive::Reader final : public disk::ShardReader {
+ public:
+  Reader(FaultyDrive& drive, std::unique_ptr<disk::ShardReader> inner)
+      : drive_(drive), inner_(std::move(inner)) {}
+  Task<Result<>> read_blocks(Ctx& ctx, std::uint64_t first, std::vector<disk::BlockTarget> targets) override {
+    const Fate what = drive_.fate("read_blocks");
+    if (what.delay > Duration::zero()) {
+      // a slow drive may have written some of it already, unverified
+      for (disk::BlockTarget& target : targets) target.bytes[0] ^= 0x5a;
+      co_await sleep_for(drive_.clock_, what.delay);
+      for (disk::BlockTarget& target : targets) target.bytes[0] ^= 0x5a;
+    }
+    if (what.request_lost) co_return fail(Errc::io, "read fails");
+    co_return co_await inner_->read_blocks(ctx, first, std::move(targets));
+  }
+
+ private:
+  FaultyDrive& drive_;
+  std::unique_ptr<disk::ShardReader> inner_;
+};
+
+Task<Result<std::unique_ptr<disk::ShardWriter>>> FaultyDrive::stage(Ctx& ctx, disk::StageSpec spec) {
+  const Fate what = fate("stage");
+  if (what.delay > Duration::zero()) co_await sleep_for(clock_, what.delay);
+  if (what.request_lost) co_return fail(Errc::unavailable, "request lost");
+  CO_TRY(inner, co_await inner_.stage(ctx, spec));
+  std::unique_ptr<disk::ShardWriter> writer = std::make_unique<Writer>(*this, std::move(inner));
+  co_return writer;
+}
+
+Task<Result<>> FaultyDrive::discard(Ctx& ctx, DataId data) {
+  auto call = [this, data](Ctx& late) { return inner_.discard(late, data); };
+  return suffer<void>("discard", ctx, std::move(call));
+}
+
+Task<Result<disk::CommitAnswer>> FaultyDrive::commit(Ctx& ctx, disk::ObjectRef ref,
+                                                     disk::CommitRequest request) {
+  auto call = [this, ref, request](Ctx& late) { return inner_.commit(late, ref, request); };
+  return suffer<disk::CommitAnswer>("commit", ctx, std::move(call));
+}
+
+Task<Result<disk::FenceAnswer>> FaultyDrive::fence(Ctx& ctx, disk::ObjectRef ref, VersionId id) {
+  auto call = [this, ref, id](Ctx& late) { return inner_.fence(late, ref, id); };
+  return suffer<disk::FenceAnswer>("fence", ctx, std::move(call));
+}
+
+Task<Result<disk::Verdict>> FaultyDrive::withdraw(Ctx& ctx, disk::ObjectRef ref, VersionId id) {
+  auto call = [this, ref, id](Ctx& late) { return inner_.withdraw(late, ref, id); };
+  return suffer<disk::Verdict>("withdraw", ctx, std::move(call));
+}
+
+void FaultyDrive::retire(disk::ObjectRef ref, VersionId id, bool tombstone) {
+  const Fate what = fate("retire");
+  if (!what.request_lost && !what.arrives_after_all) inner_.retire(std::move(ref), id, tombstone);
+}
+
+Task<Result<disk::Verdict>> FaultyDrive::purge(Ctx& ctx, disk::ObjectRef ref, VersionId id) {
+  auto call = [this, ref, id](Ctx& late) { return inner_.purge(late, ref, id); };
+  return suffer<disk::Verdict>("purge", ctx, std::move(call));
+}
+
+Task<Result<disk::Held>> FaultyDrive::read(Ctx& ctx, disk::ObjectRef ref, disk::ReadSpec spec) {
+  auto call = [this, ref, spec](Ctx& late) { return inner_.read(late, ref, spec); };
+  return suffer<disk::Held>("read", ctx, std::move(call));
+}
+
+std::optional<Result<disk::Held>> FaultyDrive::try_read(const disk::ObjectRef& ref, disk::ReadSpec spec) {
+  if (script_) return std::nullopt;
+  return inner_.try_read(ref, spec);
+}
+
+Task<Result<std::unique_ptr<disk::ShardReader>>> FaultyDrive::open_shard(Ctx& ctx, disk::ShardRef ref) {
+  const Fate what = fate("open_shard");
+  if (what.delay > Duration::zero()) co_await sleep_for(clock_, what.delay);
+  if (what.request_lost) co_return fail(Errc::unavailable, "request lost");
+  CO_TRY(inner, co_await inner_.open_shard(ctx, ref));
+  std::unique_ptr<disk::ShardReader> reader = std::make_unique<Reader>(*this, std::move(inner));
+  co_return reader;
+}
+
+Task<Result<disk::ListPage>> FaultyDrive::list(Ctx& ctx, disk::ListSpec spec) {
+  auto call = [this, spec](Ctx& late) { return inner_.list(late, spec); };
+  return suffer<disk::ListPage>("list", ctx, std::move(call));
+}
+
+Task<Result<>> FaultyDrive::put_system(Ctx& ctx, std::string name, std::string value) {
+  auto call = [this, name, value](Ctx& late) { return inner_.put_system(late, name, value); };
+  return suffer<void>("put_system", ctx, std::move(call));
+}
+
+}  // namespace ostraka::erasure

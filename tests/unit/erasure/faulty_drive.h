@@ -1,0 +1,78 @@
+// A drive that answers late, never, or with an error, loses the request or the answer: whatever its script
+// says, call by call.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "disk/drive.h"
+#include "runtime/clock.h"
+#include "runtime/gate.h"
+#include "runtime/shard.h"
+
+namespace ostraka::erasure {
+
+struct Fate {
+  Duration delay{0};          // before the request arrives
+  bool request_lost = false;  // it never arrives; the caller gets an error after the delay
+  bool answer_lost = false;   // it arrives and is done; the caller gets an error
+  // The caller gets an error now, and the request arrives that much later.
+  std::optional<Duration> arrives_after_all{};
+  bool healthy() const noexcept {
+    return delay == Duration::zero() && !request_lost && !answer_lost && !arrives_after_all;
+  }
+};
+
+class FaultyDrive final : public disk::Drive {
+ public:
+  using Script = std::function<Fate(std::string_view call)>;
+  FaultyDrive(disk::Drive& inner, Clock& clock, Gate& gate) : inner_(inner), clock_(clock), gate_(gate) {}
+  // An empty script: no faults.
+  void follow(Script script) { script_ = std::move(script); }
+
+  DriveId id() const noexcept override { return inner_.id(); }
+  bool online() const noexcept override { return inner_.online(); }
+  Task<Result<disk::DriveInfo>> info(Ctx& ctx) override { return inner_.info(ctx); }
+  Task<Result<std::unique_ptr<disk::ShardWriter>>> stage(Ctx& ctx, disk::StageSpec spec) override;
+  Task<Result<>> discard(Ctx& ctx, DataId data) override;
+  Task<Result<disk::CommitAnswer>> commit(Ctx& ctx, disk::ObjectRef ref,
+                                          disk::CommitRequest request) override;
+  Task<Result<disk::FenceAnswer>> fence(Ctx& ctx, disk::ObjectRef ref, VersionId id) override;
+  Task<Result<disk::Verdict>> withdraw(Ctx& ctx, disk::ObjectRef ref, VersionId id) override;
+  void retire(disk::ObjectRef ref, VersionId id, bool tombstone) override;
+  Task<Result<disk::Verdict>> purge(Ctx& ctx, disk::ObjectRef ref, VersionId id) override;
+  Task<Result<disk::Held>> read(Ctx& ctx, disk::ObjectRef ref, disk::ReadSpec spec) override;
+  std::optional<Result<disk::Held>> try_read(const disk::ObjectRef& ref, disk::ReadSpec spec) override;
+  Task<Result<std::unique_ptr<disk::ShardReader>>> open_shard(Ctx& ctx, disk::ShardRef ref) override;
+  Task<Result<disk::ListPage>> list(Ctx& ctx, disk::ListSpec spec) override;
+  Task<Result<disk::ShardHealth>> verify(Ctx& ctx, disk::ShardRef ref) override {
+    return inner_.verify(ctx, ref);
+  }
+  Task<Result<>> put_system(Ctx& ctx, std::string name, std::string value) override;
+  Task<Result<>> erase_system(Ctx& ctx, std::string name) override {
+    return inner_.erase_system(ctx, std::move(name));
+  }
+  Task<Result<std::vector<SystemRecord>>> scan_system(Ctx& ctx, std::string prefix,
+                                                      std::size_t max) override {
+    return inner_.scan_system(ctx, std::move(prefix), max);
+  }
+
+ private:
+  class Writer;
+  class Reader;
+  Fate fate(std::string_view call) { return script_ ? script_(call) : Fate(); }
+  template <class T, class Call>
+  Task<Result<T>> suffer(std::string_view name, Ctx ctx, Call call);
+
+  disk::Drive& inner_;
+  Clock& clock_;
+  Gate& gate_;
+  Script script_;
+};
+
+}  // namespace ostraka::erasure

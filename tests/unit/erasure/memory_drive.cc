@@ -1,0 +1,354 @@
+#include "tests/unit/erasure/memory_drive.h"
+
+#include <algorithm>
+#include <cstring>
+
+#include "base/check.h"
+
+namespace ostraka::erasure {
+
+using disk::CommitAnswer;
+using disk::CommitRequest;
+using disk::FenceAnswer;
+using disk::Held;
+using disk::HeldVersion;
+using disk::KeyState;
+using disk::ListPage;
+using disk::ListSpec;
+using disk::ObjectRef;
+using disk::ReadSpec;
+using disk::ShardHealth;
+using disk::ShardReader;
+using disk::ShardRef;
+using disk::ShardWriter;
+using disk::StageSpec;
+using disk::Verdict;
+using disk::VersionRecord;
+
+class MemoryDrive::Writer final : public ShardWriter {
+ public:
+  Writer(MemoryDrive& drive, StageSpec spec)
+      : drive_(drive), data_(spec.data), block_bytes_(spec.block_bytes) {
+    auto file = std::make_shared<File>();
+    file->shard_index = spec.shard_index;
+    drive_.files_[data_] = file;
+  }
+  ~Writer() override {
+    const auto file = drive_.files_.find(data_);
+    if (file != drive_.files_.end() && !file->second->finished) drive_.files_.erase(file);
+  }
+  Task<Result<>> append(Ctx&, BufferChain blocks) override {
+    if (drive_.full_) co_return fail(Errc::no_space, "full");
+    File& file = *drive_.files_.at(data_);
+    for (const Slice& block : blocks) {
+      CHECK(block.bytes.size() <= block_bytes_ && block.bytes.size() % 64 == 0);
+      file.blocks.emplace_back(as_text(block.bytes));
+      file.corrupt.push_back(false);
+    }
+    co_return Result<>();
+  }
+  Task<Result<>> finish(Ctx&) override {
+    drive_.files_.at(data_)->finished = true;
+    co_return Result<>();
+  }
+
+ private:
+  MemoryDrive& drive_;
+  const DataId data_;
+  const std::uint32_t block_bytes_;
+};
+
+class MemoryDrive::Reader final : public ShardReader {
+ public:
+  Reader(MemoryDrive& drive, std::shared_ptr<File> file) : drive_(drive), file_(std::move(file)) {}
+  Task<Result<>> read_blocks(Ctx&, std::uint64_t first, std::vector<disk::BlockTarget> targets) override {
+    ++drive_.block_reads;
+    for (std::size_t i = 0; i < targets.size(); ++i) {
+      const std::size_t block = first + i;
+      if (block >= file_->blocks.size() || file_->blocks[block].size() != targets[i].bytes.size())
+        co_return fail(Errc::corrupt, "block of another size");
+      std::memcpy(targets[i].bytes.data(), file_->blocks[block].data(), targets[i].bytes.size());
+      if (!file_->corrupt[block]) continue;
+      targets[i].bytes[0] ^= 0xff;  // what a drive leaves behind when the checksum fails
+      co_return fail(Errc::corrupt, "block fails its checksum");
+    }
+    co_return Result<>();
+  }
+
+ private:
+  MemoryDrive& drive_;
+  std::shared_ptr<File> file_;
+};
+
+MemoryDrive::MemoryDrive(Clock& clock, std::uint8_t number) : clock_(clock) {
+  id_.bytes[0] = number;
+}
+
+MemoryDrive::~MemoryDrive() = default;
+
+MemoryDrive::RowKey MemoryDrive::row_key(const ObjectRef& ref) {
+  return {static_cast<std::uint64_t>(ref.bucket), static_cast<char>(ref.space), ref.key, ref.sub};
+}
+
+const KeyState* MemoryDrive::state(const ObjectRef& ref) const {
+  const auto row = rows_.find(row_key(ref));
+  return row == rows_.end() ? nullptr : &row->second;
+}
+
+disk::GroupState& MemoryDrive::group(const ObjectRef& ref) {
+  return groups_[ref.group];
+}
+
+Result<> MemoryDrive::admit(const ObjectRef& ref) {
+  if (!online_) return fail(Errc::unavailable, "offline");
+  disk::GroupState& state = group(ref);
+  if (ref.epoch < state.epoch) return fail(Errc::stale_epoch);
+  state.epoch = ref.epoch;
+  return {};
+}
+
+Task<Result<disk::DriveInfo>> MemoryDrive::info(Ctx&) {
+  disk::DriveInfo out;
+  out.id = id_;
+  out.online = online_;
+  co_return out;
+}
+
+Task<Result<std::unique_ptr<ShardWriter>>> MemoryDrive::stage(Ctx&, StageSpec spec) {
+  if (!online_) co_return fail(Errc::unavailable, "offline");
+  if (full_) co_return fail(Errc::no_space, "full");
+  std::unique_ptr<ShardWriter> writer = std::make_unique<Writer>(*this, spec);
+  co_return writer;
+}
+
+Task<Result<>> MemoryDrive::discard(Ctx&, DataId data) {
+  if (!online_) co_return fail(Errc::unavailable, "offline");
+  if (!named(data)) files_.erase(data);
+  co_return Result<>();
+}
+
+bool MemoryDrive::named(DataId data) const {
+  for (const auto& [key, state] : rows_) {
+    for (const HeldVersion& version : state.versions) {
+      const auto record = disk::decode_version_record(as_bytes(*version.record));
+      CHECK(record.has_value());
+      for (const disk::PartRecord& part : record->parts)
+        if (part.data == data) return true;
+    }
+  }
+  return false;
+}
+
+bool MemoryDrive::staged(const VersionRecord& record) const {
+  for (const disk::PartRecord& part : record.parts) {
+    if (part.data.is_nil()) continue;
+    const auto file = files_.find(part.data);
+    if (file == files_.end() || !file->second->finished) return false;
+  }
+  return true;
+}
+
+void MemoryDrive::clean_up(const RowKey& key, const disk::Dropped& dropped) {
+  for (const HeldVersion& version : dropped.versions) {
+    inline_.erase({key, version.id});
+    const auto record = disk::decode_version_record(as_bytes(*version.record));
+    CHECK(record.has_value());
+    for (const disk::PartRecord& part : record->parts)
+      if (!part.data.is_nil() && !named(part.data)) files_.erase(part.data);
+  }
+  if (const auto row = rows_.find(key); row != rows_.end() && row->second.empty()) rows_.erase(row);
+}
+
+Task<Result<CommitAnswer>> MemoryDrive::commit(Ctx&, ObjectRef ref, CommitRequest request) {
+  CO_TRY_VOID(admit(ref));
+  const VersionRecord& record = *request.record;
+  CommitAnswer answer;
+  const RowKey key = row_key(ref);
+  if (!staged(record)) {
+    const auto row = rows_.find(key);
+    if (row != rows_.end()) answer.newest = row->second.newest();
+    co_return answer;
+  }
+  HeldVersion version;
+  version.id = record.id;
+  version.expect = record.expect;
+  version.epoch = record.epoch;
+  version.tombstone = record.kind == disk::RecordKind::tombstone;
+  version.data_shards = record.data_shards;
+  version.write_quorum = record.write_quorum;
+  version.shard_index = request.shard_index;
+  version.has_inline = record.inline_data && record.size > 0;
+  version.has_files = !record.inline_data && record.size > 0;
+  version.record = request.encoded;
+  KeyState& state = rows_[key];
+  const bool held_before = state.find(record.id) != nullptr;
+  switch (request.mode) {
+    case disk::CommitMode::commit:
+      answer.verdict = apply_commit(state, group(ref), version);
+      break;
+    case disk::CommitMode::roll_forward:
+      answer.verdict = apply_roll_forward(state, group(ref), version);
+      break;
+    case disk::CommitMode::heal:
+      answer.verdict = apply_heal(state, version);
+      break;
+  }
+  if (answer.verdict == Verdict::ok && !held_before && version.has_inline)
+    inline_[{key, record.id}] = std::string(as_text(request.inline_shard.bytes));
+  answer.newest = state.newest();
+  answer.final_id = state.final_id;
+  clean_up(key, {});
+  co_return answer;
+}
+
+Task<Result<FenceAnswer>> MemoryDrive::fence(Ctx&, ObjectRef ref, VersionId id) {
+  CO_TRY_VOID(admit(ref));
+  const disk::FenceVerdict verdict = apply_fence(rows_[row_key(ref)], id);
+  FenceAnswer answer;
+  answer.has = verdict.has;
+  answer.final_id = verdict.final_id;
+  if (group(ref).refilling) answer.birth = group(ref).birth;
+  clean_up(row_key(ref), {});
+  co_return answer;
+}
+
+Task<Result<Verdict>> MemoryDrive::withdraw(Ctx&, ObjectRef ref, VersionId id) {
+  CO_TRY_VOID(admit(ref));
+  disk::Dropped dropped;
+  const RowKey key = row_key(ref);
+  const Verdict verdict = apply_withdraw(rows_[key], id, dropped);
+  clean_up(key, dropped);
+  co_return verdict;
+}
+
+void MemoryDrive::retire(ObjectRef ref, VersionId id, bool tombstone) {
+  if (!online_) return;
+  disk::Dropped dropped;
+  const RowKey key = row_key(ref);
+  apply_retire(rows_[key], id, tombstone, clock_.unix_ms(), dropped);
+  clean_up(key, dropped);
+}
+
+Task<Result<Verdict>> MemoryDrive::purge(Ctx&, ObjectRef ref, VersionId id) {
+  CO_TRY_VOID(admit(ref));
+  disk::Dropped dropped;
+  const RowKey key = row_key(ref);
+  const Verdict verdict = apply_purge(rows_[key], id, dropped);
+  clean_up(key, dropped);
+  co_return verdict;
+}
+
+Result<Held> MemoryDrive::held(const ObjectRef& ref, ReadSpec spec) {
+  if (!online_) return fail(Errc::unavailable, "offline");
+  ++reads;
+  Held out;
+  disk::GroupState& group_state = group(ref);
+  group_state.epoch = std::max(group_state.epoch, ref.epoch);
+  out.group = group_state;
+  const RowKey key = row_key(ref);
+  const auto row = rows_.find(key);
+  if (row == rows_.end()) return out;
+  out.state = row->second;
+  if (spec.with_inline) {
+    const VersionId wanted = spec.inline_of == kAnyVersion ? out.state.newest() : spec.inline_of;
+    if (damaged_inline_.contains(key)) return fail(Errc::corrupt, "inline shard fails its checksum");
+    if (const auto shard = inline_.find({key, wanted}); shard != inline_.end())
+      out.inline_shard = shard->second;
+  }
+  auto pins = std::make_shared<std::vector<std::shared_ptr<File>>>();
+  for (const HeldVersion& version : out.state.versions) {
+    const auto record = disk::decode_version_record(as_bytes(*version.record));
+    for (const disk::PartRecord& part : record->parts) {
+      const auto file = files_.find(part.data);
+      if (file == files_.end()) continue;
+      pins->push_back(file->second);
+      pinned_[part.data] = file->second;
+    }
+  }
+  out.pin = std::move(pins);
+  return out;
+}
+
+Task<Result<Held>> MemoryDrive::read(Ctx&, ObjectRef ref, ReadSpec spec) {
+  co_return held(ref, spec);
+}
+
+std::optional<Result<Held>> MemoryDrive::try_read(const ObjectRef& ref, ReadSpec spec) {
+  if (!memory_reads_) return std::nullopt;
+  return held(ref, spec);
+}
+
+Task<Result<std::unique_ptr<ShardReader>>> MemoryDrive::open_shard(Ctx&, ShardRef ref) {
+  if (!online_) co_return fail(Errc::unavailable, "offline");
+  std::shared_ptr<File> file;
+  if (const auto live = files_.find(ref.data); live != files_.end()) file = live->second;
+  if (const auto kept = pinned_.find(ref.data); !file && kept != pinned_.end()) file = kept->second.lock();
+  if (!file || !file->finished || file->shard_index != ref.shard_index)
+    co_return fail(Errc::not_found, "no such file");
+  std::unique_ptr<ShardReader> reader = std::make_unique<Reader>(*this, std::move(file));
+  co_return reader;
+}
+
+Task<Result<ListPage>> MemoryDrive::list(Ctx&, ListSpec spec) {
+  if (!online_) co_return fail(Errc::unavailable, "offline");
+  struct Stored {
+    std::string key, sub, row;
+  };
+  auto storage = std::make_shared<std::vector<std::unique_ptr<Stored>>>();
+  ListPage page;
+  page.end = true;
+  std::string seen_prefix;
+  for (const auto& [row_key, state] : rows_) {
+    const auto& [bucket, space, key, sub] = row_key;
+    if (bucket != static_cast<std::uint64_t>(spec.bucket) || space != static_cast<char>(spec.space)) continue;
+    if (!key.starts_with(spec.prefix)) continue;
+    const auto here = std::tie(key, sub);
+    const auto start = std::tie(spec.start, spec.start_sub);
+    if (here < start || (spec.after_start && here == start)) continue;
+    if (!seen_prefix.empty() && key.starts_with(seen_prefix)) continue;
+    if (state.versions.empty()) continue;
+    if (state.versions.front().tombstone && state.final_id == state.newest()) continue;
+    if (page.rows.size() == spec.max_rows) {
+      page.end = false;
+      break;
+    }
+    const std::size_t found =
+        spec.delimiter.empty() ? std::string::npos : key.find(spec.delimiter, spec.prefix.size());
+    if (found != std::string::npos) seen_prefix = key.substr(0, found + spec.delimiter.size());
+    storage->push_back(std::make_unique<Stored>(Stored{key, sub, disk::encode_key_row(state)}));
+    const Stored& stored = *storage->back();
+    page.rows.push_back(disk::ListRow{stored.key, stored.sub, stored.row});
+  }
+  page.storage = std::move(storage);
+  co_return page;
+}
+
+Task<Result<ShardHealth>> MemoryDrive::verify(Ctx&, ShardRef ref) {
+  ShardHealth health;
+  if (const auto file = files_.find(ref.data); file != files_.end()) {
+    health.present = true;
+    health.blocks = file->second->blocks.size();
+  }
+  co_return health;
+}
+
+Task<Result<>> MemoryDrive::put_system(Ctx&, std::string name, std::string value) {
+  if (!online_) co_return fail(Errc::unavailable, "offline");
+  system_[std::move(name)] = std::move(value);
+  co_return Result<>();
+}
+
+Task<Result<>> MemoryDrive::erase_system(Ctx&, std::string name) {
+  system_.erase(name);
+  co_return Result<>();
+}
+
+Task<Result<std::vector<disk::Drive::SystemRecord>>> MemoryDrive::scan_system(Ctx&, std::string prefix,
+                                                                              std::size_t max) {
+  std::vector<SystemRecord> out;
+  for (const auto& [name, value] : system_)
+    if (name.starts_with(prefix) && out.size() < max) out.push_back({name, value});
+  co_return out;
+}
+
+}  // namespace ostraka::erasure

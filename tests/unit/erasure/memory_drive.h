@@ -1,0 +1,87 @@
+// A drive in memory: the rules of key_state.h applied to maps. Single-threaded; answers at once.
+#pragma once
+
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <tuple>
+#include <utility>
+#include <vector>
+
+#include "disk/drive.h"
+#include "runtime/clock.h"
+
+namespace ostraka::erasure {
+
+class MemoryDrive final : public disk::Drive {
+ public:
+  struct File {
+    std::uint8_t shard_index = 0;
+    std::vector<std::string> blocks;
+    std::vector<bool> corrupt;  // by block
+    bool finished = false;
+  };
+  using RowKey = std::tuple<std::uint64_t, char, std::string, std::string>;
+
+  MemoryDrive(Clock& clock, std::uint8_t number);
+  ~MemoryDrive() override;
+
+  // for tests
+  const disk::KeyState* state(const disk::ObjectRef& ref) const;
+  std::size_t rows() const noexcept { return rows_.size(); }
+  std::map<DataId, std::shared_ptr<File>>& files() noexcept { return files_; }
+  const std::map<std::string, std::string>& system() const noexcept { return system_; }
+  void corrupt_inline(const disk::ObjectRef& ref) { damaged_inline_.insert_or_assign(row_key(ref), true); }
+  void set_online(bool online) noexcept { online_ = online; }
+  void set_full(bool full) noexcept { full_ = full; }
+  void set_memory_reads(bool on) noexcept { memory_reads_ = on; }
+  unsigned long reads = 0;  // calls of read and try_read
+  unsigned long block_reads = 0;
+
+  DriveId id() const noexcept override { return id_; }
+  bool online() const noexcept override { return online_; }
+  Task<Result<disk::DriveInfo>> info(Ctx& ctx) override;
+  Task<Result<std::unique_ptr<disk::ShardWriter>>> stage(Ctx& ctx, disk::StageSpec spec) override;
+  Task<Result<>> discard(Ctx& ctx, DataId data) override;
+  Task<Result<disk::CommitAnswer>> commit(Ctx& ctx, disk::ObjectRef ref,
+                                          disk::CommitRequest request) override;
+  Task<Result<disk::FenceAnswer>> fence(Ctx& ctx, disk::ObjectRef ref, VersionId id) override;
+  Task<Result<disk::Verdict>> withdraw(Ctx& ctx, disk::ObjectRef ref, VersionId id) override;
+  void retire(disk::ObjectRef ref, VersionId id, bool tombstone) override;
+  Task<Result<disk::Verdict>> purge(Ctx& ctx, disk::ObjectRef ref, VersionId id) override;
+  Task<Result<disk::Held>> read(Ctx& ctx, disk::ObjectRef ref, disk::ReadSpec spec) override;
+  std::optional<Result<disk::Held>> try_read(const disk::ObjectRef& ref, disk::ReadSpec spec) override;
+  Task<Result<std::unique_ptr<disk::ShardReader>>> open_shard(Ctx& ctx, disk::ShardRef ref) override;
+  Task<Result<disk::ListPage>> list(Ctx& ctx, disk::ListSpec spec) override;
+  Task<Result<disk::ShardHealth>> verify(Ctx& ctx, disk::ShardRef ref) override;
+  Task<Result<>> put_system(Ctx& ctx, std::string name, std::string value) override;
+  Task<Result<>> erase_system(Ctx& ctx, std::string name) override;
+  Task<Result<std::vector<SystemRecord>>> scan_system(Ctx& ctx, std::string prefix, std::size_t max) override;
+
+ private:
+  class Writer;
+  class Reader;
+  static RowKey row_key(const disk::ObjectRef& ref);
+  disk::GroupState& group(const disk::ObjectRef& ref);
+  Result<> admit(const disk::ObjectRef& ref);
+  Result<disk::Held> held(const disk::ObjectRef& ref, disk::ReadSpec spec);
+  bool staged(const disk::VersionRecord& record) const;
+  void clean_up(const RowKey& key, const disk::Dropped& dropped);
+  bool named(DataId data) const;
+
+  Clock& clock_;
+  DriveId id_;
+  bool online_ = true;
+  bool full_ = false;
+  bool memory_reads_ = true;
+  std::map<RowKey, disk::KeyState> rows_;
+  std::map<std::pair<RowKey, VersionId>, std::string> inline_;
+  std::map<RowKey, bool> damaged_inline_;
+  std::map<DataId, std::shared_ptr<File>> files_;
+  std::map<DataId, std::weak_ptr<File>> pinned_;  // those dropped that somebody still reads, too
+  std::map<std::uint16_t, disk::GroupState> groups_;
+  std::map<std::string, std::string> system_;
+};
+
+}  // namespace ostraka::erasure
