@@ -172,7 +172,7 @@ std::unique_ptr<Checksum> make_checksum(ChecksumAlgorithm algorithm) {
     case ChecksumAlgorithm::xxhash128:
       return std::make_unique<Xxh3Checksum<true>>();
   }
-  CHECK(!"a checksum algorithm that does not exist");
+  CHECK(false && "a checksum algorithm that does not exist");
   return nullptr;
 }
 

@@ -6,7 +6,10 @@ set(CMAKE_CXX_EXTENSIONS OFF)
 # one precompiled header.
 set(CMAKE_RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/bin)
 # Assertions stay on: no -DNDEBUG. With optimisation g++ 12 warns of std::string code that is correct (GCC bugs 105329, 105651).
-set(CMAKE_CXX_FLAGS_RELWITHDEBINFO "-O2 -g1 -Wno-array-bounds -Wno-stringop-overflow")
+set(CMAKE_CXX_FLAGS_RELWITHDEBINFO "-O2 -g1")
+if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
+  string(APPEND CMAKE_CXX_FLAGS_RELWITHDEBINFO " -Wno-array-bounds -Wno-stringop-overflow")
+endif()
 if(CMAKE_CXX_FLAGS_DEBUG STREQUAL "-g")  # CMake's own default: the caller did not choose
   set(CMAKE_CXX_FLAGS_DEBUG "-O1 -g1 -fno-omit-frame-pointer")
 endif()
