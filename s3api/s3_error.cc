@@ -81,6 +81,10 @@ S3Error::S3Error(Error cause)
   if (cause_ == Errc::invalid_argument) message_ = detail_;
 }
 
+void S3Error::add(std::string name, std::string value) {
+  fields_.emplace_back(std::move(name), std::move(value));
+}
+
 S3Error&& S3Error::with(std::string name, std::string value) && {
   add(std::move(name), std::move(value));
   return std::move(*this);

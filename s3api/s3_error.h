@@ -178,7 +178,7 @@ class S3Error {
   S3Error(Error cause);  // NOLINT(google-explicit-constructor): the table is the conversion
 
   S3Error&& with(std::string name, std::string value) &&;
-  void add(std::string name, std::string value) { fields_.emplace_back(std::move(name), std::move(value)); }
+  void add(std::string name, std::string value);  // not inline: g++ 12 warns of the moves falsely
   bool has(std::string_view name) const noexcept;
 
   bool is(const ErrorKind& kind) const noexcept { return kind_.code == kind.code; }
