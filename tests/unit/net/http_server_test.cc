@@ -278,10 +278,10 @@ TEST_F(ServerTest, NoAnswerIsA500AndABrokenOneIsCut) {
 
 TEST_F(ServerTest, SlowClientsAreCutOff) {
   HttpServerConfig config = on_loopback();
-  config.head_timeout = 50ms;
-  config.idle_timeout = 150ms;
-  config.read_timeout = 50ms;
-  config.write_timeout = 100ms;
+  config.head_timeout = 250ms;
+  config.idle_timeout = 250ms;
+  config.read_timeout = 250ms;
+  config.write_timeout = 250ms;
   start(config);
   {
     RawClient client(server_->port());
