@@ -10,6 +10,8 @@ namespace {
 
 using Json = nlohmann::json;
 constexpr std::uint64_t kExportVersion = 1;
+// Where the data lies is a fact of these drives: an import does not change it.
+constexpr std::string_view kPlacementName = "cluster/placement";
 constexpr std::string_view kOwnPrefix = "control/";  // bookkeeping of a store, meaningless in another
 
 struct Imported {
@@ -57,6 +59,7 @@ std::string EmbeddedControlStore::export_json() const {
 Task<Result<>> EmbeddedControlStore::import_json(Ctx& ctx, std::string text) {
   CO_TRY(documents, parse_export(text));
   for (auto& document : documents) {
+    if (document.name == kPlacementName && get(kPlacementName)) continue;
     CO_TRY_VOID(co_await put(ctx, std::move(document.name), std::move(document.content), std::nullopt));
   }
   co_return Result<>{};

@@ -49,8 +49,8 @@ class EmbeddedControlStore final : public control::ControlStore {
   void watch(std::string prefix, Watcher watcher) override;
 
   // All documents as JSON: {"version": 1, "documents": [{"name": ..., "content": ...}]}. import_json puts
-  // each of them, and leaves documents that the text does not name. Errors of import: malformed,
-  // unsupported_version, too_large, and those of put().
+  // each of them, and leaves documents that the text does not name, and a placement table that is there.
+  // Errors of import: malformed, unsupported_version, too_large, and those of put().
   std::string export_json() const;
   Task<Result<>> import_json(Ctx& ctx, std::string text);
 

@@ -25,6 +25,10 @@ disk::ListSpec to_list_spec(const ScanQuery& query) {
   return spec;
 }
 
+Task<Result<std::shared_ptr<const disk::VersionRecord>>> absent() {
+  co_return nullptr;
+}
+
 // Moves the spec behind the page. False: nothing can follow.
 bool resume(disk::ListSpec& spec, const erasure::SetListPage& page) {
   if (page.end) return false;
@@ -78,7 +82,7 @@ bool begin_after(ScanQuery& query, const std::string& marker) {
   return true;
 }
 
-Lister::Lister(const ObjectSets& sets) : sets_(sets), reader_(sets.reader()) {
+Lister::Lister(const ObjectSets& sets) : sets_(sets) {
   std::map<std::vector<DriveId>, std::uint16_t> known;
   for (unsigned g = 0; g < kPlacementGroups; ++g) {
     const auto group = static_cast<std::uint16_t>(g);
@@ -99,10 +103,11 @@ Task<Result<ScanPage>> Lister::scan_one(Ctx& ctx, const ScanQuery& query) const 
   ScanPage out;
   disk::ListSpec spec = to_list_spec(query);
   spec.delimiter = query.delimiter;
+  const erasure::KeyReader reader = sets_.reader();
   // One entry more than asked for tells whether there is more.
   while (out.entries.size() <= query.max) {
     spec.max_rows = query.max + 1 - out.entries.size();
-    CO_TRY(page, co_await covers_.front()->list(ctx, spec, reader_));
+    CO_TRY(page, co_await covers_.front()->list(ctx, spec, reader));
     std::move(page.entries.begin(), page.entries.end(), std::back_inserter(out.entries));
     if (!resume(spec, page)) break;
   }
@@ -111,15 +116,19 @@ Task<Result<ScanPage>> Lister::scan_one(Ctx& ctx, const ScanQuery& query) const 
   co_return out;
 }
 
+bool Lister::belongs(const ScanQuery& query, std::string_view key, std::size_t cover) const noexcept {
+  return cover_of_group_[sets_.placement().group_of(query.bucket, key)] == cover;
+}
+
 Task<Result<>> Lister::refill(Ctx& ctx, const ScanQuery& query, Cursor& cursor) const {
+  const erasure::KeyReader reader = [&](Ctx& read_ctx, disk::ObjectRef ref) {
+    return belongs(query, ref.key, cursor.cover) ? sets_.read(read_ctx, std::move(ref)) : absent();
+  };
   while (cursor.entries.empty() && !cursor.end) {
     cursor.spec.max_rows = std::min(query.max + 1, kMergeRows);
-    CO_TRY(page, co_await covers_[cursor.cover]->list(ctx, cursor.spec, reader_));
+    CO_TRY(page, co_await covers_[cursor.cover]->list(ctx, cursor.spec, reader));
     for (auto& entry : page.entries) {
-      // A drive also holds keys of groups that have only some of this set's drives: those are another set's
-      // to judge.
-      const std::uint16_t group = sets_.placement().group_of(query.bucket, entry.key);
-      if (cover_of_group_[group] == cursor.cover) cursor.entries.push_back(std::move(entry));
+      if (belongs(query, entry.key, cursor.cover)) cursor.entries.push_back(std::move(entry));
     }
     cursor.end = !resume(cursor.spec, page);
   }

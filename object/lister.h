@@ -46,10 +46,12 @@ class Lister {
   struct Cursor;
   Task<Result<ScanPage>> scan_one(Ctx& ctx, const ScanQuery& query) const;
   Task<Result<ScanPage>> scan_merged(Ctx& ctx, const ScanQuery& query) const;
+  // A drive also holds keys of groups that have only some of a set's drives: those are another set's to
+  // judge.
+  bool belongs(const ScanQuery& query, std::string_view key, std::size_t cover) const noexcept;
   Task<Result<>> refill(Ctx& ctx, const ScanQuery& query, Cursor& cursor) const;
 
   const ObjectSets& sets_;
-  const erasure::KeyReader reader_;
   std::vector<erasure::ErasureSet*> covers_;   // one set for each distinct choice of drives
   std::vector<std::uint16_t> cover_of_group_;  // index into covers_
 };

@@ -36,11 +36,12 @@ class ObjectSets {
   erasure::ErasureSet& of_group(std::uint16_t group) const noexcept { return *sets_[group]; }
   const cluster::Placement& placement() const noexcept { return placement_; }
   erasure::Geometry geometry(std::string_view storage_class) const noexcept;
-  // For listings: reads a key (bucket, space, key, sub) in the set of its own group.
-  erasure::KeyReader reader() const;
+  // The record of a row (bucket, space, key, sub) as the set of its own group sees it; null when there is
+  // none.
+  Task<Result<std::shared_ptr<const disk::VersionRecord>>> read(Ctx& ctx, disk::ObjectRef ref) const;
+  erasure::KeyReader reader() const;  // the same, for listings
 
  private:
-  Task<Result<std::shared_ptr<const disk::VersionRecord>>> read(Ctx& ctx, disk::ObjectRef ref) const;
   disk::ObjectRef make(BucketId bucket, disk::KeySpace space, const ObjectKey& key, std::string sub) const;
 
   const cluster::Placement& placement_;

@@ -278,6 +278,16 @@ TEST_F(EmbeddedControlStoreTest, ExportAndImport) {
                   .failed_with(Errc::unsupported_version));
 }
 
+TEST_F(EmbeddedControlStoreTest, AnImportDoesNotMoveTheData) {
+  const std::string text = R"({"version":1,"documents":[{"name":"cluster/placement","content":"imported"}]})";
+  ASSERT_TRUE(load().has_value());
+  ASSERT_TRUE(run_to_end(shard_, store_->import_json(ctx_, text)).has_value());
+  EXPECT_EQ(content("cluster/placement"), "imported");
+  ASSERT_TRUE(put("cluster/placement", "mine").has_value());
+  ASSERT_TRUE(run_to_end(shard_, store_->import_json(ctx_, text)).has_value());
+  EXPECT_EQ(content("cluster/placement"), "mine");
+}
+
 TEST_F(EmbeddedControlStoreTest, TooLargeIsRefused) {
   ASSERT_TRUE(load().has_value());
   EXPECT_TRUE(put("a", std::string(2U << 20, 'x')).failed_with(Errc::too_large));

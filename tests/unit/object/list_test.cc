@@ -134,8 +134,9 @@ TEST_P(ListOracle, RandomKeysWithDeletesAndPages) {
       keys.insert(key);
     }
   }
-  for (int round = 0; round < 60; ++round) {
-    if (round == 30 && shape.parity > 0) world.memory[1]->set_online(false);
+  const int rounds = shape.drives > shape.data + shape.parity ? 16 : 60;
+  for (int round = 0; round < rounds; ++round) {
+    if (round == rounds / 2 && shape.parity > 0) world.memory[1]->set_online(false);
     ListQuery query;
     const std::vector<std::string> delimiters = {"", "/", "//", "a", "\xc3\xa4", "b/"};
     query.delimiter = delimiters[world.random.below(delimiters.size())];
