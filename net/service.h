@@ -70,8 +70,9 @@ struct ResponseHead {
   Headers headers;  // without Content-Length, Connection and Date: the sink adds them
 };
 
-// Where the answer goes. Exactly one respond(), or one start() followed by write()s. Errors: closed,
-// deadline.
+// Where the answer goes. Exactly one respond(), or one start() followed by write()s and finish(). As long as
+// nothing was sent, a respond() or start() replaces an earlier start(). Errors: closed, deadline; internal
+// when what is written does not fit the announced length.
 class ResponseSink {
  public:
   virtual ~ResponseSink() = default;
