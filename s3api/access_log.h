@@ -8,7 +8,8 @@
 namespace ostraka::s3api {
 
 struct AccessRecord {
-  std::string_view request_id, remote, access_key, operation, bucket, key, method, error, user_agent;
+  std::string_view request_id{}, remote{}, access_key{}, operation{}, bucket{}, key{}, method{}, error{},
+      user_agent{};
   unsigned status = 0;
   std::uint64_t bytes_in = 0, bytes_out = 0, us = 0;
 };

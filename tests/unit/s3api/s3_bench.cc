@@ -178,6 +178,7 @@ TestResponse S3Bench::exchange(TestRequest request) {
   head.headers = request.headers;
   if (head.headers.find("host") == nullptr) head.headers.add("Host", request.host);
   sign(head, request);
+  if (request.body_on_the_way) request.body = *request.body_on_the_way;
   if (request.send_length) {
     if (head.headers.find("content-length") == nullptr) {
       head.headers.add("Content-Length", std::to_string(request.body.size()));

@@ -41,8 +41,9 @@ struct TestRequest {
   std::string body;
   Sign sign = Sign::header;
   bool send_length = true;
-  std::string trailer;                       // "name:value" after a streaming body
-  std::optional<std::uint64_t> cut_body_at;  // the connection ends there
+  std::string trailer;                         // "name:value" after a streaming body
+  std::optional<std::string> body_on_the_way;  // what arrives instead of the signed one
+  std::optional<std::uint64_t> cut_body_at;    // the connection ends there
   Errc cut_with = Errc::incomplete_body;
 };
 
