@@ -68,7 +68,7 @@ struct WriteState {
     slot.counted_slow = false;
   }
   std::atomic<int>& stalled(const WriteSlot& slot) {
-    return core->stalled[static_cast<std::size_t>(&slot - slots.data())];
+    return *core->stalled[static_cast<std::size_t>(&slot - slots.data())];
   }
 };
 using StatePtr = std::shared_ptr<WriteState>;
@@ -190,7 +190,8 @@ class SetBodyWriter final : public BodyWriter {
       co_return Result<>();
     }
     kick_all(ctx);
-    co_return co_await written(ctx, stripes_ > kStripesPerAppend ? stripes_ - kStripesPerAppend : 0);
+    const std::uint64_t behind = stripes_ > kStripesPerAppend ? stripes_ - kStripesPerAppend : 0;
+    co_return co_await written(ctx, behind);
   }
 
   Task<Result<StagedBody>> finish(Ctx& ctx) override {

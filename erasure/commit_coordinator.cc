@@ -57,11 +57,12 @@ void remember_tombstone(const Proposal& proposal) {
   if (!proposal.tombstone()) return;
   constexpr auto kLife = std::chrono::duration_cast<std::chrono::milliseconds>(kLongestCall);
   TombstoneQueue::Entry entry;
+  entry.set = proposal.core;
   entry.ref = proposal.ref;
   entry.id = proposal.record->id;
   entry.due_ms =
       proposal.core->context.clock.unix_ms() + 2 * kLife.count();  // the drives learn lazily that it is final
-  proposal.core->tombstones.add(std::move(entry));
+  proposal.core->shared->tombstones.add(std::move(entry));
 }
 
 // Gives laggards a moment, then writes down who missed the commit.
@@ -289,33 +290,48 @@ Task<> discard_everywhere(CorePtr core, Ctx ctx, DataId data) {
   co_await round.wait(ctx.deadline, never);
 }
 
-Task<> purge_one(CorePtr core, Ctx ctx, TombstoneQueue::Entry entry) {
+// True when all drives have dropped it.
+Task<bool> purge_one(CorePtr core, Ctx ctx, TombstoneQueue::Entry entry) {
   const disk::ReadSpec spec;
+  const std::function<bool()> never = [] { return false; };
   DriveRound<Result<disk::Held>> reads(core, ctx, core->size());
   for (unsigned slot = 0; slot < core->size(); ++slot)
     reads.start(slot, call_read(core, slot, ctx, entry.ref, spec));
-  const std::function<bool()> never = [] { return false; };
   co_await reads.wait(ctx.deadline, never);
-  const std::int64_t life = std::chrono::duration_cast<std::chrono::milliseconds>(kLongestCall).count();
-  const std::int64_t settled_before = core->context.clock.unix_ms() - life;
+  const std::int64_t life_ms = std::chrono::duration_cast<std::chrono::milliseconds>(kLongestCall).count();
+  const std::int64_t settled_before = core->context.clock.unix_ms() - life_ms;
   for (const auto& answer : reads.answers()) {
-    if (!answer || !*answer || (**answer).group.refilling) co_return;
+    if (!answer || !*answer || (**answer).group.refilling) co_return false;
     const disk::KeyState& state = (**answer).state;
-    if (state.final_id != entry.id || state.newest() != entry.id || state.final_at_ms >= settled_before)
-      co_return;
+    const bool newest_and_final = state.final_id == entry.id && state.newest() == entry.id;
+    if (!newest_and_final || state.final_at_ms >= settled_before) co_return false;
   }
   DriveRound<Result<disk::Verdict>> purges(core, ctx, core->size());
   for (unsigned slot = 0; slot < core->size(); ++slot)
     purges.start(slot, call_purge(core, slot, ctx, entry.ref, entry.id));
   co_await purges.wait(ctx.deadline, never);
+  for (const auto& answer : purges.answers())
+    if (!answer || !*answer) co_return false;
+  co_return true;
 }
 
+// As long as there are any due: a batch at a time, so that deleting a bucket's worth of keys does not crowd
+// out requests.
 Task<> purge_all(CorePtr core, Ctx ctx, std::vector<TombstoneQueue::Entry> entries) {
-  for (TombstoneQueue::Entry& entry : entries) {
+  const std::shared_ptr<SetShared> shared = core->shared;
+  while (!entries.empty()) {
     ctx.deadline = deadline_after(core->context.clock.now(), kLongestCall);
-    co_await purge_one(core, ctx, std::move(entry));
+    const auto batch = std::make_shared<FanOut<bool>>(entries.size());
+    for (std::size_t i = 0; i < entries.size(); ++i) {
+      CorePtr set = entries[i].set.lock();
+      if (set == nullptr) continue;
+      Task<bool> purge = purge_one(std::move(set), ctx, std::move(entries[i]));
+      batch->start(ctx.shard.executor(), core->context.background, i, std::move(purge));
+    }
+    co_await batch->wait_all(core->context.clock, ctx.deadline);
+    entries = shared->tombstones.more(core->context.clock.unix_ms());
   }
-  core->tombstones.done();
+  shared->tombstones.done();
 }
 
 }  // namespace
@@ -343,11 +359,11 @@ void discard_body(const CorePtr& core, const Ctx& ctx, DataId data) {
 
 void purge_due_tombstones(const CorePtr& core, const Ctx& ctx) {
   const std::int64_t now_ms = core->context.clock.unix_ms();
-  if (!core->tombstones.due(now_ms)) return;
-  auto entries = core->tombstones.take(now_ms);
+  if (!core->shared->tombstones.due(now_ms)) return;
+  auto entries = core->shared->tombstones.take(now_ms);
   if (entries.empty()) return;
   if (!core->context.background.spawn(ctx.shard.executor(), purge_all(core, ctx, std::move(entries))))
-    core->tombstones.done();
+    core->shared->tombstones.done();
 }
 
 }  // namespace ostraka::erasure

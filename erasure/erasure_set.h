@@ -25,7 +25,11 @@
 
 namespace ostraka::erasure {
 
-// What all sets of a node share. Members outlive the sets.
+// What the sets of a node learn together; see set_shared.h.
+struct SetShared;
+std::shared_ptr<SetShared> make_set_shared();
+
+// What all sets of a node are given. Members outlive the sets.
 struct SetContext {
   Clock& clock;
   Random& random;
@@ -36,7 +40,7 @@ struct SetContext {
   Duration write_grace = std::chrono::milliseconds(200);  // for the drives beyond the write quorum
   Duration hedge_after = std::chrono::milliseconds(
       20);  // a shard read slower than this is hedged with parity; adapts upwards with observed latency
-  std::shared_ptr<CodecCache> codecs = std::make_shared<CodecCache>();
+  std::shared_ptr<SetShared> shared = make_set_shared();
 };
 
 // A slab to be filled with up to kStripeBytes of object data, laid out so that the data shards are views of
@@ -122,13 +126,13 @@ struct SetListPage {
   bool resume_skips_prefix = false;    // resume_key is a common prefix: go on after all keys under it
 };
 
-// Thread safe: requests come from every shard. It may go before its background tasks have ended.
 // Reads a key that a listing cannot tell from the drives it asked; gives null when the key is absent. A
 // listing goes over the keys of many groups, and only the set of a key's own group knows in which order its
 // shards lie on the drives.
 using KeyReader =
     std::function<Task<Result<std::shared_ptr<const disk::VersionRecord>>>(Ctx& ctx, disk::ObjectRef ref)>;
 
+// Thread safe: requests come from every shard. It may go before its background tasks have ended.
 class ErasureSet {
  public:
   virtual ~ErasureSet() = default;

@@ -158,7 +158,7 @@ void report_damage(const CorePtr& core, const Ctx& ctx, const disk::ObjectRef& r
                    unsigned slot) {
   core->metrics.corrupt_shards.add();
   const std::size_t thing = std::hash<VersionId>()(version) * 31 + slot + 1;
-  if (!core->reported.first_time(thing)) return;
+  if (!core->shared->reported.first_time(thing)) return;
   log::warn("a shard is missing or corrupt key={} version={} drive={}", ref.key, to_string(version),
             to_string(core->drives[slot]->id()));
   std::vector<std::uint8_t> holders;

@@ -201,7 +201,7 @@ void settle_leftovers(const CorePtr& core, const Ctx& ctx, const disk::ObjectRef
     if (vote.state == nullptr) continue;
     for (const disk::HeldVersion& version : vote.state->versions) {
       if (version.id <= elected || version.id.unix_ms() >= dead_before) continue;
-      if (!core->settled.first_time(std::hash<VersionId>()(version.id))) continue;
+      if (!core->shared->settled.first_time(std::hash<VersionId>()(version.id))) continue;
       Ctx later = ctx;
       later.deadline = deadline_after(core->context.clock.now(), kLongestCall);
       core->context.background.spawn(ctx.shard.executor(),
@@ -257,7 +257,8 @@ Task<Result<Reading>> read_newest(CorePtr core, const Ctx& ctx, const disk::Obje
     reading = Reading();
     {
       Gathering gathering(core, ctx, asked, want);
-      co_await gathering.run(attempt == 0 ? breadth : Breadth::all);
+      const Breadth asked_of = attempt == 0 ? breadth : Breadth::all;
+      co_await gathering.run(asked_of);
       reading.answers = gathering.take();
     }
     const std::vector<Vote> votes = reading.votes();
@@ -286,7 +287,7 @@ Task<Result<Reading>> read_newest(CorePtr core, const Ctx& ctx, const disk::Obje
       const bool whole = co_await complete_inline(core, ctx, asked, reading);
       if (!whole) continue;  // replaced while it was read, or too much is lost
     }
-    if (!reading.is_final && core->retired.first_time(std::hash<VersionId>()(reading.version.id)))
+    if (!reading.is_final && core->shared->retired.first_time(std::hash<VersionId>()(reading.version.id)))
       retire_found(*core, asked, reading);
     settle_leftovers(core, ctx, asked, reading, reading.version.id);
     reading.outcome = Outcome::value;

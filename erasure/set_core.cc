@@ -22,6 +22,20 @@ SetMetrics::SetMetrics(MetricRegistry& registry)
       dropped_writers(registry.counter("ostraka_dropped_writers_total",
                                        "Drives dropped from a write because they failed or lagged")) {}
 
+std::shared_ptr<SetShared> make_set_shared() {
+  return std::make_shared<SetShared>();
+}
+
+namespace {
+
+std::vector<StalledCalls> stalled_calls(SetShared& shared, const std::vector<disk::Drive*>& drives) {
+  std::vector<StalledCalls> out;
+  for (const disk::Drive* drive : drives) out.push_back(shared.slow.of(drive));
+  return out;
+}
+
+}  // namespace
+
 SetCore::SetCore(SetContext& set_context, std::uint16_t set_group, std::uint64_t set_epoch,
                  Geometry set_geometry, std::vector<disk::Drive*> set_drives)
     : context(set_context),
@@ -31,9 +45,10 @@ SetCore::SetCore(SetContext& set_context, std::uint16_t set_group, std::uint64_t
       write_quorum(set_geometry.write_quorum()),
       read_quorum(set_geometry.read_quorum()),
       drives(std::move(set_drives)),
-      own_codec(set_context.codecs->get(set_geometry)),
+      own_codec(set_context.shared->codecs.get(set_geometry)),
       metrics(set_context.metrics),
-      stalled(drives.size()) {
+      shared(set_context.shared),
+      stalled(stalled_calls(*shared, drives)) {
   CHECK(drives.size() == geometry.drives());
 }
 
@@ -61,20 +76,20 @@ unsigned SetCore::quorum_of(Geometry other) const noexcept {
 }
 
 std::shared_ptr<const Codec> SetCore::codec(Geometry other) const {
-  return other == geometry ? own_codec : context.codecs->get(other);
+  return other == geometry ? own_codec : shared->codecs.get(other);
 }
 
 Duration SetCore::hedge_delay() const noexcept {
-  const std::chrono::microseconds usual(read_latency_us.load(std::memory_order_relaxed));
+  const std::chrono::microseconds usual(shared->read_latency_us.load(std::memory_order_relaxed));
   return std::max<Duration>(context.hedge_after, 4 * usual);
 }
 
 void SetCore::observe_read(Duration took) noexcept {
   const auto us =
       static_cast<std::uint64_t>(std::chrono::duration_cast<std::chrono::microseconds>(took).count());
-  const std::uint64_t before = read_latency_us.load(std::memory_order_relaxed);
+  const std::uint64_t before = shared->read_latency_us.load(std::memory_order_relaxed);
   // an update lost to another shard's does no harm
-  read_latency_us.store(before == 0 ? us : (before * 15 + us) / 16, std::memory_order_relaxed);
+  shared->read_latency_us.store(before == 0 ? us : (before * 15 + us) / 16, std::memory_order_relaxed);
 }
 
 Ctx SetCore::changing(const Ctx& ctx) const {

@@ -2,7 +2,6 @@
 // Thread safe; held by shared_ptr, since background tasks may outlive the set.
 #pragma once
 
-#include <array>
 #include <atomic>
 #include <cstdint>
 #include <memory>
@@ -13,22 +12,9 @@
 #include "disk/drive.h"
 #include "erasure/codec.h"
 #include "erasure/erasure_set.h"
-#include "erasure/tombstone_queue.h"
+#include "erasure/set_shared.h"
 
 namespace ostraka::erasure {
-
-// Remembers a few things lately done, so that they are not done again at once. Forgets, never wrongly
-// remembers more than a hash does.
-class RecentThings {
- public:
-  bool first_time(std::uint64_t thing) noexcept {
-    auto& place = places_[thing % places_.size()];
-    return place.exchange(thing, std::memory_order_relaxed) != thing;
-  }
-
- private:
-  std::array<std::atomic<std::uint64_t>, 61> places_{};
-};
 
 struct SetMetrics {
   explicit SetMetrics(MetricRegistry& registry);
@@ -55,17 +41,11 @@ struct SetCore {
   const std::vector<disk::Drive*> drives;  // by slot
   const std::shared_ptr<const Codec> own_codec;
   const SetMetrics metrics;
-  // Calls that somebody has given up on and that are still out, by slot: such a drive is waited for no longer
-  // than necessary.
-  std::vector<std::atomic<int>> stalled;
-  std::atomic<std::uint64_t> read_latency_us{0};  // moving average of shard reads
-  RecentThings retired;
-  RecentThings reported;
-  RecentThings settled;
-  TombstoneQueue tombstones;
+  const std::shared_ptr<SetShared> shared;
+  const std::vector<StalledCalls> stalled;  // by slot
 
   unsigned size() const noexcept { return static_cast<unsigned>(drives.size()); }
-  bool slow(unsigned slot) const noexcept { return stalled[slot].load(std::memory_order_relaxed) > 0; }
+  bool slow(unsigned slot) const noexcept { return stalled[slot]->load(std::memory_order_relaxed) > 0; }
   unsigned online() const noexcept;
   // Slots in the order to ask them: healthy ones first, then slow ones, then those out of service; data
   // shards before parity.

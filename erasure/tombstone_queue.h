@@ -5,6 +5,7 @@
 #include <atomic>
 #include <cstdint>
 #include <deque>
+#include <memory>
 #include <mutex>
 #include <vector>
 
@@ -13,16 +14,21 @@
 
 namespace ostraka::erasure {
 
+struct SetCore;
+
 class TombstoneQueue {
  public:
   struct Entry {
+    std::weak_ptr<SetCore> set;  // of its group
     disk::ObjectRef ref;
     VersionId id;
     std::int64_t due_ms = 0;
   };
   void add(Entry entry);
-  // Those due, at most kPurgesAtOnce, when nobody else is at it; whoever gets some calls done() after.
+  // Those due, at most kPurgesAtOnce, when nobody else is at it. Whoever gets some may take more, and calls
+  // done() at the end.
   std::vector<Entry> take(std::int64_t now_ms);
+  std::vector<Entry> more(std::int64_t now_ms);
   void done() noexcept { busy_.store(false, std::memory_order_release); }
   bool due(std::int64_t now_ms) const noexcept { return now_ms >= next_ms_.load(std::memory_order_relaxed); }
 

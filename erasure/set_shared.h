@@ -1,0 +1,63 @@
+// What the sets of a node learn together: codecs, which drives are slow, what was lately reported, tombstones
+// to purge. A node has a set for each placement group, over the same drives, so none should have to find
+// these out by itself. Thread safe.
+#pragma once
+
+#include <array>
+#include <atomic>
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <mutex>
+
+#include "erasure/codec.h"
+#include "erasure/tombstone_queue.h"
+
+namespace ostraka::disk {
+class Drive;
+}
+
+namespace ostraka::erasure {
+
+// Calls to one drive that somebody has given up on and that are still out. While there are any, the drive is
+// waited for no longer than necessary.
+using StalledCalls = std::shared_ptr<std::atomic<int>>;
+
+class SlowDrives {
+ public:
+  StalledCalls of(const disk::Drive* drive) {
+    const std::lock_guard lock(mutex_);
+    StalledCalls& calls = calls_[drive];
+    if (!calls) calls = std::make_shared<std::atomic<int>>(0);
+    return calls;
+  }
+
+ private:
+  std::mutex mutex_;
+  std::map<const disk::Drive*, StalledCalls> calls_;
+};
+
+// Remembers things lately done, so that they are not done again at once. It forgets; it never takes one thing
+// for another but by their hash.
+class RecentThings {
+ public:
+  bool first_time(std::uint64_t thing) noexcept {
+    auto& place = places_[thing % places_.size()];
+    return place.exchange(thing, std::memory_order_relaxed) != thing;
+  }
+
+ private:
+  std::array<std::atomic<std::uint64_t>, 1021> places_{};
+};
+
+struct SetShared {
+  CodecCache codecs;
+  SlowDrives slow;
+  std::atomic<std::uint64_t> read_latency_us{0};  // moving average of shard reads
+  RecentThings retired;                           // versions that a reader retired
+  RecentThings reported;                          // damaged shards
+  RecentThings settled;                           // leftovers of dead writers
+  TombstoneQueue tombstones;
+};
+
+}  // namespace ostraka::erasure
