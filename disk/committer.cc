@@ -64,6 +64,8 @@ void Committer::loop() {
     ops.clear();
   }
   batch_.reset();
+  const auto life = core_.open();
+  if (life && core_.check_folder(*life)) life->index->prepare_close();
 }
 
 void Committer::run(const std::shared_ptr<OpenDrive>& life, Ops& ops) {

@@ -93,6 +93,7 @@ class MemoryIndex final : public MetaIndex {
   }
   Result<> health() override { return {}; }
   Result<> resume() override { return {}; }
+  void prepare_close() override {}
 
  private:
   const std::shared_ptr<MemoryIndexStore> store_;

@@ -226,6 +226,10 @@ class RocksIndex final : public MetaIndex {
     errors_->clear();
     return {};
   }
+  void prepare_close() override {
+    const std::vector<rocksdb::ColumnFamilyHandle*> all(columns_.begin(), columns_.end());
+    db_->Flush(rocksdb::FlushOptions(), all).PermitUncheckedError();  // otherwise the log is replayed
+  }
 
  private:
   rocksdb::ColumnFamilyHandle* handle(Column column) const {
@@ -252,7 +256,7 @@ rocksdb::DBOptions db_options(IndexMode mode, const std::string& folder) {
   // Older logs must be whole: their sizes are in the manifest.
   options.wal_recovery_mode = rocksdb::WALRecoveryMode::kPointInTimeRecovery;
   options.track_and_verify_wals_in_manifest = true;
-  options.max_total_wal_size = 24U << 20;  // bounds the replay at start, too
+  options.max_total_wal_size = 12U << 20;  // bounds the replay at start, too
   options.avoid_flush_during_recovery = true;
   options.avoid_flush_during_shutdown = true;
   options.max_background_jobs = 2;
