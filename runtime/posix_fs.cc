@@ -78,11 +78,11 @@ class PosixFile final : public File {
   }
 
   Result<std::size_t> pread_now(MutableByteSpan out, std::uint64_t offset) override {
+    if (in_memory()) return pread(out, offset);
     iovec part{out.data(), out.size()};
     const auto at = static_cast<off_t>(offset);
     const ssize_t got = retried([&] { return ::preadv2(fd_.get(), &part, 1, at, RWF_NOWAIT); });
     if (got == static_cast<ssize_t>(out.size())) return out.size();
-    if (got < 0 && errno == EOPNOTSUPP && in_memory()) return pread(out, offset);
     // Short: the rest waits for the device, or the file ends here.
     if (got >= 0 && offset + static_cast<std::uint64_t>(got) == size().value_or(0)) {
       return static_cast<std::size_t>(got);
