@@ -177,8 +177,7 @@ Result<ParsedRequest> parse_request(std::string_view bytes) {
   out.head.chunked = framing.chunked;
   if (!framing.chunked) out.head.content_length = framing.content_length.value_or(0);
   out.keep_alive = !framing.close && (!out.http_1_0 || framing.keep_alive);
-  const bool has_body = framing.chunked || out.head.content_length.value_or(0) > 0;
-  out.expects_continue = !out.http_1_0 && has_body && iequals(out.head.headers.get("expect"), "100-continue");
+  out.expects_continue = !out.http_1_0 && iequals(out.head.headers.get("expect"), "100-continue");
   return out;
 }
 

@@ -25,11 +25,14 @@ void WireAnswer::prepare(const ResponseHead& head, std::optional<std::uint64_t> 
   failed_ = false;
   // A body that the client still sends can be read past, when it is short; one it was never told to send may
   // come or not.
-  const bool unsent_body = request_body_.stop_expecting();
-  keep_alive_ = spec_.keep_alive && !unsent_body && !request_body_.too_long_to_drain() &&
-                (content_length.has_value() || chunked_ || !has_body());
+  const WireBody::Awaited awaited = request_body_.stop_expecting();
+  if (awaited != WireBody::Awaited::nothing) awaited_ = awaited;
+  keep_alive_ = spec_.keep_alive && awaited_ != WireBody::Awaited::body &&
+                !request_body_.too_long_to_drain() && (content_length.has_value() || chunked_ || !has_body());
 
   head_.clear();
+  // botocore reads a final answer without these words as the answer to its next request too.
+  if (awaited_ == WireBody::Awaited::words) head_ += "HTTP/1.1 100 Continue\r\n\r\n";
   append_status_line(head_, head.status);
   head_ += "Server: Ostraka\r\nDate: ";
   head_ += spec_.date->now();

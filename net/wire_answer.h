@@ -48,6 +48,7 @@ class WireAnswer final : public ResponseSink {
   std::vector<iovec> iovecs_;
   std::optional<std::uint64_t> content_length_;
   std::uint64_t written_ = 0;
+  WireBody::Awaited awaited_ = WireBody::Awaited::nothing;
   bool prepared_ = false;
   bool chunked_ = false;
   bool keep_alive_ = false;

@@ -26,8 +26,9 @@ bool WireBody::ended() const noexcept {
   return closed_;
 }
 
-bool WireBody::stop_expecting() noexcept {
-  return std::exchange(expects_continue_, false) && !ended();
+WireBody::Awaited WireBody::stop_expecting() noexcept {
+  if (!std::exchange(expects_continue_, false)) return Awaited::nothing;
+  return ended() ? Awaited::words : Awaited::body;
 }
 
 bool WireBody::too_long_to_drain() const noexcept {

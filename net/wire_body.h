@@ -29,8 +29,10 @@ class WireBody final : public BodySource {
   Task<Result<std::size_t>> read(MutableByteSpan out) override;
 
   bool ended() const noexcept;
-  // The answer comes now: too late for "100 Continue". True when the peer was never told to send the body.
-  bool stop_expecting() noexcept;
+  // The answer comes now: too late for "100 Continue". What the peer still waits for: nothing; to be told to
+  // send the body, which therefore may come or not; or, with an empty body, for the words alone.
+  enum class Awaited : std::uint8_t { nothing, body, words };
+  Awaited stop_expecting() noexcept;
   // Whether what is unread is known to be more than kMaxDrainBytes.
   bool too_long_to_drain() const noexcept;
   // Reads and drops the rest. False when that fails or is more than kMaxDrainBytes.

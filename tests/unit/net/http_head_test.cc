@@ -38,7 +38,7 @@ TEST(HttpHeadTest, Framing) {
   EXPECT_TRUE(chunked->chunked);
   EXPECT_FALSE(chunked->content_length);
   EXPECT_EQ(parse_head(with("Content-Length: 5\r\nContent-Length: 5\r\n")).value().content_length, 5U);
-  EXPECT_FALSE(parse_request(with("Expect: 100-continue\r\n"))->expects_continue);  // without a body
+  EXPECT_TRUE(parse_request(with("Expect: 100-continue\r\n"))->expects_continue);  // also without a body
   EXPECT_FALSE(parse_request(with("Connection: close\r\n"))->keep_alive);
   EXPECT_FALSE(parse_request("GET / HTTP/1.0\r\n\r\n")->keep_alive);
   EXPECT_TRUE(parse_request("GET / HTTP/1.0\r\nConnection: Keep-Alive\r\n\r\n")->keep_alive);

@@ -150,6 +150,10 @@ TEST_F(ServerTest, SaysContinueOnlyWhenTheBodyIsRead) {
   EXPECT_EQ(client.response().body, "abc");
   client.send("PUT /echo" + head + "abc");  // did not wait: no 100 needed
   EXPECT_EQ(client.response().status, 200);
+  // An empty body: the words come, and the connection goes on.
+  client.send("PUT /echo HTTP/1.1\r\nHost: h\r\nContent-Length: 0\r\nExpect: 100-continue\r\n\r\n");
+  EXPECT_EQ(client.response().status, 100);
+  EXPECT_EQ(client.response().status, 200);
   client.send("PUT /ignore" + head);
   const auto refused = client.response();
   ASSERT_TRUE(refused);
