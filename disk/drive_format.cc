@@ -54,7 +54,8 @@ DriveFormat parse_fields(const Json& json) {
   if (format.drives.empty() || format.drives.size() > kMaxSetDrives)
     throw std::runtime_error("number of drives");
   if (format.slot >= format.drives.size()) throw std::runtime_error("slot");
-  if (format.data_shards == 0 || std::size_t{format.data_shards} + format.parity_shards > kMaxSetDrives) {
+  if (format.data_shards == 0 || format.parity_shards > format.data_shards ||
+      std::size_t{format.data_shards} + format.parity_shards > kMaxSetDrives) {
     throw std::runtime_error("geometry");
   }
   return format;
@@ -101,6 +102,11 @@ Result<> check_never_used(Fs& fs, const std::string& folder) {
             folder, name));
   }
   return {};
+}
+
+Result<> make_data_folders(Fs& fs, const std::string& folder) {
+  for (unsigned i = 0; i < 256; ++i) TRY_VOID(fs.make_dirs(fmt::format("{}/data/{:02x}", folder, i)));
+  return fs.sync_dir(folder + "/data");
 }
 
 }  // namespace
@@ -174,8 +180,7 @@ Result<> format_drive(Fs& fs, MetaIndexFactory& indexes, const std::string& fold
   TRY(lock, fs.lock(folder + "/lock"));
   TRY_VOID(check_never_used(fs, folder));  // again, now that nobody else can be at it
   TRY_VOID(fs.write_file(marker_path(folder), encode_drive_format(format)));
-  for (unsigned i = 0; i < 256; ++i) TRY_VOID(fs.make_dirs(fmt::format("{}/data/{:02x}", folder, i)));
-  TRY_VOID(fs.sync_dir(folder + "/data"));
+  TRY_VOID(make_data_folders(fs, folder));
   TRY_VOID(indexes.open(index_folder(folder), IndexMode::create));
   TRY_VOID(fs.sync_dir(folder));
   TRY_VOID(fs.write_file(format_path(folder), encode_drive_format(format)));
@@ -212,6 +217,9 @@ Result<OpenFolder> open_drive_folder(Fs& fs, const std::string& folder, const Dr
   open.lock = std::move(lock);
   TRY(id, fs.identity(format_path(folder)));
   open.format_file = id;
+  TRY(complete, fs.exists(folder + "/data/ff"));
+  if (!complete)
+    TRY_VOID(make_data_folders(fs, folder));  // restored by something that leaves out empty folders
   return open;
 }
 
