@@ -5,6 +5,7 @@
 #include <mutex>
 
 #include "base/hash.h"
+#include "runtime/shard.h"
 
 namespace ostraka::disk {
 namespace {
@@ -30,7 +31,9 @@ Result<> create(DriveCore& core, Writing& w) {
   auto file = core.fs.open(path, OpenMode::create_new);
   if (!file) {
     TRY(taken, core.fs.exists(path));
-    if (!taken) return fail(file.code(), file.error().detail);
+    if (!taken) {  // not_found is for readers
+      return fail(file.failed_with(Errc::not_found) ? Errc::io : file.code(), file.error().detail);
+    }
     w.replaces = true;
     const std::string fresh = path + ".new";
     static_cast<void>(core.fs.remove(fresh));  // of a heal that a crash cut off
@@ -163,9 +166,11 @@ class LocalShardWriter final : public ShardWriter {
   bool finished_ = false;
 };
 
-Result<> read_verified(DriveCore& core, const OpenedShard& shard, std::uint64_t block, MutableByteSpan out) {
+// Errc::unavailable without waiting: not all of the block lies in memory.
+Result<> read_verified(DriveCore& core, const OpenedShard& shard, std::uint64_t block, MutableByteSpan out,
+                       Tier tier = Tier::all) {
   const std::uint64_t offset = block * shard.footer.block_bytes;
-  TRY(got, shard.file->pread(out, offset));
+  TRY(got, tier == Tier::memory ? shard.file->pread_now(out, offset) : shard.file->pread(out, offset));
   if (got == out.size() && xxh3_128(out) == shard.footer.blocks[block]) {
     core.metrics.bytes_read.add(got);
     return {};
@@ -183,24 +188,41 @@ class LocalShardReader final : public ShardReader {
     const CallTimer timer(core_.metrics.read_blocks, core_.clock);
     if (ctx.deadline < core_.clock.now()) co_return fail(Errc::deadline);
     CO_TRY(life, core_.noted(core_.use()));
-    auto job = [&core = core_, shard = shard_, first, targets = std::move(targets)](OpenDrive&) {
-      return read_all(core, *shard, first, targets);
-    };
+    CO_TRY_VOID(check(first, targets));
+    // What the page cache holds is read here, by the thread that sends it: two thread hops a block cost more
+    // than its copy, and the bytes are still in this core's cache when they leave.
+    std::size_t done = 0;
+    while (done < targets.size() && !core_.hesitates()) {
+      co_await boost::asio::post(ctx.shard.executor(), kAwait);  // small requests keep their latency
+      const Result<> block = read_verified(core_, *shard_, first + done, targets[done].bytes, Tier::memory);
+      if (block.failed_with(Errc::unavailable)) break;
+      if (!block) co_return core_.noted(block);
+      ++done;
+    }
+    if (done == targets.size()) co_return Result<>();
+    targets.erase(targets.begin(), targets.begin() + static_cast<std::ptrdiff_t>(done));
+    auto job = [&core = core_, shard = shard_, begin = first + done,
+                targets = std::move(targets)](OpenDrive&) { return read_all(core, *shard, begin, targets); };
     auto running = core_.run(std::move(life), ctx.deadline, std::move(job));
-    Result<> done = co_await std::move(running);
-    co_return core_.noted(std::move(done));
+    Result<> read = co_await std::move(running);
+    co_return core_.noted(std::move(read));
   }
 
  private:
-  static Result<> read_all(DriveCore& core, const OpenedShard& shard, std::uint64_t first,
-                           const std::vector<BlockTarget>& targets) {
+  Result<> check(std::uint64_t first, const std::vector<BlockTarget>& targets) const {
     for (std::size_t i = 0; i < targets.size(); ++i) {
       const std::uint64_t block = first + i;
-      if (block >= shard.footer.blocks.size() || targets[i].bytes.size() != shard.footer.bytes_of(block)) {
+      if (block >= shard_->footer.blocks.size() ||
+          targets[i].bytes.size() != shard_->footer.bytes_of(block)) {
         return fail(Errc::invalid_argument, "no such block of the shard file, or a target of another size");
       }
-      TRY_VOID(read_verified(core, shard, block, targets[i].bytes));
     }
+    return {};
+  }
+  static Result<> read_all(DriveCore& core, const OpenedShard& shard, std::uint64_t first,
+                           const std::vector<BlockTarget>& targets) {
+    for (std::size_t i = 0; i < targets.size(); ++i)
+      TRY_VOID(read_verified(core, shard, first + i, targets[i].bytes));
     return {};
   }
   DriveCore& core_;
