@@ -221,7 +221,9 @@ class RocksIndex final : public MetaIndex {
     return {};
   }
   Result<> resume() override {
+    if (errors_->error().ok()) return {};  // it has recovered by itself
     const rocksdb::Status status = db_->Resume();
+    if (status.IsBusy()) return fail(Errc::no_space, folder_ + ": recovering");
     if (!status.ok()) return failed(status, folder_);
     errors_->clear();
     return {};
