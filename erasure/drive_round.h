@@ -28,11 +28,12 @@ class DriveRound {
         calls_(std::make_shared<std::vector<Call>>(slots)) {}
   DriveRound(const DriveRound&) = delete;
   DriveRound& operator=(const DriveRound&) = delete;
-  // Whoever has not answered by now is slow.
+  // Whoever has not answered by now, and had the time to, is slow.
   ~DriveRound() {
+    const TimePoint now = core_->context.clock.now();
     for (std::size_t slot = 0; slot < calls_->size(); ++slot) {
       Call& call = (*calls_)[slot];
-      if (call.state != Call::out) continue;
+      if (call.state != Call::out || now - call.began < core_->context.hedge_after) continue;
       call.state = Call::given_up;
       core_->stalled[drive_of(slot)]->fetch_add(1, std::memory_order_relaxed);
     }
@@ -46,6 +47,7 @@ class DriveRound {
     Call& mark = (*calls_)[slot];
     mark.state = Call::out;
     mark.drive = drive;
+    mark.began = core_->context.clock.now();
     Task<T> watched = watch(core_, calls_, slot, std::move(call));
     if (fan_->start(executor_, core_->context.background, slot, std::move(watched))) return true;
     mark.state = Call::idle;
@@ -74,6 +76,7 @@ class DriveRound {
   struct Call {
     enum State : std::uint8_t { idle, out, answered, given_up } state = idle;
     std::size_t drive = 0;
+    TimePoint began;
   };
   std::size_t drive_of(std::size_t slot) const noexcept { return (*calls_)[slot].drive; }
 
