@@ -25,7 +25,8 @@ inline constexpr int kReadAttempts = 4;
 inline constexpr unsigned kStripesPerAppend = 2;  // written by one call, to save thread hops
 inline constexpr unsigned kLagStripes =
     2;  // a drive that falls further behind than this is dropped from the write
-inline constexpr unsigned kStripesPerRead = 1;  // read by one call: as much as stays in a core's cache until it is sent
+inline constexpr unsigned kStripesPerRead =
+    1;  // read by one call: as much as stays in a core's cache until it is sent
 static_assert(kStripesPerRead <= 2, "the blocks of a shard that a partial read left out must be adjacent");
 
 inline constexpr std::size_t kDecodeTables = 64;  // survivor sets remembered, per geometry
