@@ -59,19 +59,26 @@ void DriveCore::close() {
     const std::lock_guard lock(closer_->mutex);
     closer_->threads = nullptr;
   }
-  open_.store(nullptr, std::memory_order_release);
+  set_life(nullptr);
+}
+
+std::shared_ptr<OpenDrive> DriveCore::set_life(std::shared_ptr<OpenDrive> life) {
+  const std::lock_guard lock(life_mutex_);
+  open_.store(life != nullptr, std::memory_order_release);
+  life_.swap(life);
+  return life;  // the earlier one ends outside of the lock
 }
 
 Result<std::shared_ptr<OpenDrive>> DriveCore::use() const {
   auto life = open();
-  if (!life || !online()) return fail(Errc::unavailable, fmt::format("{}: {}", path, problem()));
+  if (life == nullptr || !online()) return fail(Errc::unavailable, fmt::format("{}: {}", path, problem()));
   if (overloaded())
     return fail(Errc::unavailable, fmt::format("{}: too many calls wait for this drive", path));
   return life;
 }
 
 bool DriveCore::online() const noexcept {
-  if (open_.load(std::memory_order_acquire) == nullptr) return false;
+  if (!open_.load(std::memory_order_acquire)) return false;
   const std::int64_t since = batch_since_.load(std::memory_order_relaxed);
   return since == 0 || now_ns() - since < Duration(kStuckAfter).count();
 }
@@ -213,14 +220,14 @@ Result<> DriveCore::try_open() {
     end();
   });
   set_problem({});
-  open_.store(std::move(shared), std::memory_order_release);
+  set_life(std::move(shared));
   return {};
 }
 
 void DriveCore::go_offline(const std::shared_ptr<OpenDrive>& life, const std::string& reason) {
-  std::shared_ptr<OpenDrive> current = life;
+  if (open() != life) return;  // only the committer opens and ends lives, so it stays the current one
   set_problem(reason);
-  if (!open_.compare_exchange_strong(current, nullptr)) return;
+  set_life(nullptr);
   metrics.online.set(0);
   files->forget_staged();
   log::error("drive went offline drive={} slot={} reason=\"{}\"", path, expected.slot, reason);

@@ -43,7 +43,10 @@ class DriveCore {
   DriveCore& operator=(const DriveCore&) = delete;
 
   // nullptr while the drive is offline.
-  std::shared_ptr<OpenDrive> open() const { return open_.load(std::memory_order_acquire); }
+  std::shared_ptr<OpenDrive> open() const {
+    const std::lock_guard lock(life_mutex_);
+    return life_;
+  }
   // The same, or the reason why not.
   Result<std::shared_ptr<OpenDrive>> use() const;
   // Opens folder and index. Blocks. unavailable while an earlier life is still being closed.
@@ -111,6 +114,7 @@ class DriveCore {
     DriveCore& core_;
   };
   std::int64_t now_ns() const noexcept { return clock.now().time_since_epoch().count(); }
+  std::shared_ptr<OpenDrive> set_life(std::shared_ptr<OpenDrive> life);  // gives the earlier one
   Result<> check_index(MetaIndex& index);
   Result<std::uint64_t> count_heal_entries(MetaIndex& index);
 
@@ -123,7 +127,10 @@ class DriveCore {
   };
   MetaIndexFactory& indexes_;
   const std::shared_ptr<Closer> closer_ = std::make_shared<Closer>();
-  std::atomic<std::shared_ptr<OpenDrive>> open_;
+  mutable std::mutex
+      life_mutex_;  // not std::atomic<shared_ptr>: that of libstdc++ 12 has a data race of its own
+  std::shared_ptr<OpenDrive> life_;
+  std::atomic<bool> open_{false};  // life_ is not null
   mutable std::mutex mutex_;
   std::string problem_ = "not opened yet";
   std::atomic<std::uint64_t> heal_entries_{0};

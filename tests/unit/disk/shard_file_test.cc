@@ -35,8 +35,8 @@ TEST(ShardFile, FooterComesBackWhole) {
     const std::string tail = encode_shard_tail(footer);
     EXPECT_EQ(tail.size(), shard_tail_bytes(blocks));
     const std::uint64_t file_bytes = footer.data_bytes() + tail.size();
-    const std::string before(100, 'x');  // more than the tail may be passed
-    const std::string more = before + tail;
+    std::string more = tail;  // more than the tail may be passed
+    more.insert(0, 100, 'x');
     const ByteSpan given = blocks == 0 ? as_bytes(tail) : as_bytes(more);
     const auto back = decode_shard_tail(given, file_bytes);
     ASSERT_TRUE(back) << back.error().detail;
