@@ -42,7 +42,7 @@ class BitRot(CrashCase):
     def test_shard_files_while_serving(self):
         damaged = self.two_drives()
         shards = [path for drive in damaged for path in files_under(drive / "data")]
-        self.assertGreater(len(shards), 20, "no shard files to damage")
+        self.assertGreater(len(shards), 10, "no shard files to damage")
         for path in shards:
             self.flip(path)
         self.check()

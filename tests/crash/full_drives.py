@@ -85,7 +85,7 @@ class FullDrives(CrashCase):
 
     def test_deletes_alone_empty_a_full_store(self):
         """Tombstones of every object fit into the reserve."""
-        self.fill_up("small-ones", 60 * KIB)
+        self.fill_up("small-ones", 120 * KIB)
         self.delete_some("", keep=0)
         self.contents.check(self.client)
         self.assertEqual(self.client.list_all(BUCKET), [])

@@ -19,6 +19,7 @@ from s3 import Client  # noqa: E402
 
 BUCKET = "crash"
 READY_WITHIN_S = 60  # generous: other tests run beside this one, maybe on an unoptimised build
+MEMORY = "/dev/shm" if os.access("/dev/shm", os.W_OK) and shutil.disk_usage("/dev/shm").free > 4 << 30 else None
 SKIPPED = 77  # ctest's SKIP_RETURN_CODE
 
 
@@ -30,6 +31,7 @@ class Server(clients.Server):
         self.drives, self.log = list(drives), log
         self.env, self.before_exec = env or {}, before_exec
         self.log_start = 0
+        self.clients: list[Client] = []
 
     def environment(self) -> dict[str, str]:
         return super().environment() | self.env
@@ -62,7 +64,9 @@ class Server(clients.Server):
             raise AssertionError(f"the server died with status {self.process.returncode}:\n{self.log_tail()}")
 
     def client(self, **options) -> Client:
-        return Client(self.port, self.access_key, self.secret_key, **options)
+        client = Client(self.port, self.access_key, self.secret_key, **options)
+        self.clients.append(client)  # closed at the end of the test, if not before
+        return client
 
     def health(self, what: str) -> tuple[int, str]:
         """Status and body of /health/<what> on the console address; status 0 when nothing answers."""
@@ -86,8 +90,12 @@ class Server(clients.Server):
 class CrashCase(unittest.TestCase):
     """A folder of its own, a seed that is printed, servers that are gone at the end."""
 
+    on_disk = False  # in memory, where there is: a drive has hundreds of folders, slow to make and to remove on a disk
+
     def setUp(self):
-        self.folder = Path(tempfile.mkdtemp(prefix="ostraka-crash-"))
+        self.began = time.monotonic()
+        self.folder = Path(tempfile.mkdtemp(prefix="ostraka-crash-", dir=None if self.on_disk else MEMORY))
+        self.addCleanup(lambda: print(f"{self.id()}: {time.monotonic() - self.began:.1f} s", flush=True))
         self.addCleanup(shutil.rmtree, self.folder, ignore_errors=True)
         self.seed = int(os.environ.get("OSTRAKA_SEED") or random.SystemRandom().getrandbits(32))
         self.random = random.Random(f"{self.seed} {self.id()}")
@@ -103,6 +111,8 @@ class CrashCase(unittest.TestCase):
             print(f"--- the log of {self.id()} ends:\n{server.log_tail()}", flush=True)
         if server.running():
             server.kill()
+        for client in server.clients:
+            client.close()
 
     def server(self, **options) -> Server:
         """A server over self.drives, not yet started, killed at the end of the test."""

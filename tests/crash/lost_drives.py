@@ -49,6 +49,7 @@ class LostDrives(CrashCase):
         self.contents.check(self.client)
         self.assertEqual(self.node.stop(), 0)
         self.node.start()  # four are left: the same store
+        self.client = self.node.client()
         self.contents.check(self.client)
         self.contents.change(self.client)
         self.contents.check(self.client)
@@ -88,6 +89,37 @@ class LostDrives(CrashCase):
         self.noticed([])
         for key in self.contents.doubtful:  # all drives answer: nothing stays in doubt, and it is whole or not there
             self.assertIsNotNone(self.contents.values.get(self.client, BUCKET, key), f"{key} stays in doubt")
+        self.contents.check(self.client)
+
+    def test_stale_drives_are_not_believed(self):
+        """What two drives missed is not undone when two of those that know it go away: the new value or an error, never the old one."""
+        drives = self.random.sample(self.drives, 6)
+        stale, others = drives[:2], drives[2:4]
+        for drive in stale:
+            self.take(drive)
+        self.noticed(sorted(stale))
+        for key in list(self.contents.holds):
+            if self.random.random() < 0.5:
+                self.contents.delete(self.client, key)
+            else:
+                self.contents.put(self.client, key, self.random.choice((100, 70_000, 2 * MIB)))
+        for drive in stale:
+            self.give_back(drive)
+        self.noticed([])
+        for drive in others:
+            self.take(drive)
+        self.noticed(sorted(others))
+        print(self.contents.check_never_wrong(self.client), flush=True)
+        self.node.kill()  # nor after a restart, when nothing is remembered in memory
+        self.node.launch()
+        until(lambda: self.node.health("live")[0] == 200, 20, "the server answers")
+        self.client = self.node.client()
+        print(self.contents.check_never_wrong(self.client), flush=True)
+        for drive in others:
+            self.give_back(drive)
+        self.noticed([])
+        self.contents.check(self.client)
+        self.contents.change(self.client)
         self.contents.check(self.client)
 
     def all_fail(self) -> None:

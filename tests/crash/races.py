@@ -6,6 +6,7 @@ import time
 
 from harness import BUCKET, CrashCase, main
 from history import History
+from s3 import UNSIGNED
 from values import ABSENT, KIB, MIB, Values
 
 RACERS, RACES = 64, 6
@@ -67,6 +68,25 @@ class Races(CrashCase):
         with self.node.client() as client:
             self.assertEqual(int(client.get(BUCKET, "counter").body.split()[0]), COUNTERS * INCREMENTS)
         print(f"{sum(lost)} increments lost their race and were tried again", flush=True)
+
+    def test_a_slow_reader_keeps_its_version(self):
+        """A download that has begun ends with the bytes it began with, whatever happens to the key meanwhile."""
+        large, body = self.values.new(64 * MIB)
+        with self.node.client() as client:
+            self.assertEqual(client.put(BUCKET, "slow", body, x_amz_meta_version=large.number).status, 200)
+            connection = self.node.client().connect()
+            headers = client.signed_headers("GET", f"/{BUCKET}/slow", "", {}, UNSIGNED)
+            connection.request("GET", f"/{BUCKET}/slow", headers=headers)
+            answer = connection.getresponse()
+            received = answer.read(MIB)
+            for size in (10, 300 * KIB, 2 * MIB):
+                self.assertEqual(self.values.put(client, BUCKET, "slow", size)[1].status, 200)
+            self.assertEqual(client.delete(BUCKET, "slow").status, 204)
+            for number in range(20):  # long enough for what was replaced to be retired
+                self.assertEqual(self.values.put(client, BUCKET, f"other/{number}", MIB)[1].status, 200)
+            self.assertEqual(self.values.get(client, BUCKET, "slow"), ABSENT)
+            received += answer.read()
+        self.assertTrue(received == body, f"{len(received)} bytes, or others than it began with")
 
     def on_keys(self, keys: list[str], sizes: tuple, deletes: float) -> None:
         """Readers and writers on the same few keys for some seconds; each read is held against the history at once."""

@@ -32,6 +32,7 @@ class Shutdown(CrashCase):
         if body_bytes:
             connection.putheader("content-length", str(body_bytes))
         connection.endheaders()
+        self.addCleanup(connection.close)
         return connection
 
     def refuses_connections(self) -> bool:
