@@ -95,7 +95,8 @@ OperationResult list_buckets(Call& call) {
   if (!next.empty()) xml.element("ContinuationToken", make_token(next));
   if (!prefix.empty()) xml.element("Prefix", prefix);
   xml.close("ListAllMyBucketsResult");
-  S3_CO_TRY_VOID(co_await call.answer.send_xml(xml.take()));
+  std::string document = xml.take();
+  S3_CO_TRY_VOID(co_await call.answer.send_xml(std::move(document)));
   co_return S3Result<>();
 }
 
@@ -150,7 +151,8 @@ OperationResult get_bucket_location(Call& call) {
   xml.open("LocationConstraint", net::kS3Namespace);
   if (region != "us-east-1") xml.text(region);  // AWS's first region has no name here
   xml.close("LocationConstraint");
-  S3_CO_TRY_VOID(co_await call.answer.send_xml(xml.take()));
+  std::string document = xml.take();
+  S3_CO_TRY_VOID(co_await call.answer.send_xml(std::move(document)));
   co_return S3Result<>();
 }
 

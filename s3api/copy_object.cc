@@ -73,7 +73,8 @@ OperationResult copy_object(Call& call) {
   write_checksum(xml, record);
   xml.close("CopyObjectResult");
   call.allow(call.config.progress_timeout);
-  S3_CO_TRY_VOID(co_await call.answer.send_xml(xml.take()));
+  std::string document = xml.take();
+  S3_CO_TRY_VOID(co_await call.answer.send_xml(std::move(document)));
   co_return S3Result<>();
 }
 

@@ -90,7 +90,8 @@ OperationResult delete_objects(Call& call) {
   for (std::size_t i = 0; i < failures.size(); ++i)
     write_outcome(xml, request.items[i], failures[i], request.quiet);
   xml.close("DeleteResult");
-  S3_CO_TRY_VOID(co_await call.answer.send_xml(xml.take()));
+  std::string document = xml.take();
+  S3_CO_TRY_VOID(co_await call.answer.send_xml(std::move(document)));
   co_return S3Result<>();
 }
 

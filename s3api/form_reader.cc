@@ -10,6 +10,7 @@ namespace ostraka::s3api {
 namespace {
 
 constexpr std::string_view kLineEnd = "\r\n";
+constexpr std::string_view kHeadersEnd = "\r\n\r\n";
 
 // The value of name=... in a header such as: form-data; name="key"; filename="a.txt".
 std::optional<std::string> parameter(std::string_view header, std::string_view name) {
@@ -109,7 +110,7 @@ Task<S3Result<>> FormReader::read_fields() {
   std::size_t consumed = 0;
   for (std::size_t count = 0; count < kMaxFormFields; ++count) {
     // buffer_ begins with a delimiter
-    S3_CO_TRY(headers_end, co_await find("\r\n\r\n"));
+    S3_CO_TRY(headers_end, co_await find(kHeadersEnd));
     const std::string_view line_end = std::string_view(buffer_).substr(delimiter_.size(), 2);
     if (line_end == "--") co_return refuse(error::kIncorrectNumberOfFiles);
     if (line_end != kLineEnd) co_return malformed_form();

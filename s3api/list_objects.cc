@@ -50,7 +50,8 @@ OperationResult list_objects(Call& call) {
   for (const object::ListedObject& object : page.objects) write_contents(xml, object, encode, &call.config);
   write_common_prefixes(xml, page, encode);
   xml.close("ListBucketResult");
-  S3_CO_TRY_VOID(co_await call.answer.send_xml(xml.take()));
+  std::string document = xml.take();
+  S3_CO_TRY_VOID(co_await call.answer.send_xml(std::move(document)));
   co_return S3Result<>();
 }
 
@@ -86,7 +87,8 @@ OperationResult list_objects_v2(Call& call) {
   for (const object::ListedObject& object : page.objects) write_contents(xml, object, encode, owner);
   write_common_prefixes(xml, page, encode);
   xml.close("ListBucketResult");
-  S3_CO_TRY_VOID(co_await call.answer.send_xml(xml.take()));
+  std::string document = xml.take();
+  S3_CO_TRY_VOID(co_await call.answer.send_xml(std::move(document)));
   co_return S3Result<>();
 }
 

@@ -61,7 +61,8 @@ OperationResult list_object_versions(Call& call) {
   }
   write_common_prefixes(xml, page, encode);
   xml.close("ListVersionsResult");
-  S3_CO_TRY_VOID(co_await call.answer.send_xml(xml.take()));
+  std::string document = xml.take();
+  S3_CO_TRY_VOID(co_await call.answer.send_xml(std::move(document)));
   co_return S3Result<>();
 }
 

@@ -80,7 +80,8 @@ OperationResult complete_multipart_upload(Call& call) {
     }
     co_return refuse(explain_condition(std::move(error), conditions));
   }
-  S3_CO_TRY_VOID(co_await call.answer.send_xml(result_document(call, **completed)));
+  std::string document = result_document(call, **completed);
+  S3_CO_TRY_VOID(co_await call.answer.send_xml(std::move(document)));
   co_return S3Result<>();
 }
 

@@ -85,7 +85,8 @@ OperationResult list_parts(Call& call) {
   const auto after = static_cast<std::uint32_t>(marker);
   S3_CO_TRY(page, co_await call.objects.list_parts(call.ctx, std::move(bucket), std::move(key),
                                                    std::move(upload_id), after, max));
-  S3_CO_TRY_VOID(co_await call.answer.send_xml(parts_document(call, page, marker, max, encode)));
+  std::string document = parts_document(call, page, marker, max, encode);
+  S3_CO_TRY_VOID(co_await call.answer.send_xml(std::move(document)));
   co_return S3Result<>();
 }
 
@@ -101,7 +102,8 @@ OperationResult list_multipart_uploads(Call& call) {
   query.max_uploads = max;
   object::UploadsQuery asked = query;
   S3_CO_TRY(page, co_await call.objects.list_uploads(call.ctx, std::move(asked)));
-  S3_CO_TRY_VOID(co_await call.answer.send_xml(uploads_document(call, query, page, encode)));
+  std::string document = uploads_document(call, query, page, encode);
+  S3_CO_TRY_VOID(co_await call.answer.send_xml(std::move(document)));
   co_return S3Result<>();
 }
 

@@ -65,7 +65,8 @@ OperationResult create_multipart_upload(Call& call) {
     head.headers.add("x-amz-checksum-algorithm", std::string(to_string(upload.record->checksum_algorithm)));
     head.headers.add("x-amz-checksum-type", std::string(to_text(upload.record->checksum_type)));
   }
-  S3_CO_TRY_VOID(co_await call.answer.send(std::move(head), xml.take()));
+  std::string document = xml.take();
+  S3_CO_TRY_VOID(co_await call.answer.send(std::move(head), std::move(document)));
   co_return S3Result<>();
 }
 
@@ -126,7 +127,8 @@ OperationResult upload_part_copy(Call& call) {
   xml.element("LastModified", xml_time(part->modified_ms)).element("ETag", quoted(hex(part->md5)));
   xml.close("CopyPartResult");
   call.allow(call.config.progress_timeout);
-  S3_CO_TRY_VOID(co_await call.answer.send_xml(xml.take()));
+  std::string document = xml.take();
+  S3_CO_TRY_VOID(co_await call.answer.send_xml(std::move(document)));
   co_return S3Result<>();
 }
 

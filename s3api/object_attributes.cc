@@ -118,7 +118,8 @@ OperationResult get_object_attributes(Call& call) {
   net::ResponseHead head;
   head.headers.add("Content-Type", "application/xml");
   head.headers.add("Last-Modified", http_date(record.modified_ms));
-  S3_CO_TRY_VOID(co_await call.answer.send(std::move(head), xml.take()));
+  std::string document = xml.take();
+  S3_CO_TRY_VOID(co_await call.answer.send(std::move(head), std::move(document)));
   co_return S3Result<>();
 }
 

@@ -69,7 +69,10 @@ Task<> S3Service::serve(Ctx& ctx, net::RequestHead& head, net::BodySource& body,
     const Slot slot(in_flight_, metrics_.in_flight(), config_.requests_max);
     S3Result<> done = refuse(error::kSlowDown);
     if (slot.taken()) done = co_await answer(ctx, head, payload, out, known);
-    if (!done && !payload.peer_gone()) co_await send_error(ctx, head, std::move(done).error(), out, known);
+    if (!done && !payload.peer_gone()) {
+      S3Error error = std::move(done).error();
+      co_await send_error(ctx, head, std::move(error), out, known);
+    }
   }
   RequestMetrics::Finished request;
   request.operation = known.operation;
