@@ -161,6 +161,8 @@ Result<> OpBatch::claim_files(DriveOp& op, OpAnswer& answer) {
     if (op.version.from_upload) {
       TRY(owned, part_row_owns(op.ref, *op.record, part));
       if (owned) continue;
+      TRY(missed, missed_part(op.ref, *op.record, part));
+      if (missed) continue;
     }
     answer.unknown.push_back(part.data);
   }
@@ -261,6 +263,19 @@ Result<bool> OpBatch::part_row_owns(const ObjectRef& ref, const VersionRecord& r
     if (names(held, part.data)) return true;
   }
   return false;
+}
+
+// Each part is durable at its own write quorum, whichever drives that were: one that missed a part while the
+// upload is still open here takes the completed version all the same, or an upload whose parts missed
+// different drives could never be completed.
+Result<bool> OpBatch::missed_part(const ObjectRef& ref, const VersionRecord& record, const PartRecord& part) {
+  const std::string part_key =
+      row_key(ref.bucket, KeySpace::part, ref.key, part_sub(record.upload_id, part.number));
+  TRY(part_state, p_.rows.peek(p_.index, part_key));
+  if (!part_state.versions.empty()) return false;  // another upload of the part took its place
+  const std::string upload_key = row_key(ref.bucket, KeySpace::upload, ref.key, record.upload_id);
+  TRY(upload_state, p_.rows.peek(p_.index, upload_key));
+  return !upload_state.versions.empty() && !upload_state.versions.front().tombstone;
 }
 
 Result<bool> OpBatch::object_owns(const ObjectRef& part_ref, const std::string& upload_id,

@@ -26,7 +26,8 @@ class OpBatch {
   };
   OpBatch(Parts parts, std::int64_t now_ms) : p_(parts), now_ms_(now_ms) {}
 
-  // Applies one change. An error concerns this change alone: what it did to the rows before it failed is right by itself.
+  // Applies one change. An error concerns this change alone: what it did to the rows before it failed is
+  // right by itself.
   Result<OpAnswer> apply(DriveOp& op);
   std::size_t bytes() const { return p_.batch.bytes() + row_bytes_; }
   // Writes it all. Sync as the changes need it. After a failure the object is of no use.
@@ -46,6 +47,7 @@ class OpBatch {
   Result<> drop_upload(const ObjectRef& ref, const VersionRecord& completed);
   Result<> drop_part_row(Row& row, const VersionRecord& completed);
   Result<bool> part_row_owns(const ObjectRef& ref, const VersionRecord& record, const PartRecord& part);
+  Result<bool> missed_part(const ObjectRef& ref, const VersionRecord& record, const PartRecord& part);
   Result<bool> object_owns(const ObjectRef& part_ref, const std::string& upload_id, const DataId& data);
   Result<OpAnswer> system(DriveOp& op);
   void changed(Row& row);

@@ -524,6 +524,23 @@ TYPED_TEST_P(DriveSuite, AWithdrawnCompletionLeavesTheUploadWhole) {
   EXPECT_TRUE(c.has_file(1, kBody));
 }
 
+TYPED_TEST_P(DriveSuite, ACompletionIsTakenWhereAPartWasMissed) {
+  auto& c = this->call_;
+  begin_upload(c);
+  ASSERT_EQ(c.verdict(c.ref("k"), completed(c, 9, {1, 2, 3})), Verdict::ok) << "part 3 lies on other drives";
+  c.retire(c.ref("k"), 9);
+  EXPECT_TRUE(c.has_file(1, kBody));
+  EXPECT_EQ(c.verdict(c.ref("other"), completed(c, 10, {3})), Verdict::refused) << "no such upload is open";
+}
+
+TYPED_TEST_P(DriveSuite, ACompletionWithAReplacedPartIsRefused) {
+  auto& c = this->call_;
+  begin_upload(c);
+  VersionRecord stale = completed(c, 9, {1, 2});
+  stale.parts[1].data = data_id(77);
+  EXPECT_EQ(c.verdict(c.ref("k"), stale), Verdict::refused);
+}
+
 TYPED_TEST_P(DriveSuite, APartUploadedAgainReplacesItsFile) {
   auto& c = this->call_;
   begin_upload(c);
@@ -741,7 +758,8 @@ REGISTER_TYPED_TEST_SUITE_P(DriveSuite, CommittedVersionsAreReadBackWithTheirInl
                             DiscardRemovesStagedFilesButNoCommittedOnes, ReplacedFilesGoWithTheLastPin,
                             AWithdrawnVersionTakesItsFilesAlong, AHealMayReplaceAFileInUse,
                             ACompletedUploadTakesItsPartsOverOnceItIsFinal,
-                            AWithdrawnCompletionLeavesTheUploadWhole, APartUploadedAgainReplacesItsFile,
+                            AWithdrawnCompletionLeavesTheUploadWhole, ACompletionIsTakenWhereAPartWasMissed,
+                            ACompletionWithAReplacedPartIsRefused, APartUploadedAgainReplacesItsFile,
                             AnAbortedUploadLosesItsFiles, ListsInOrderWithPrefixStartAndPages,
                             ACommonPrefixIsShownByARowThatMayBeLive, ListsUploadsAndPartsWithTheirSubs,
                             SystemRecordsAreKeptInOrderAndCounted,

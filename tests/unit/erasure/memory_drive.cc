@@ -4,6 +4,7 @@
 #include <cstring>
 
 #include "base/check.h"
+#include "disk/row_key.h"
 
 namespace ostraka::erasure {
 
@@ -139,13 +140,26 @@ bool MemoryDrive::named(DataId data) const {
   return false;
 }
 
-bool MemoryDrive::staged(const VersionRecord& record) const {
+bool MemoryDrive::staged(const ObjectRef& ref, const VersionRecord& record) const {
   for (const disk::PartRecord& part : record.parts) {
     if (part.data.is_nil()) continue;
     const auto file = files_.find(part.data);
-    if (file == files_.end() || !file->second->finished) return false;
+    if (file != files_.end() && file->second->finished) continue;
+    if (record.upload_id.empty() || !missed_part(ref, record, part)) return false;
   }
   return true;
+}
+
+// As in disk/op_batch.cc: the upload is open here, and this drive knows nothing of the part.
+bool MemoryDrive::missed_part(ObjectRef ref, const VersionRecord& record,
+                              const disk::PartRecord& part) const {
+  ref.space = disk::KeySpace::part;
+  ref.sub = disk::part_sub(record.upload_id, part.number);
+  if (const KeyState* row = state(ref); row != nullptr && !row->versions.empty()) return false;
+  ref.space = disk::KeySpace::upload;
+  ref.sub = record.upload_id;
+  const KeyState* upload = state(ref);
+  return upload != nullptr && !upload->versions.empty() && !upload->versions.front().tombstone;
 }
 
 void MemoryDrive::clean_up(const RowKey& key, const disk::Dropped& dropped) {
@@ -164,7 +178,7 @@ Task<Result<CommitAnswer>> MemoryDrive::commit(Ctx&, ObjectRef ref, CommitReques
   const VersionRecord& record = *request.record;
   CommitAnswer answer;
   const RowKey key = row_key(ref);
-  if (!staged(record)) {
+  if (!staged(ref, record)) {
     const auto row = rows_.find(key);
     if (row != rows_.end()) answer.newest = row->second.newest();
     co_return answer;

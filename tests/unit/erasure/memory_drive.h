@@ -66,7 +66,9 @@ class MemoryDrive final : public disk::Drive {
   disk::GroupState& group(const disk::ObjectRef& ref);
   Result<> admit(const disk::ObjectRef& ref);
   Result<disk::Held> held(const disk::ObjectRef& ref, disk::ReadSpec spec);
-  bool staged(const disk::VersionRecord& record) const;
+  bool staged(const disk::ObjectRef& ref, const disk::VersionRecord& record) const;
+  bool missed_part(disk::ObjectRef ref, const disk::VersionRecord& record,
+                   const disk::PartRecord& part) const;
   void clean_up(const RowKey& key, const disk::Dropped& dropped);
   bool named(DataId data) const;
 
