@@ -34,8 +34,8 @@ std::string describe(const Assessment& a, std::span<const disk::DriveInfo> drive
     return fmt::format("{} online. Any {} may be lost without losing an object.", all,
                        plural(a.read_spare, "drive"));
   }
-  const std::string head = fmt::format("{} of {} drives {} missing ({}).", missing, drives.size(),
-                                       missing == 1 ? "is" : "are", missing_names(drives));
+  std::string head = fmt::format("{} of {} drives {} missing ({}).", missing, drives.size(),
+                                 missing == 1 ? "is" : "are", missing_names(drives));
   switch (a.health) {
     case Health::ok:
     case Health::degraded:

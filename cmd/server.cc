@@ -2,8 +2,8 @@
 
 #include <fmt/format.h>
 #include <sched.h>
-#include <signal.h>
 #include <sys/resource.h>
+#include <csignal>
 
 #include <boost/asio/redirect_error.hpp>
 #include <boost/asio/signal_set.hpp>
@@ -35,7 +35,7 @@ unsigned usable_cpus() {
 }
 
 void prepare_process() {
-  ::signal(SIGPIPE, SIG_IGN);  // a peer that went away is an error of the write, not of the process
+  std::signal(SIGPIPE, SIG_IGN);  // a peer that went away is an error of the write, not of the process
   rlimit files{};
   if (getrlimit(RLIMIT_NOFILE, &files) == 0 && files.rlim_cur < files.rlim_max) {
     files.rlim_cur = files.rlim_max;

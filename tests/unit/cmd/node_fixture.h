@@ -1,0 +1,48 @@
+// Drive folders on disk with their indexes in memory, and what is needed to open them and to build a node
+// over them.
+#pragma once
+
+#include <gtest/gtest.h>
+
+#include <filesystem>
+#include <string>
+#include <vector>
+
+#include "cmd/build_node.h"
+#include "cmd/open_drives.h"
+#include "disk/memory_index.h"
+#include "runtime/shard.h"
+
+namespace ostraka::cmd {
+
+class NodeFixture : public ::testing::Test {
+ protected:
+  NodeFixture() {
+    root_ = std::filesystem::temp_directory_path() / ("ostraka-node-" + to_string(make_uuid(random_)));
+    std::filesystem::create_directories(root_);
+    for (int i = 1; i <= 6; ++i) folders_.push_back(root_ / ("d" + std::to_string(i)));
+  }
+  ~NodeFixture() override { std::filesystem::remove_all(root_); }
+
+  Result<NodeDrives> open(std::optional<erasure::Geometry> wanted = std::nullopt, bool may_format = true) {
+    return open_drives({clock_, random_, fs_, indexes_, metrics_, folders_, wanted, may_format});
+  }
+  static std::size_t online(const NodeDrives& drives) {
+    std::size_t count = 0;
+    for (const auto& drive : drives.drives) count += drive->online() ? 1 : 0;
+    return count;
+  }
+  // As if the drive's data had gone: what the folder held and its index.
+  void wipe(std::size_t i) { std::filesystem::remove_all(folders_[i]); }
+
+  SystemClock clock_;
+  SystemRandom random_;
+  PosixFs fs_;
+  disk::MemoryIndexFactory indexes_;
+  MetricRegistry metrics_;
+  std::filesystem::path root_;
+  std::vector<std::string> folders_;
+  Shard shard_{0, clock_, ShardSpec{}};
+};
+
+}  // namespace ostraka::cmd
