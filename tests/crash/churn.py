@@ -42,10 +42,13 @@ class Churn(CrashCase):
                 if drive.exists():
                     shutil.rmtree(drive)
                 self.away(drive).rename(drive)
-            time.sleep(self.random.uniform(0, 0.7))
+            if most_away == 1:  # else a write could meet both the drive that is not yet back and the next that goes
+                until(lambda: self.node.names_as_missing([]), SETTLED_WITHIN_S, "the drive is back in service")
+            time.sleep(self.random.uniform(0.3, 0.7))  # until the next ones go
 
     def churn(self, most_away: int, seconds: float, kill: bool, number: int = 0) -> None:
-        load = Load(self.node, self.values, self.history, f"{self.seed} {number}", writers=5, readers=3)
+        load = Load(self.node, self.values, self.history, f"{self.seed} {number}", writers=5, readers=3,
+                    cut_reads=most_away > 2)
 
         def move():
             self.move_drives(most_away, time.monotonic() + seconds)
