@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include <nlohmann/json.hpp>
+#include <set>
 
 #include "admin/metric_text.h"
 #include "admin/status_page.h"
@@ -145,9 +146,17 @@ Task<std::string> AdminService::status_json(Ctx& ctx) {
   const std::string text = context_.metrics.prometheus_text();
   std::uint64_t total = 0, free = 0, used = 0, heal_queue = 0;
   Json list = Json::array();
-  for (const disk::DriveInfo& drive : drives) {
-    total += drive.total_bytes;
-    free += drive.free_bytes;
+  bool shared = false;
+  std::set<std::uint64_t> counted;
+  for (std::size_t slot = 0; slot < drives.size(); ++slot) {
+    const disk::DriveInfo& drive = drives[slot];
+    const std::uint64_t file_system = context_.facts.file_systems[slot];
+    if (file_system == 0 || drive.total_bytes == 0 || counted.insert(file_system).second) {
+      total += drive.total_bytes;
+      free += drive.free_bytes;
+    } else {
+      shared = true;
+    }
     used += drive.used_bytes;
     heal_queue = std::max(heal_queue, drive.heal_queue);  // an entry is recorded on each drive that committed
     list.push_back(drive_json(drive));
@@ -167,6 +176,7 @@ Task<std::string> AdminService::status_json(Ctx& ctx) {
                   {"total_bytes", total},
                   {"free_bytes", free},
                   {"used_bytes", used},
+                  {"drives_share_a_file_system", shared},
                   {"heal_queue", heal_queue},
                   {"requests_total", sum_samples(text, "ostraka_s3_requests_total")},
                   {"client_errors_total", sum_samples(text, "ostraka_s3_requests_total", "status=\"4")},

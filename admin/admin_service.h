@@ -18,9 +18,10 @@ namespace ostraka::admin {
 
 struct NodeFacts {
   std::string version;
-  std::string deployment;                // id, as text
-  std::string s3_address;                // host:port
-  std::vector<std::string> drive_paths;  // by slot
+  std::string deployment;                   // id, as text
+  std::string s3_address;                   // host:port
+  std::vector<std::string> drive_paths;     // by slot
+  std::vector<std::uint64_t> file_systems;  // by slot; drives with the same number share one; 0: not known
 };
 
 // What the service looks at; all of it outlives it.

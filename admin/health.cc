@@ -41,8 +41,8 @@ std::string describe(const Assessment& a, std::span<const disk::DriveInfo> drive
     case Health::degraded:
       if (a.read_spare == 0)
         return head + " Everything can be read and written, but no further drive may be lost.";
-      return fmt::format("{} Everything can be read and written; {} more may be lost.", head,
-                         plural(a.read_spare, "drive"));
+      return fmt::format("{} Everything can be read and written; {} may be lost.", head,
+                         plural(a.read_spare, "more drive"));
     case Health::read_only:
       return head + " Everything can be read, but too few drives are left to write.";
     case Health::unavailable:

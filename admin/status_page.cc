@@ -114,7 +114,8 @@ function show(s, now) {
     ` · up ${span(s.uptime_seconds)} · version ${s.version} · deployment ${s.deployment}`;
   el("drives-online").textContent = `${s.drives_online} of ${s.drives.length}`;
   el("capacity").textContent = bytes(s.free_bytes * s.storage_efficiency);
-  el("capacity-detail").textContent = `free for objects; ${bytes(s.free_bytes)} of ${bytes(s.total_bytes)} raw`;
+  el("capacity-detail").textContent = `free for objects; ${bytes(s.free_bytes)} of ${bytes(s.total_bytes)} raw` +
+    (s.drives_share_a_file_system ? "; the drives share a file system" : "");
   el("requests-total").textContent = `requests a second; ${count(s.requests_total)} since start, ${count(s.requests_in_flight)} in flight`;
   el("errors").textContent = count(s.server_errors_total);
   el("errors-detail").textContent = `server errors since start; ${count(s.client_errors_total)} refused requests`;

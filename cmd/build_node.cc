@@ -116,7 +116,7 @@ class ServingNode final : public Node {
     s3_ = std::make_unique<s3api::S3Service>(s3_config(config, drives_.deployment), *objects_, *verifier_,
                                              deps_.metrics);
     admin::NodeFacts facts{std::string(version()), to_string(drives_.deployment), to_string(config.address),
-                           drives_.paths};
+                           drives_.paths, drives_.file_systems};
     console_ = std::make_unique<admin::AdminService>(
         admin::AdminContext{deps_.clock, deps_.fs, deps_.metrics, background_, pointers(drives_.drives),
                             std::move(layout), std::move(facts)});

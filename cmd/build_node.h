@@ -25,6 +25,7 @@ struct NodeDrives {
   erasure::Geometry geometry;
   std::vector<DriveId> ids;
   std::vector<std::string> paths;
+  std::vector<std::uint64_t> file_systems;  // drives with the same number share one; 0: not known
   std::vector<std::unique_ptr<disk::Drive>> drives;
 };
 

@@ -141,6 +141,8 @@ class Opener {
     });
     for (std::size_t slot = 0; slot < plan.seats.size(); ++slot) {
       out.paths.push_back(plan.seats[slot].folder);
+      const auto identity = o_.fs.identity(plan.seats[slot].folder);
+      out.file_systems.push_back(identity ? identity->device : 0);
       // What the plan left out was told already.
       if (!started[slot] && plan.seats[slot].usable)
         log::warn("drive left out: {}", started[slot].error().detail);

@@ -5,6 +5,7 @@
 #include <sys/resource.h>
 #include <csignal>
 
+#include <algorithm>
 #include <boost/asio/redirect_error.hpp>
 #include <boost/asio/signal_set.hpp>
 #include <cstdio>
@@ -77,6 +78,7 @@ net::HttpServerConfig http_config(const ServerConfig& config, const HostPort& ad
 // For the banner.
 struct NodeFacts {
   erasure::Geometry geometry;
+  bool shared_file_system = false;  // some drives lie on the same one
   std::string s3_address, console_address;
 };
 
@@ -108,6 +110,12 @@ struct Process {
   std::shared_ptr<net::TlsContext> tls;
 };
 
+bool share_a_file_system(std::vector<std::uint64_t> file_systems) {
+  std::erase(file_systems, 0U);
+  std::sort(file_systems.begin(), file_systems.end());
+  return std::adjacent_find(file_systems.begin(), file_systems.end()) != file_systems.end();
+}
+
 std::string banner(const ServerConfig& config, const NodeFacts& node,
                    const std::vector<disk::DriveInfo>& drives, const std::string& sentence) {
   const std::string scheme = config.tls_certs_dir.empty() ? "http://" : "https://";
@@ -121,6 +129,8 @@ std::string banner(const ServerConfig& config, const NodeFacts& node,
     out += fmt::format("  {:<9} {}{}\n", &drive == drives.data() ? "Drives" : "", drive.path,
                        drive.online ? "" : "  (left out)");
   }
+  if (node.shared_file_system)
+    out += "            Some lie on one file system: good for a trial, but one disk may then fail them all\n";
   out += fmt::format("  S3        {}{}\n  Status    {}{}\n", scheme, node.s3_address, scheme,
                      node.console_address);
   out += fmt::format(
@@ -140,6 +150,7 @@ Task<> wait_for_signal(Process& process) {
 Task<Result<>> serve(Process& process, Deps deps, NodeDrives drives) {
   const ServerConfig& config = process.config;
   const erasure::Geometry geometry = drives.geometry;
+  const bool shared_file_system = share_a_file_system(drives.file_systems);
   Ctx ctx{process.main, deps.clock.now() + kStartDeadline, "start"};
   CO_TRY(node, co_await build_node(ctx, deps, std::move(drives), config));
   admin::AdminService& console = node->console();
@@ -156,7 +167,7 @@ Task<Result<>> serve(Process& process, Deps deps, NodeDrives drives) {
   const bool s3_listens = serving.has_value() && (serving = s3_server.start()).has_value();
   const bool console_listens = s3_listens && (serving = console_server.start()).has_value();
   if (console_listens) {
-    const NodeFacts facts{geometry, to_string({config.address.host, s3_server.port()}),
+    const NodeFacts facts{geometry, shared_file_system, to_string({config.address.host, s3_server.port()}),
                           to_string({config.console_address.host, console_server.port()})};
     const std::string text = banner(config, facts, infos, assessment.sentence);
     std::fputs(text.c_str(), stdout);

@@ -38,7 +38,7 @@ TEST(HealthTest, NamesTheMissingDrives) {
   const Assessment one = assess(one_set(4, 2), drives(6, {3}));
   EXPECT_EQ(one.health, Health::degraded);
   EXPECT_THAT(one.sentence, HasSubstr("1 of 6 drives is missing (/d3)"));
-  EXPECT_THAT(one.sentence, HasSubstr("1 drive more"));
+  EXPECT_THAT(one.sentence, HasSubstr("1 more drive may be lost"));
   const Assessment two = assess(one_set(4, 2), drives(6, {3, 5}));
   EXPECT_EQ(two.health, Health::degraded);
   EXPECT_THAT(two.sentence, HasSubstr("(/d3, /d5)"));
