@@ -13,6 +13,7 @@ namespace ostraka::disk {
 inline constexpr std::size_t kMaxRecordBytes =
     4U << 20;  // an encoded VersionRecord: 10,000 parts of about 110 bytes, and metadata
 inline constexpr std::size_t kMaxFences = 1U << 16;    // of one key row, when it is decoded
+inline constexpr std::size_t kFencesTaken = 1024;      // of one key row, before further ones are refused
 inline constexpr std::size_t kMaxVersions = 1U << 20;  // of one key row, when it is decoded
 inline constexpr std::size_t kMaxSubBytes = 256;       // of a row key
 inline constexpr std::uint64_t kMaxShardBlocks = kMaxPartBytes / kStripeBytes;  // of one shard file
@@ -24,9 +25,11 @@ inline constexpr std::size_t kMaxSystemValueBytes = 16U << 20;
 inline constexpr std::string_view kHealQueue =
     "heal/";  // names of system records that are counted as heal-queue entries
 
-inline constexpr unsigned kDriveThreads = 4;             // for calls that block: reads, shard files, scans
-inline constexpr std::size_t kMaxQueuedJobs = 4096;      // of those threads; beyond it calls fail fast
-inline constexpr std::size_t kMaxQueuedOps = 16384;      // of the committer; beyond it calls fail fast
+inline constexpr unsigned kDriveThreads = 4;         // for calls that block: reads, shard files, scans
+inline constexpr std::size_t kMaxQueuedJobs = 4096;  // of those threads; beyond it calls fail fast
+inline constexpr std::size_t kMaxQueuedOps = 16384;  // of the committer; beyond it calls fail fast
+inline constexpr std::size_t kMaxQueuedBytes =
+    256U << 20;  // of the committer: buffers of inline shards, which a drive that hangs would pile up
 inline constexpr std::size_t kMaxBatchOps = 1024;        // of one synced batch
 inline constexpr std::size_t kMaxBatchBytes = 8U << 20;  // of one synced batch, inline shards counted
 inline constexpr std::size_t kRecentRowBytes =

@@ -1,6 +1,7 @@
 #include "disk/op_batch.h"
 
 #include <algorithm>
+#include <unordered_set>
 
 #include "disk/inline_value.h"
 #include "disk/limits.h"
@@ -18,9 +19,27 @@ bool names(const VersionRecord& record, const DataId& data) {
                      [&](const PartRecord& part) { return part.data == data; });
 }
 
+Result<std::unordered_set<DataId>> files_of(const KeyState& state) {
+  std::unordered_set<DataId> out;
+  for (const HeldVersion& version : state.versions) {
+    if (!version.has_files) continue;
+    TRY(record, decode_version_record(as_bytes(*version.record)));
+    for (const PartRecord& part : record.parts) out.insert(part.data);
+  }
+  return out;
+}
+
 bool refuses_older_epochs(const DriveOp& op) {
   return op.kind == OpKind::fence || op.kind == OpKind::withdraw ||
          (op.kind == OpKind::commit && op.mode != CommitMode::heal);
+}
+
+// A write that fails leaves a fence, and only one that succeeds clears them: clients that try again and again
+// on a full drive must not make the row grow for ever. Without the promise the version stays in doubt.
+Result<> room_for_fence(const KeyState& state, VersionId id) {
+  if (state.fences.size() < kFencesTaken || state.find(id) != nullptr) return {};
+  if (std::find(state.fences.begin(), state.fences.end(), id) != state.fences.end()) return {};
+  return fail(Errc::unavailable, "too many failed writes of this key since the last that succeeded");
 }
 
 }  // namespace
@@ -63,6 +82,7 @@ Result<OpAnswer> OpBatch::apply(DriveOp& op) {
       break;
     }
     case OpKind::fence: {
+      TRY_VOID(room_for_fence(state, op.id));
       const FenceVerdict verdict = apply_fence(state, op.id);
       answer.has = verdict.has;
       answer.birth = group.refilling ? group.birth : 0;
@@ -71,10 +91,11 @@ Result<OpAnswer> OpBatch::apply(DriveOp& op) {
       break;
     }
     case OpKind::withdraw: {
+      TRY_VOID(room_for_fence(state, op.id));
       Dropped dropped;
       answer.verdict = apply_withdraw(state, op.id, dropped);
       changed(*row);
-      for (const HeldVersion& version : dropped.versions) TRY_VOID(drop(op.ref, op.row, version));
+      for (const HeldVersion& version : dropped.versions) TRY_VOID(drop(op.ref, op.row, state, version));
       needs_sync_ = true;
       break;
     }
@@ -86,7 +107,7 @@ Result<OpAnswer> OpBatch::apply(DriveOp& op) {
       Dropped dropped;
       answer.verdict = apply_purge(state, op.id, dropped);
       if (answer.verdict == Verdict::ok) changed(*row);
-      for (const HeldVersion& version : dropped.versions) TRY_VOID(drop(op.ref, op.row, version));
+      for (const HeldVersion& version : dropped.versions) TRY_VOID(drop(op.ref, op.row, state, version));
       needs_sync_ = true;
       break;
     }
@@ -104,11 +125,13 @@ Result<OpAnswer> OpBatch::commit(DriveOp& op, Row& row, const GroupState& group)
   const bool held = state.find(op.version.id) != nullptr;
   if (held && op.mode != CommitMode::heal) return answer;
   const std::size_t claims = claimed_.size();
-  TRY_VOID(claim_files(op, answer));
   const auto give_back = [&] {
     p_.files.settle_claims(std::span(claimed_).subspan(claims), false);
     claimed_.resize(claims);
   };
+  const Result<> claimed = claim_files(op, answer);
+  if (!claimed) give_back();
+  TRY_VOID(claimed);
   if (!answer.unknown.empty() || answer.verdict != Verdict::ok) {
     give_back();
     return answer;
@@ -133,6 +156,8 @@ Result<OpAnswer> OpBatch::commit(DriveOp& op, Row& row, const GroupState& group)
     return answer;
   }
   changed(row);
+  for (auto& [owner, files] : dropped_)  // withdrawn a moment ago, and now taken again
+    std::erase_if(files, [&](const DataId& data) { return names(*op.record, data); });
   row_bytes_ += op.record->parts.size() * 32 + 256;
   if (has_inline) {
     put_inline(p_.batch, inline_key(op.row, id), id, op.inline_shard.bytes);
@@ -178,22 +203,26 @@ Result<> OpBatch::retire(DriveOp& op, Row& row, OpAnswer& answer) {
   if (answer.verdict != Verdict::ok) return {};
   if (state.final_id != final_before || state.fences.size() != fences_before || !dropped.versions.empty())
     changed(row);
-  for (const HeldVersion& version : dropped.versions) TRY_VOID(drop(op.ref, op.row, version));
+  for (const HeldVersion& version : dropped.versions) TRY_VOID(drop(op.ref, op.row, state, version));
   const HeldVersion* held = state.find(op.id);
   if (held == nullptr || !held->from_upload) return {};
   TRY(record, decode_version_record(as_bytes(*held->record)));
   return drop_upload(op.ref, record);
 }
 
-Result<> OpBatch::drop(const ObjectRef& ref, const std::string& row_key, const HeldVersion& version) {
+Result<> OpBatch::drop(const ObjectRef& ref, const std::string& row_key, const KeyState& left,
+                       const HeldVersion& version) {
   if (version.has_inline) p_.batch.erase(Column::inline_data, inline_key(row_key, version.id));
   if (!version.has_files) return {};
   const auto record = decode_version_record(as_bytes(*version.record));
   if (!record) return {};  // its files are left to the scrubber
+  // A write that was tried again under a new id names the same files as before.
+  TRY(still_named, files_of(left));
   std::vector<DataId> files;
   for (const PartRecord& part : record->parts) {
     if (part.data.is_nil()) continue;
-    bool owned = false;
+    bool owned = still_named.contains(part.data);
+    if (owned) continue;
     if (ref.space == KeySpace::part) {
       TRY(by_object, object_owns(ref, record->upload_id, part.data));
       owned = by_object;

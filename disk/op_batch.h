@@ -42,8 +42,10 @@ class OpBatch {
   Result<OpAnswer> commit(DriveOp& op, Row& row, const GroupState& group);
   Result<> claim_files(DriveOp& op, OpAnswer& answer);
   Result<> retire(DriveOp& op, Row& row, OpAnswer& answer);
-  // Files of a dropped version that nothing else on the drive owns go once the batch is durable.
-  Result<> drop(const ObjectRef& ref, const std::string& row_key, const HeldVersion& version);
+  // Files of a dropped version that nothing else on the drive owns go once the batch is durable. left: the
+  // row without it.
+  Result<> drop(const ObjectRef& ref, const std::string& row_key, const KeyState& left,
+                const HeldVersion& version);
   Result<> drop_upload(const ObjectRef& ref, const VersionRecord& completed);
   Result<> drop_part_row(Row& row, const VersionRecord& completed);
   Result<bool> part_row_owns(const ObjectRef& ref, const VersionRecord& record, const PartRecord& part);

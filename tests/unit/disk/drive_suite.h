@@ -8,6 +8,7 @@
 
 #include "base/limits.h"
 #include "disk/drive.h"
+#include "disk/limits.h"
 #include "disk/shard_file.h"
 #include "runtime/fan_out.h"
 #include "runtime/gate.h"
@@ -445,6 +446,36 @@ TYPED_TEST_P(DriveSuite, AWithdrawnVersionTakesItsFilesAlong) {
   EXPECT_TRUE(c.has_file(1, kBody));
 }
 
+TYPED_TEST_P(DriveSuite, AFileThatTwoVersionsNameGoesWithTheLast) {
+  auto& c = this->call_;
+  const auto ref = c.ref("k");
+  ASSERT_TRUE(c.stage(1, kBody));
+  ASSERT_EQ(c.verdict(ref, c.file_record(1, {{1, kBody}})), Verdict::ok) << "whose answer was lost";
+  ASSERT_EQ(c.verdict(ref, c.file_record(2, {{1, kBody}})), Verdict::ok) << "the same write, tried again";
+  c.retire(ref, 2);
+  for (int i = 0; i < 50; ++i) c.flush();
+  EXPECT_TRUE(c.has_file(1, kBody));
+  ASSERT_EQ(c.verdict(ref, c.inline_record(3), kShard), Verdict::ok);
+  c.retire(ref, 3);
+  EXPECT_TRUE(c.file_goes(1, kBody));
+}
+
+TYPED_TEST_P(DriveSuite, ARowTakesNoMoreFencesThanItCanKeep) {
+  auto& c = this->call_;
+  const auto ref = c.ref("k");
+  ASSERT_EQ(c.verdict(ref, c.inline_record(1), kShard), Verdict::ok);
+  unsigned n = 2;
+  for (; n < 2 + kFencesTaken; ++n) ASSERT_TRUE(c.wait(c.drive().fence(c.ctx(), ref, c.id(n)))) << n;
+  EXPECT_TRUE(c.wait(c.drive().fence(c.ctx(), ref, c.id(n))).failed_with(Errc::unavailable));
+  EXPECT_TRUE(c.wait(c.drive().withdraw(c.ctx(), ref, c.id(n))).failed_with(Errc::unavailable));
+  EXPECT_TRUE(c.wait(c.drive().fence(c.ctx(), ref, c.id(n - 1)))) << "promised already";
+  EXPECT_EQ(c.read(ref).inline_shard, kShard);
+  ASSERT_EQ(c.verdict(ref, c.inline_record(n), kShard), Verdict::ok) << "a success";
+  c.retire(ref, n);
+  EXPECT_TRUE(c.read(ref).state.fences.empty()) << "clears them";
+  EXPECT_TRUE(c.wait(c.drive().fence(c.ctx(), ref, c.id(n + 1))));
+}
+
 TYPED_TEST_P(DriveSuite, AHealMayReplaceAFileInUse) {
   auto& c = this->call_;
   ASSERT_TRUE(c.stage(1, kBody));
@@ -756,7 +787,8 @@ REGISTER_TYPED_TEST_SUITE_P(DriveSuite, CommittedVersionsAreReadBackWithTheirInl
                             TombstonesArePurgedOnlyWhenFinalAndNewest, ShardFilesAreWrittenReadAndVerified,
                             WritersTakeOnlyWholeBlocksInOrder, CommitRefusesFilesThatAreNotThere,
                             DiscardRemovesStagedFilesButNoCommittedOnes, ReplacedFilesGoWithTheLastPin,
-                            AWithdrawnVersionTakesItsFilesAlong, AHealMayReplaceAFileInUse,
+                            AWithdrawnVersionTakesItsFilesAlong, AFileThatTwoVersionsNameGoesWithTheLast,
+                            ARowTakesNoMoreFencesThanItCanKeep, AHealMayReplaceAFileInUse,
                             ACompletedUploadTakesItsPartsOverOnceItIsFinal,
                             AWithdrawnCompletionLeavesTheUploadWhole, ACompletionIsTakenWhereAPartWasMissed,
                             ACompletionWithAReplacedPartIsRefused, APartUploadedAgainReplacesItsFile,
