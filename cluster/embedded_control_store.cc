@@ -35,9 +35,9 @@ Task<Result<std::vector<disk::Drive::SystemRecord>>> scan_records(disk::Drive* d
   co_return co_await drive->scan_system(ctx, std::move(prefix), kMaxDocuments);
 }
 
-// The drive did not begin to write.
+// The drive did not begin to write. A lack of space shows only when it has.
 bool certainly_not_written(const Error& error) noexcept {
-  return error.code == Errc::unavailable || error.code == Errc::no_space || error.code == Errc::closed;
+  return error.code == Errc::unavailable || error.code == Errc::closed;
 }
 
 }  // namespace

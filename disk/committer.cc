@@ -26,8 +26,9 @@ std::unique_ptr<DriveOp> Committer::submit(std::unique_ptr<DriveOp> op) {
   bool first = false;
   {
     const std::lock_guard lock(mutex_);
-    if (waiting_.size() >= kMaxQueuedOps || stopping_) return op;
+    if (waiting_.size() >= kMaxQueuedOps || waiting_bytes_ >= kMaxQueuedBytes || stopping_) return op;
     first = waiting_.empty();
+    waiting_bytes_ += op->inline_shard.owner.size();
     waiting_.push_back(std::move(op));
   }
   if (first) wake_.notify_one();
@@ -45,6 +46,7 @@ bool Committer::wait_for_work(Ops& ops) {
   // Lazy changes do not wake the thread: they are found when the time is over.
   wake_.wait_for(lock, kRetireDelay, [this] { return stopping_ || !waiting_.empty(); });
   ops.swap(waiting_);
+  waiting_bytes_ = 0;
   for (auto& op : lazy_) ops.push_back(std::move(op));
   lazy_.clear();
   return !stopping_ || !ops.empty();
@@ -112,9 +114,9 @@ std::size_t Committer::run_batch(const std::shared_ptr<OpenDrive>& life, Ops& op
     core_.metrics.batch_ops.add(answers.size());
   } else {
     rows_.clear();
-    const Error error{
-        index_failed && written.failed_with(Errc::no_space) ? Errc::no_space : Errc::unavailable,
-        core_.path + ": " + written.error().detail};
+    // Never `unavailable`, which says that nothing was begun: some of it may be durable.
+    const Error error{index_failed && written.failed_with(Errc::no_space) ? Errc::no_space : Errc::io,
+                      core_.path + ": " + written.error().detail};
     for (auto& answer : answers) answer = fail(error.code, error.detail);
     failed(life, written.error());
   }

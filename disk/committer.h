@@ -56,6 +56,7 @@ class Committer {
   std::mutex mutex_;
   std::condition_variable wake_;
   Ops waiting_, lazy_;
+  std::size_t waiting_bytes_ = 0;  // of the buffers that hold inline shards in waiting_
   bool stopping_ = false;
   WorkerPool thread_;  // last
 };

@@ -2,7 +2,7 @@
 //
 // All bytes returned were verified against their checksums. Every call honours ctx.deadline. Implementations are thread safe: calls come from
 // every shard, and a coroutine goes on on the shard it was started on. Errors of every call: deadline, unavailable (the drive is out of
-// service), stale_epoch, io, corrupt, no_space; others are named at the call.
+// service, and nothing was begun), stale_epoch, io, corrupt, no_space; others are named at the call.
 #pragma once
 
 #include <cstdint>

@@ -190,7 +190,7 @@ TEST_F(LocalDriveOnMemoryTest, AFailingIndexTakesTheDriveOutOfServiceUntilItWork
   ASSERT_EQ(c.verdict(ref("a"), c.inline_record(1), kShard), Verdict::ok);
   ASSERT_TRUE(c.stage(1, kBody));
   store().fail_writes(Error{Errc::io, "input/output error"});
-  EXPECT_TRUE(c.commit(ref("b"), c.file_record(2, {{1, kBody}})).failed_with(Errc::unavailable));
+  EXPECT_TRUE(c.commit(ref("b"), c.file_record(2, {{1, kBody}})).failed_with(Errc::io));
   EXPECT_FALSE(world_.drive->online());
   EXPECT_NE(info().problem.find("input/output error"), std::string::npos);
   EXPECT_TRUE(c.wait(world_.drive->read(c.ctx(), ref("a"), {})).failed_with(Errc::unavailable));
@@ -242,7 +242,7 @@ TEST_F(LocalDriveTest, AFolderThatIsGoneNeverCountsAsDurableAndComesBack) {
   ASSERT_EQ(c.verdict(ref("a"), c.inline_record(1), kShard), Verdict::ok);
   const std::string away = world_.dir / "away";
   stdfs::rename(world_.folder(), away);
-  EXPECT_TRUE(c.commit(ref("b"), c.inline_record(2), kShard).failed_with(Errc::unavailable))
+  EXPECT_TRUE(c.commit(ref("b"), c.inline_record(2), kShard).failed_with(Errc::io))
       << "its files are open still";
   EXPECT_FALSE(world_.drive->online());
   EXPECT_NE(info().problem.find("gone"), std::string::npos) << info().problem;
@@ -270,7 +270,7 @@ TEST_F(LocalDriveTest, ACopyInThePlaceOfTheFolderIsNotTakenForIt) {
   stdfs::copy(world_.folder(), copy, stdfs::copy_options::recursive);
   stdfs::rename(world_.folder(), world_.dir / "original");
   stdfs::rename(copy, world_.folder());
-  EXPECT_TRUE(c.commit(ref("b"), c.inline_record(2), kShard).failed_with(Errc::unavailable));
+  EXPECT_TRUE(c.commit(ref("b"), c.inline_record(2), kShard).failed_with(Errc::io));
   EXPECT_TRUE(soon([&] { return world_.drive->online(); })) << "it is a drive of that identity, opened anew";
   EXPECT_TRUE(c.read(ref("b")).state.empty());
   EXPECT_EQ(c.read(ref("a")).inline_shard, kShard);
