@@ -218,8 +218,10 @@ Result<OpenFolder> open_drive_folder(Fs& fs, const std::string& folder, const Dr
   TRY(id, fs.identity(format_path(folder)));
   open.format_file = id;
   TRY(complete, fs.exists(folder + "/data/ff"));
-  if (!complete)
-    TRY_VOID(make_data_folders(fs, folder));  // restored by something that leaves out empty folders
+  if (!complete) {  // restored by something that leaves out empty folders
+    TRY_VOID(make_data_folders(fs, folder));
+    TRY_VOID(fs.sync_dir(folder));
+  }
   return open;
 }
 

@@ -56,7 +56,8 @@ Result<> check_request(const CommitRequest& request, std::int64_t now_ms) {
   return {};
 }
 
-// Which of the files are on the drive with a footer that fits. Blocks.
+// Which of the files are on the drive with a footer that fits. Synced, since whoever wrote them may have
+// died, or be at work still, before his own sync. Blocks.
 std::vector<DataId> verified_files(DriveCore& core, const VersionRecord& record, std::uint8_t shard_index,
                                    const std::vector<DataId>& unknown) {
   std::vector<DataId> good;
@@ -69,11 +70,13 @@ std::vector<DataId> verified_files(DriveCore& core, const VersionRecord& record,
     ref.data_shards = record.data_shards;
     ref.parity_shards = record.parity_shards;
     const auto shard = open_shard_file(core, ref);
-    if (shard) {
+    Result<> durable = shard ? (*shard).file->sync() : Result<>(fail(shard.code(), shard.error().detail));
+    if (durable) durable = core.fs.sync_dir(data_folder(core.path, part.data));
+    if (durable) {
       good.push_back(part.data);
     } else {
       log::warn("commit names a shard file that is not there drive={} reason=\"{}\"", core.path,
-                shard.error().detail);
+                durable.error().detail);
     }
   }
   return good;
