@@ -83,12 +83,14 @@ S3Result<QueryParams> parse_query(std::string_view query) {
 
 S3Result<RequestUri> parse_request_uri(std::string_view target, std::string_view host,
                                        const std::vector<std::string>& domains) {
-  if (!target.starts_with('/')) {  // absolute form (RFC 9112 3.2.2): its authority stands instead of Host
+  if (!target.starts_with('/')) {  // absolute form (RFC 9112 3.2.2)
     const std::size_t scheme_end = target.find("://");
-    if (scheme_end == std::string_view::npos) return refuse(error::kInvalidUri);
+    const std::string_view scheme = target.substr(0, scheme_end);
+    if (!iequals(scheme, "http") && !iequals(scheme, "https")) return refuse(error::kInvalidUri);
     target.remove_prefix(scheme_end + 3);
     const std::size_t authority_end = std::min(target.find_first_of("/?"), target.size());
-    host = target.substr(0, authority_end);
+    // The signature covers Host: another authority would lead a signed request to another bucket.
+    if (!iequals(target.substr(0, authority_end), host)) return refuse(error::kInvalidUri);
     target.remove_prefix(authority_end);
   }
   const std::size_t path_end = std::min(target.find('?'), target.size());

@@ -30,8 +30,13 @@ TEST(RequestUri, TakesTheLongestDomain) {
   EXPECT_EQ(named("/bucket//", ""), "bucket|/");
   EXPECT_EQ(named("/bucket/%2525", ""), "bucket|%25");
   EXPECT_EQ(named("/bucket/a+b", ""), "bucket|a+b");
-  EXPECT_EQ(named("http://bucket.s3.example.org/key?x=y", "other"), "bucket|key");
-  EXPECT_EQ(named("http://s3.example.org", "other"), "|");
+  EXPECT_EQ(named("http://bucket.s3.example.org/key?x=y", "bucket.S3.example.org"), "bucket|key");
+  EXPECT_EQ(named("HTTPS://s3.example.org", "s3.example.org"), "|");
+  // Host is what the signature covers, and the path is what stands before the query.
+  EXPECT_EQ(named("http://bucket.s3.example.org/key", "other.s3.example.org"), "InvalidURI");
+  EXPECT_EQ(named("?x=http://s3.example.org/bucket/key", "s3.example.org"), "InvalidURI");
+  EXPECT_EQ(named("x?y=http://s3.example.org/bucket/key", "s3.example.org"), "InvalidURI");
+  EXPECT_EQ(named("bucket/key", ""), "InvalidURI");
   EXPECT_EQ(named("", ""), "InvalidURI");
   EXPECT_EQ(named("*", ""), "InvalidURI");
 }
