@@ -41,6 +41,12 @@ std::optional<std::string> parameter(std::string_view header, std::string_view n
   return std::nullopt;
 }
 
+// Some fields are kept and sent back as headers, so that no other name may pass.
+bool is_field_name(std::string_view name) noexcept {
+  const auto allowed = [](char c) { return c > ' ' && c < 0x7f && c != ':'; };
+  return !name.empty() && std::all_of(name.begin(), name.end(), allowed);
+}
+
 tl::unexpected<S3Error> malformed_form() {
   return refuse(error::kMalformedPostRequest);
 }
@@ -95,7 +101,7 @@ std::optional<FormReader::Part> FormReader::parse_part_headers(std::string_view 
     if (!iequals(trim(line.substr(0, colon)), "content-disposition")) continue;
     const std::string_view value = line.substr(colon + 1);
     auto name = parameter(value, "name");
-    if (!name || name->empty()) return std::nullopt;
+    if (!name || !is_field_name(*name)) return std::nullopt;
     part.name = std::move(*name);
     part.filename = parameter(value, "filename");
     named = true;

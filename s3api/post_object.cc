@@ -31,7 +31,7 @@ void replace_filename(std::string& text, std::string_view filename) {
   }
 }
 
-// The fields as the policy sees them: with the file's name in place, and the bucket.
+// The fields as the policy sees them: with the file's name in place, and the bucket of the request.
 net::Headers policy_fields(const FormReader& form, const net::Headers& sent, const std::string& bucket) {
   net::Headers out;
   for (const auto& [name, value] : sent.all()) {
@@ -39,7 +39,7 @@ net::Headers policy_fields(const FormReader& form, const net::Headers& sent, con
     replace_filename(text, base_name(form.filename()));
     out.add(name, std::move(text));
   }
-  if (out.find("bucket") == nullptr) out.add("bucket", bucket);
+  out.set("bucket", bucket);  // where the file goes; a field of that name does not decide it
   return out;
 }
 

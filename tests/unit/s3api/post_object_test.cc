@@ -144,6 +144,29 @@ TEST_F(PostObject, StaysWithinThePolicy) {
   EXPECT_EQ(bench.exchange("GET", "/bucket").body.find("<Key>"), std::string::npos);
 }
 
+TEST_F(PostObject, HoldsThePolicyAgainstTheBucketOfTheRequest) {
+  ASSERT_EQ(bench.exchange("PUT", "/another").status, 200U);
+  const std::string form = form_of(signed_fields({{"key", "up/a"}, {"bucket", "bucket"}}), "hello");
+  TestRequest elsewhere;
+  elsewhere.method = "POST";
+  elsewhere.target = "/another";
+  elsewhere.sign = Sign::anonymous;
+  elsewhere.headers.add("Content-Type", "multipart/form-data; boundary=" + kBoundary);
+  elsewhere.body = form;
+  EXPECT_EQ(bench.exchange(std::move(elsewhere)).status, 403U);
+  EXPECT_EQ(bench.exchange("HEAD", "/another/up/a").status, 404U);
+  EXPECT_EQ(post(form).status, 204U);
+}
+
+TEST_F(PostObject, RefusesFieldNamesThatAreNoHeaderNames) {
+  for (const char* name :
+       {"x-amz-meta-a\nInjected: 1", "x-amz-meta-a b", "x-amz-meta-a:", "x-amz-meta-\xc3\xa4"}) {
+    const TestResponse answer = post(form_of(signed_fields({{"key", "up/a"}, {name, "1"}}), "hello"));
+    EXPECT_NE(answer.body.find("<Code>MalformedPOSTRequest</Code>"), std::string::npos) << answer.body;
+  }
+  EXPECT_EQ(bench.exchange("HEAD", "/bucket/up/a").status, 404U);
+}
+
 TEST_F(PostObject, RefusesWhatIsNoForm) {
   const std::string whole = form_of(signed_fields({{"key", "up/a"}}), "hello");
   EXPECT_EQ(post(whole, "text/plain").status, 400U);
