@@ -35,13 +35,17 @@ unsigned usable_cpus() {
   return std::max(1U, static_cast<unsigned>(CPU_COUNT(&set)));
 }
 
-void prepare_process() {
+// Returns how many files the process may have open.
+std::size_t prepare_process() {
   std::signal(SIGPIPE, SIG_IGN);  // a peer that went away is an error of the write, not of the process
   rlimit files{};
-  if (getrlimit(RLIMIT_NOFILE, &files) == 0 && files.rlim_cur < files.rlim_max) {
-    files.rlim_cur = files.rlim_max;
-    setrlimit(RLIMIT_NOFILE, &files);
+  if (getrlimit(RLIMIT_NOFILE, &files) != 0) return 1024;
+  if (files.rlim_cur < files.rlim_max) {
+    rlimit raised = files;
+    raised.rlim_cur = raised.rlim_max;
+    if (setrlimit(RLIMIT_NOFILE, &raised) == 0) return raised.rlim_cur;
   }
+  return files.rlim_cur;
 }
 
 disk::IndexBudget::Spec index_budget(const ServerConfig& config) {
@@ -64,7 +68,7 @@ ShardSpec shard_spec(const ServerConfig& config, const NodeDrives& drives, unsig
 }
 
 net::HttpServerConfig http_config(const ServerConfig& config, const HostPort& address,
-                                  std::shared_ptr<net::TlsContext> tls) {
+                                  std::shared_ptr<net::TlsContext> tls, std::size_t files_max) {
   net::HttpServerConfig out;
   out.address = to_string(address);
   out.tls = std::move(tls);
@@ -72,6 +76,9 @@ net::HttpServerConfig http_config(const ServerConfig& config, const HostPort& ad
   out.idle_timeout = config.idle_timeout;
   out.read_timeout = config.request_timeout;
   out.write_timeout = config.request_timeout;
+  // Both servers together leave the drives half of the files: idle clients must not keep them from opening
+  // theirs.
+  out.max_connections = std::min(out.max_connections, files_max / 4);
   return out;
 }
 
@@ -108,6 +115,7 @@ struct Process {
   Shard& main;
   boost::asio::basic_signal_set<IoExecutor>& signals;
   std::shared_ptr<net::TlsContext> tls;
+  std::size_t files_max;
 };
 
 bool share_a_file_system(std::vector<std::uint64_t> file_systems) {
@@ -157,10 +165,12 @@ Task<Result<>> serve(Process& process, Deps deps, NodeDrives drives) {
   const std::vector<disk::DriveInfo> infos = co_await console.look_at_drives(ctx);
   const admin::Assessment assessment = console.assess_drives(infos);
 
-  net::HttpServer s3_server(process.shards, node->s3(), http_config(config, config.address, process.tls),
+  net::HttpServer s3_server(process.shards, node->s3(),
+                            http_config(config, config.address, process.tls, process.files_max),
                             process.metrics);
   net::HttpServer console_server(process.shards, console,
-                                 http_config(config, config.console_address, process.tls), process.metrics);
+                                 http_config(config, config.console_address, process.tls, process.files_max),
+                                 process.metrics);
   Result<> serving;
   if (assessment.health == admin::Health::unavailable) serving = fail(Errc::unavailable, assessment.sentence);
   process.shards.start();
@@ -189,7 +199,7 @@ int run_server(const ServerConfig& config) {
     std::fprintf(stderr, "ostraka: %s\n", error.detail.c_str());
     return 1;
   };
-  prepare_process();
+  const std::size_t files_max = prepare_process();
   log::set_level(config.log_level);
   const unsigned threads = config.threads == 0 ? usable_cpus() : config.threads;
   SystemClock clock;
@@ -212,7 +222,7 @@ int run_server(const ServerConfig& config) {
   if (!drives) return say(drives.error());
   ShardPool shards(threads, clock, shard_spec(config, *drives, threads));
   watch_pools(metrics, shards, budget);
-  Process process{config, metrics, shards, main, signals, std::move(tls)};
+  Process process{config, metrics, shards, main, signals, std::move(tls), files_max};
   const Deps deps{clock, random, fs, metrics};
   const Result<> served = run_to_end(main, serve(process, deps, std::move(*drives)));
   shards.stop();

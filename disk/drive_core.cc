@@ -140,7 +140,7 @@ Result<> DriveCore::check_folder(const OpenDrive& life) const {
 
 Result<> DriveCore::check_readable() const {
   auto text = fs.read_file(format_path(path), 64U << 10);
-  if (!text)
+  if (!text && !text.failed_with(Errc::overloaded))  // too many open files say nothing about this drive
     return fail(Errc::unavailable, fmt::format("the folder cannot be read ({})", text.error().detail));
   return {};
 }

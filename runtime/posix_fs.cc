@@ -28,6 +28,9 @@ Errc code_of(int error) noexcept {
     case ENOSPC:
     case EDQUOT:
       return Errc::no_space;
+    case EMFILE:
+    case ENFILE:
+      return Errc::overloaded;  // this process has too many files open; the file may be well
     default:
       return Errc::io;
   }
