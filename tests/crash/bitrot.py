@@ -46,6 +46,7 @@ class BitRot(CrashCase):
         for path in shards:
             self.flip(path)
         self.check()
+        self.assertIn("corrupt", self.node.said(), "no damage was met")
         for path in shards:  # where they end, is the footer
             self.flip(path, path.stat().st_size - 1 - self.random.randrange(min(64, path.stat().st_size)))
         self.check()
@@ -114,6 +115,7 @@ class BitRot(CrashCase):
                 self.damage_index(drives, patterns, flips=20)
                 self.node.start()
                 self.check()
+                self.assertRegex(self.node.said(), "(?i)corrupt|checksum", "no damage was met")
                 with self.node.client() as client:
                     self.contents.change(client)
                 self.check()

@@ -1,15 +1,17 @@
 """Clients that stall are cut off, and never keep others waiting."""
 
+import resource
 import socket
 import time
 
 from contents import Contents
 from harness import BUCKET, CrashCase, main
-from s3 import UNSIGNED, until
+from s3 import UNSIGNED, NoAnswer, until
 from values import KIB, MIB
 
 HEADER_TIMEOUT_S, REQUEST_TIMEOUT_S, IDLE_TIMEOUT_S = 1, 2, 2
 SLACK_S = 8  # the machine may be busy
+FILES = 480  # that a process may open, where it is restricted
 
 
 class SlowClients(CrashCase):
@@ -113,6 +115,27 @@ class SlowClients(CrashCase):
         for connection in stalled:
             self.cut_off(connection, REQUEST_TIMEOUT_S)
         self.assertEqual(self.client.head(BUCKET, "stalled").status, 404)
+
+    def test_a_crowd_of_idle_clients_leaves_the_drives_their_files(self):
+        """More connections than the process may have files: those too many are refused, and no drive is taken for broken."""
+        self.node.stop()
+        self.node.before_exec = lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (FILES, FILES))
+        self.node.start()
+        self.contents.fill(self.client)
+        crowd = [self.connect() for _ in range(2 * FILES)]
+        in_service = [self.node.names_as_missing([]) for _ in range(10)]
+        self.assertTrue(all(in_service), self.node.log_tail())
+        until(self.is_served, max(HEADER_TIMEOUT_S, IDLE_TIMEOUT_S) + SLACK_S, "clients are served again once the idle ones are cut off")
+        self.contents.check(self.client)
+        self.assertNotIn("offline", self.node.said())
+        for connection in crowd:
+            connection.close()
+
+    def is_served(self) -> bool:
+        try:
+            return self.client.head(BUCKET, "small/05").status == 200
+        except NoAnswer:
+            return False
 
     def test_a_slow_body_that_moves_is_taken(self):
         """Slow is not stalled: bytes that keep coming within the time-out are a healthy upload."""
