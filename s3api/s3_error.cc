@@ -1,8 +1,18 @@
 #include "s3api/s3_error.h"
 
+#include "base/encoding.h"
 #include "net/xml_writer.h"
 
 namespace ostraka::s3api {
+
+namespace {
+
+// What a request said may be any bytes, and a document that is not UTF-8 is none to the client's parser.
+std::string printable(std::string_view text) {
+  return is_utf8(text) ? std::string(text) : percent_encode(text, Slash::keep);
+}
+
+}  // namespace
 
 const ErrorKind& kind_of(Errc code) noexcept {
   switch (code) {
@@ -101,8 +111,8 @@ std::string error_document(const S3Error& error, std::string_view resource, std:
                            std::string_view host_id) {
   net::XmlWriter xml;
   xml.open("Error").element("Code", error.code()).element("Message", error.message());
-  for (const auto& [name, value] : error.fields()) xml.element(name, value);
-  xml.element("Resource", resource).element("RequestId", request_id).element("HostId", host_id);
+  for (const auto& [name, value] : error.fields()) xml.element(name, printable(value));
+  xml.element("Resource", printable(resource)).element("RequestId", request_id).element("HostId", host_id);
   return xml.close("Error").take();
 }
 

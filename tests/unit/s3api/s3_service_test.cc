@@ -51,6 +51,43 @@ TEST(S3Service, ReadsNoBodyThatItWillNotStore) {
   EXPECT_EQ(body_read(Sign::header, "/bucket/key", {}, 200), 9U);
 }
 
+// A client's parser takes no document that is not UTF-8, whatever the request was.
+TEST(S3Service, AnswersBadBytesInADocumentThatCanBeParsed) {
+  S3Bench bench;
+  TestRequest request;
+  request.method = "GET";
+  request.target = "/\xff\xfe/key";
+  request.sign = Sign::anonymous;
+  const TestResponse target = bench.exchange(std::move(request));
+  EXPECT_EQ(target.status, 400U);
+  EXPECT_TRUE(is_utf8(target.body));
+  EXPECT_NE(target.body.find("<Resource>/%FF%FE/key</Resource>"), std::string::npos) << target.body;
+  ASSERT_EQ(bench.exchange("PUT", "/bucket").status, 200U);
+  TestRequest put;
+  put.method = "PUT";
+  put.target = "/bucket/key";
+  put.headers = {{"x-amz-storage-class", "\xff"}};
+  const TestResponse header = bench.exchange(std::move(put));
+  EXPECT_EQ(header.status, 400U);
+  EXPECT_TRUE(is_utf8(header.body));
+}
+
+// The second would be a checksum that nobody verifies.
+TEST(S3Service, RefusesASecondTrailer) {
+  S3Bench bench;
+  ASSERT_EQ(bench.exchange("PUT", "/bucket").status, 200U);
+  TestRequest request;
+  request.method = "PUT";
+  request.target = "/bucket/key";
+  request.sign = Sign::unsigned_trailer;
+  request.headers = {{"x-amz-trailer", "x-amz-checksum-crc32"}};
+  request.trailer = "x-amz-checksum-crc32:NhCmhg==\r\nx-amz-checksum-crc32:NhCmhQ==";
+  request.body = "hello";
+  const TestResponse answer = bench.exchange(std::move(request));
+  EXPECT_NE(answer.body.find("<Code>MalformedTrailerError</Code>"), std::string::npos) << answer.body;
+  EXPECT_EQ(bench.exchange("HEAD", "/bucket/key").status, 404U);
+}
+
 TEST(S3Service, RefusesABodyThatIsNotTheSignedOne) {
   S3Bench bench;
   ASSERT_EQ(bench.exchange("PUT", "/bucket").status, 200U);
