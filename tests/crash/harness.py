@@ -26,8 +26,8 @@ SKIPPED = 77  # ctest's SKIP_RETURN_CODE
 class Server(clients.Server):
     """One process over the drives given; its ports, drives and environment stay over restarts."""
 
-    def __init__(self, drives: list[Path], log: Path, *, env: dict | None = None, before_exec=None):
-        super().__init__(drives=len(drives), root=log.parent)
+    def __init__(self, drives: list[Path], log: Path, erasure_set: str, *, env: dict | None = None, before_exec=None):
+        super().__init__(drives=len(drives), erasure_set=erasure_set, root=log.parent)
         self.drives, self.log = list(drives), log
         self.env, self.before_exec = env or {}, before_exec
         self.log_start = 0
@@ -90,6 +90,7 @@ class Server(clients.Server):
 class CrashCase(unittest.TestCase):
     """A folder of its own, a seed that is printed, servers that are gone at the end."""
 
+    geometry = (4, 2)  # data and parity shards
     on_disk = False  # in memory, where there is: a drive has hundreds of folders, slow to make and to remove on a disk
 
     def setUp(self):
@@ -100,7 +101,7 @@ class CrashCase(unittest.TestCase):
         self.seed = int(os.environ.get("OSTRAKA_SEED") or random.SystemRandom().getrandbits(32))
         self.random = random.Random(f"{self.seed} {self.id()}")
         print(f"{self.id()}: seed {self.seed} (repeat with OSTRAKA_SEED={self.seed})", flush=True)
-        self.drives = [self.folder / f"d{number}" for number in range(1, 7)]
+        self.drives = [self.folder / f"d{number}" for number in range(1, sum(self.geometry) + 1)]
         for drive in self.drives:
             drive.mkdir()
         self.servers: list[Server] = []
@@ -117,7 +118,7 @@ class CrashCase(unittest.TestCase):
     def server(self, **options) -> Server:
         """A server over self.drives, not yet started, killed at the end of the test."""
         drives = options.pop("drives", self.drives)
-        server = Server(drives, self.folder / f"server{len(self.servers)}.log", **options)
+        server = Server(drives, self.folder / f"server{len(self.servers)}.log", "+".join(map(str, self.geometry)), **options)
         self.servers.append(server)
         self.addCleanup(self.end, server)  # not in tearDown, which is left out when setUp fails
         return server

@@ -1,7 +1,8 @@
 """The process goes down in the middle of a mixed load, again and again over the same folders; then every key is held against the
 oracle. Mostly it is kill -9, now and then SIGTERM, and sometimes a second kill -9 in the middle of the start.
 
-OSTRAKA_ROUNDS sets how often (default 8), half of them on a disk, where syncs take long, half in memory, where much happens.
+OSTRAKA_ROUNDS sets how often (default 8), half of them on a disk, where syncs take long, half in memory, where much happens; and
+as often again with a single drive, which nothing can help out.
 """
 
 import os
@@ -101,6 +102,10 @@ class Kill9InMemory(CrashCase):
 
 class Kill9OnDisk(Kill9InMemory):
     on_disk = True
+
+
+class Kill9OneDrive(Kill9InMemory):
+    geometry = (1, 0)
 
 
 if __name__ == "__main__":
