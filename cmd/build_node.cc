@@ -82,6 +82,7 @@ s3api::S3Config s3_config(const ServerConfig& config, const DeploymentId& deploy
   out.owner_id = hex(digest(DigestKind::sha256, "owner of " + to_string(deployment)));
   out.host_id = base64(digest(DigestKind::sha256, "host of " + to_string(deployment)));
   out.requests_max = config.requests_max;
+  out.forms_max = (out.requests_max + 3) / 4;
   out.progress_timeout = config.request_timeout;
   out.access_log = config.access_log;
   return out;

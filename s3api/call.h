@@ -26,6 +26,7 @@ struct S3Config {
   std::string owner_name = "root";
   std::string host_id;  // x-amz-id-2: opaque, the same on every answer of a node
   std::size_t requests_max = 512;
+  std::size_t forms_max = 128;  // of them, browser uploads, which begin before it is known who sends them
   std::chrono::milliseconds progress_timeout{
       30'000};  // longest time a request may go on without moving a byte
   std::chrono::milliseconds server_copy_timeout{3'600'000};  // for what moves its bytes inside the server

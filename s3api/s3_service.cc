@@ -34,24 +34,24 @@ bool is_unauthenticated(Operation operation) noexcept {
 
 }  // namespace
 
-// One of the requests that may be in flight at once.
+// One of the requests that may be in flight at once. gauge: shows their number; may be null.
 class S3Service::Slot {
  public:
-  Slot(std::atomic<std::size_t>& in_flight, Gauge& gauge, std::size_t most) noexcept
+  Slot(std::atomic<std::size_t>& in_flight, Gauge* gauge, std::size_t most) noexcept
       : in_flight_(in_flight), gauge_(gauge), taken_(in_flight.fetch_add(1) < most) {
-    gauge_.add(1);
+    if (gauge_ != nullptr) gauge_->add(1);
   }
   Slot(const Slot&) = delete;
   Slot& operator=(const Slot&) = delete;
   ~Slot() {
     in_flight_.fetch_sub(1);
-    gauge_.add(-1);
+    if (gauge_ != nullptr) gauge_->add(-1);
   }
   bool taken() const noexcept { return taken_; }
 
  private:
   std::atomic<std::size_t>& in_flight_;
-  Gauge& gauge_;
+  Gauge* const gauge_;
   const bool taken_;
 };
 
@@ -66,7 +66,7 @@ Task<> S3Service::serve(Ctx& ctx, net::RequestHead& head, net::BodySource& body,
   Answer out(sink, ctx.request_id, config_.host_id);
   Payload payload(ctx, head, body, config_.progress_timeout);
   {
-    const Slot slot(in_flight_, metrics_.in_flight(), config_.requests_max);
+    const Slot slot(in_flight_, &metrics_.in_flight(), config_.requests_max);
     S3Result<> done = refuse(error::kSlowDown);
     if (slot.taken()) done = co_await answer(ctx, head, payload, out, known);
     if (!done && !payload.peer_gone()) {
@@ -96,6 +96,10 @@ Task<S3Result<>> S3Service::answer(Ctx& ctx, const net::RequestHead& head, Paylo
     payload.protect(authentication);
   }
   Call call{ctx, head, known.uri, payload, out, objects_, verifier_, config_};
+  if (operation != Operation::PostObject) co_return co_await run(call, operation);
+  // Who sends a form is known only when its fields have come: strangers may not take all the slots.
+  const Slot slot(forms_, nullptr, config_.forms_max);
+  if (!slot.taken()) co_return refuse(error::kSlowDown);
   co_return co_await run(call, operation);
 }
 

@@ -47,6 +47,7 @@ class S3Service final : public net::Service {
   const iam::SigV4Verifier& verifier_;
   RequestMetrics metrics_;
   std::atomic<std::size_t> in_flight_{0};
+  std::atomic<std::size_t> forms_{0};  // browser uploads among them
 };
 
 }  // namespace ostraka::s3api

@@ -167,6 +167,28 @@ TEST_F(PostObject, RefusesFieldNamesThatAreNoHeaderNames) {
   EXPECT_EQ(bench.exchange("HEAD", "/bucket/up/a").status, 404U);
 }
 
+TEST(PostObjectLimit, LeavesRoomForOtherRequests) {
+  const auto status = [](S3Bench& bench) {
+    TestRequest request;
+    request.method = "POST";
+    request.target = "/bucket";
+    request.sign = Sign::anonymous;
+    request.headers.add("Content-Type", "multipart/form-data; boundary=" + kBoundary);
+    request.body = form_of(signed_fields({{"key", "up/a"}}), "hello");
+    return bench.exchange(std::move(request)).status;
+  };
+  S3Config config = S3Bench::default_config();
+  config.forms_max = 0;
+  S3Bench full(config);
+  ASSERT_EQ(full.exchange("PUT", "/bucket").status, 200U);
+  EXPECT_EQ(status(full), 503U);
+  EXPECT_EQ(full.exchange("GET", "/bucket").status, 200U);
+  config.forms_max = 1;
+  S3Bench free(config);
+  ASSERT_EQ(free.exchange("PUT", "/bucket").status, 200U);
+  for (int i = 0; i < 3; ++i) EXPECT_EQ(status(free), 204U);  // each gives its place back
+}
+
 TEST_F(PostObject, RefusesWhatIsNoForm) {
   const std::string whole = form_of(signed_fields({{"key", "up/a"}}), "hello");
   EXPECT_EQ(post(whole, "text/plain").status, 400U);
