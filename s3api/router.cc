@@ -169,6 +169,12 @@ std::string_view to_string(Operation operation) noexcept {
 
 S3Result<Operation> route(const net::RequestHead& head, const RequestUri& uri) {
   const std::span<const Row> rows = rows_for(uri);
+  // A part that has lost its upload must not become the object.
+  if (head.method == Method::put && uri.has_key() && uri.query.has("partNumber") &&
+      !uri.query.has("uploadId")) {
+    return refuse_argument("This operation does not accept partNumber without uploadId", "partNumber",
+                           "partNumber");
+  }
   const bool plain =
       head.method == Method::head || uri.query.all().empty() || !names_other_subresource(rows, uri);
   for (const Row& row : rows) {
