@@ -38,6 +38,7 @@ struct WriteState {
   std::vector<WriteSlot> slots;
   bool closing = false;  // no stripe follows
   bool ended = false;    // the writer is gone, or has what it needs
+  TimePoint deadline;    // as the request has it now: each byte that arrives moves it
   Event changed;
 
   unsigned live() const noexcept {
@@ -94,6 +95,7 @@ Task<> pump(StatePtr state, std::size_t index, Ctx ctx) {
     state->changed.set();
   }
   while (!slot.dropped && !slot.pending.empty()) {
+    ctx.deadline = state->deadline;  // a pump that always has something to write lives as long as the request
     BufferChain blocks = std::exchange(slot.pending, {});
     const std::size_t count = blocks.size();
     const Result<> appended = co_await slot.writer->append(ctx, std::move(blocks));
@@ -106,6 +108,7 @@ Task<> pump(StatePtr state, std::size_t index, Ctx ctx) {
     state->changed.set();
   }
   if (!slot.dropped && state->closing && !slot.finished) {
+    ctx.deadline = state->deadline;
     const Result<> finished = co_await slot.writer->finish(ctx);
     state->answered(slot);
     if (!finished) {
@@ -226,6 +229,7 @@ class SetBodyWriter final : public BodyWriter {
 
  private:
   void kick(std::size_t index, const Ctx& ctx) {
+    state_->deadline = ctx.deadline;
     WriteSlot& slot = state_->slots[index];
     if (slot.busy || slot.dropped || slot.finished) return;
     slot.busy = true;

@@ -34,12 +34,14 @@ class FaultyDrive::Writer final : public disk::ShardWriter {
   Writer(FaultyDrive& drive, std::unique_ptr<disk::ShardWriter> inner)
       : drive_(drive), inner_(std::move(inner)) {}
   Task<Result<>> append(Ctx& ctx, BufferChain blocks) override {
+    if (ctx.deadline < drive_.clock_.now()) co_return fail(Errc::deadline);
     const Fate what = drive_.fate("append");
     if (what.delay > Duration::zero()) co_await sleep_for(drive_.clock_, what.delay);
     if (!what.healthy() && what.delay == Duration::zero()) co_return fail(Errc::io, "append fails");
     co_return co_await inner_->append(ctx, std::move(blocks));
   }
   Task<Result<>> finish(Ctx& ctx) override {
+    if (ctx.deadline < drive_.clock_.now()) co_return fail(Errc::deadline);
     const Fate what = drive_.fate("finish");
     if (what.delay > Duration::zero()) co_await sleep_for(drive_.clock_, what.delay);
     if (!what.healthy() && what.delay == Duration::zero()) co_return fail(Errc::io, "finish fails");

@@ -155,6 +155,25 @@ TEST(LargeBody, AStuckDriveDelaysAWriteByOneGraceTimeAndHoldsFewBuffers) {
   EXPECT_LE(most, 9U) << "four of the write itself, what the slow one is in, and two more";
 }
 
+// As a client that sends all the time: what arrives moves the deadline of the request.
+TEST(LargeBody, AWriteMayLastLongerThanItsFirstDeadline) {
+  World world({4, 2});
+  for (const auto& drive : world.faulty) drive->follow(only("append", Fate{.delay = seconds(4)}));
+  Ctx ctx = world.ctx();
+  auto writer = world.run(world.set->stage(ctx, {4, 2}, 0));
+  ASSERT_TRUE(writer.has_value());
+  for (int i = 0; i < 40; ++i) {
+    auto stripe = world.run((*writer)->next_stripe(ctx));
+    ASSERT_TRUE(stripe.has_value()) << i;
+    ASSERT_TRUE(world.run((*writer)->put_stripe(ctx, std::move(*stripe), kMiB)).has_value()) << i;
+    ctx.deadline = world.ctx().deadline;
+  }
+  const auto body = world.run((*writer)->finish(ctx));
+  ASSERT_TRUE(body.has_value());
+  EXPECT_EQ(std::count(body->staged_on.begin(), body->staged_on.end(), true), 6);
+  world.set->discard(*body);
+}
+
 TEST(LargeBody, ASlowAppendIsDroppedAndItsFileRemoved) {
   World world({4, 2});
   world.faulty[0]->follow(only("append", Fate{.delay = seconds(10)}));
