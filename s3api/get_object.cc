@@ -107,6 +107,7 @@ OperationResult send_range(Call& call, object::OpenObject& object, ByteRange ran
     parts.clear();
     for (const Slice& slice : chain) parts.push_back(slice.bytes);
     S3_CO_TRY_VOID(co_await call.answer.write(parts));
+    chain.clear();  // its buffers: the next piece may be waiting for one, and so may all other requests
     call.allow(call.config.progress_timeout);
     auto next = co_await reader->next(call.ctx);
     if (!next) co_return refuse(S3Error(std::move(next).error()));
