@@ -1,4 +1,5 @@
-// LockService: the commit lease of a key. It serves progress, safety does not rest on it (the drives refuse stale commits).
+// LockService: the commit lease of a key. It serves progress, safety does not rest on it (the drives refuse
+// stale commits).
 #pragma once
 
 #include <memory>

@@ -1,8 +1,9 @@
 // Drive: the door of one drive. Local, remote, in-memory and faulty drives are the same to an erasure set.
 //
-// All bytes returned were verified against their checksums. Every call honours ctx.deadline. Implementations are thread safe: calls come from
-// every shard, and a coroutine goes on on the shard it was started on. Errors of every call: deadline, unavailable (the drive is out of
-// service, and nothing was begun), stale_epoch, io, corrupt, no_space; others are named at the call.
+// All bytes returned were verified against their checksums. Every call honours ctx.deadline. Implementations
+// are thread safe: calls come from every shard, and a coroutine goes on on the shard it was started on.
+// Errors of every call: deadline, unavailable (the drive is out of service, and nothing was begun),
+// stale_epoch, io, corrupt, no_space; others are named at the call.
 #pragma once
 
 #include <cstdint>
@@ -23,29 +24,34 @@
 
 namespace ostraka::disk {
 
-enum class KeySpace : std::uint8_t { object = 'o', part = 'p', upload = 'u' };  // stored in row keys: never change
+enum class KeySpace : std::uint8_t {
+  object = 'o',
+  part = 'p',
+  upload = 'u'
+};  // stored in row keys: never change
 
-// Names one key row of the index. `sub` is empty for objects, upload id for uploads, upload id + part number for parts.
+// Names one key row of the index. `sub` is empty for objects, upload id for uploads, upload id + part number
+// for parts.
 struct ObjectRef {
   BucketId bucket{};
   KeySpace space = KeySpace::object;
   std::string key;
   std::string sub;
-  std::uint16_t group = 0;   // placement group of (bucket, key)
-  std::uint64_t epoch = 0;   // the group's epoch as the caller knows it
+  std::uint16_t group = 0;  // placement group of (bucket, key)
+  std::uint64_t epoch = 0;  // the group's epoch as the caller knows it
 };
 
 struct DriveInfo {
   DriveId id;
-  std::string path;           // folder or URL, for people
+  std::string path;  // folder or URL, for people
   unsigned slot = 0;
   bool online = false;
-  std::string problem;        // why it is not online, or what it suffers from; for people
+  std::string problem;  // why it is not online, or what it suffers from; for people
   std::uint64_t total_bytes = 0;
-  std::uint64_t free_bytes = 0;     // above the reserve
+  std::uint64_t free_bytes = 0;  // above the reserve
   std::uint64_t used_bytes = 0;
-  std::uint64_t errors = 0;         // failed calls since start
-  std::uint64_t heal_queue = 0;     // entries recorded on this drive
+  std::uint64_t errors = 0;      // failed calls since start
+  std::uint64_t heal_queue = 0;  // entries recorded on this drive
 };
 
 // A shard file to be written: n blocks of block_bytes, the last may be shorter.
@@ -54,8 +60,8 @@ struct StageSpec {
   std::uint8_t shard_index = 0;
   std::uint8_t data_shards = 1;
   std::uint8_t parity_shards = 0;
-  std::uint32_t block_bytes = 0;      // of each full stripe's block; a multiple of 64
-  std::uint64_t expected_bytes = 0;   // object data expected, 0 when unknown: to refuse early with no_space
+  std::uint32_t block_bytes = 0;     // of each full stripe's block; a multiple of 64
+  std::uint64_t expected_bytes = 0;  // object data expected, 0 when unknown: to refuse early with no_space
 };
 
 // Writes one shard file. One call at a time. Destroyed before finish() has succeeded, it removes the file.
@@ -85,7 +91,8 @@ class ShardReader {
 struct ShardRef {
   DataId data;
   std::uint8_t shard_index = 0;
-  std::uint64_t part_bytes = 0;   // object data in this body, from the version record: fixes the number and sizes of blocks
+  std::uint64_t part_bytes =
+      0;  // object data in this body, from the version record: fixes the number and sizes of blocks
   std::uint8_t data_shards = 1;
   std::uint8_t parity_shards = 0;
 };
@@ -99,25 +106,25 @@ enum class CommitMode : std::uint8_t {
 struct CommitRequest {
   CommitMode mode = CommitMode::commit;
   std::shared_ptr<const VersionRecord> record;
-  SharedBytes encoded;              // encode(*record), made once for all drives
+  SharedBytes encoded;  // encode(*record), made once for all drives
   std::uint8_t shard_index = 0;
-  Slice inline_shard;               // when record->inline_data; its owner is held until the batch is written
+  Slice inline_shard;  // when record->inline_data; its owner is held until the batch is written
 };
 
 struct CommitAnswer {
   Verdict verdict = Verdict::refused;
-  VersionId newest;    // what the drive holds after the call
+  VersionId newest;  // what the drive holds after the call
   VersionId final_id;
 };
 
 struct FenceAnswer {
-  bool has = false;                // the drive holds the version; otherwise it is fenced now
-  std::uint64_t birth = 0;         // the group's birth on this drive while it refills, else 0
+  bool has = false;         // the drive holds the version; otherwise it is fenced now
+  std::uint64_t birth = 0;  // the group's birth on this drive while it refills, else 0
   VersionId final_id;
 };
 
 struct ReadSpec {
-  bool with_inline = false;          // also the inline shard of a version
+  bool with_inline = false;           // also the inline shard of a version
   VersionId inline_of = kAnyVersion;  // of this one; kAnyVersion: the newest
 };
 
@@ -125,26 +132,28 @@ struct ReadSpec {
 struct Held {
   KeyState state;
   GroupState group;
-  std::string inline_shard;        // of the version that ReadSpec names, verified; empty unless asked for and there
-  std::shared_ptr<const void> pin; // while it lives, the shard files that `state` names stay on the drive
+  std::string inline_shard;  // of the version that ReadSpec names, verified; empty unless asked for and there
+  std::shared_ptr<const void> pin;  // while it lives, the shard files that `state` names stay on the drive
 };
 
 // A page of a drive's ordered scan of object or upload or part rows.
 struct ListSpec {
   BucketId bucket{};
   KeySpace space = KeySpace::object;
-  std::string prefix;         // of the key
-  std::string start;          // first key to return (key bytes, then sub for uploads and parts; see start_sub)
+  std::string prefix;  // of the key
+  std::string start;   // first key to return (key bytes, then sub for uploads and parts; see start_sub)
   std::string start_sub;
-  bool after_start = false;   // start itself is excluded
-  std::string delimiter;      // non-empty: the scan returns the first live row of each common prefix, then seeks past the prefix
+  bool after_start = false;  // start itself is excluded
+  std::string delimiter;  // non-empty: the scan returns the first live row of each common prefix, then seeks
+                          // past the prefix
   std::size_t max_rows = 1000;
 };
 
 struct ListRow {
-  std::string_view key;       // into the page's storage
+  std::string_view key;  // into the page's storage
   std::string_view sub;
-  std::string_view row;       // encoded key row: decode_key_row; equal rows on two drives differ at most in shard_index and final_at
+  std::string_view row;  // encoded key row: decode_key_row; equal rows on two drives differ at most in
+                         // shard_index and final_at
 };
 
 struct ListPage {
@@ -170,41 +179,49 @@ class Drive {
   virtual Task<Result<std::unique_ptr<ShardWriter>>> stage(Ctx& ctx, StageSpec spec) = 0;
   // Removes staged files that no record names; for a write that will not be committed. Idempotent.
   virtual Task<Result<>> discard(Ctx& ctx, DataId data) = 0;
-  // One atomic, synced batch. Refused when the staged files that the record names are not here with a valid footer.
+  // One atomic, synced batch. Refused when the staged files that the record names are not here with a valid
+  // footer.
   virtual Task<Result<CommitAnswer>> commit(Ctx& ctx, ObjectRef ref, CommitRequest request) = 0;
   virtual Task<Result<FenceAnswer>> fence(Ctx& ctx, ObjectRef ref, VersionId id) = 0;
   virtual Task<Result<Verdict>> withdraw(Ctx& ctx, ObjectRef ref, VersionId id) = 0;
-  // Lazy: rides on a later batch, and returns at once. The id becomes final; what it replaced is dropped, record and data, together with the rows of
-  // the multipart upload it was completed from (the part files now belong to the version).
+  // Lazy: rides on a later batch, and returns at once. The id becomes final; what it replaced is dropped,
+  // record and data, together with the rows of the multipart upload it was completed from (the part files now
+  // belong to the version).
   virtual void retire(ObjectRef ref, VersionId id, bool tombstone) = 0;
   virtual Task<Result<Verdict>> purge(Ctx& ctx, ObjectRef ref, VersionId id) = 0;
 
   virtual Task<Result<Held>> read(Ctx& ctx, ObjectRef ref, ReadSpec spec) = 0;
-  // The same without suspending, when all of it lies in memory; nullopt otherwise. Remote drives always answer nullopt.
+  // The same without suspending, when all of it lies in memory; nullopt otherwise. Remote drives always
+  // answer nullopt.
   virtual std::optional<Result<Held>> try_read(const ObjectRef& ref, ReadSpec spec) = 0;
-  virtual Task<Result<std::unique_ptr<ShardReader>>> open_shard(Ctx& ctx, ShardRef ref) = 0;  // not_found, corrupt
+  virtual Task<Result<std::unique_ptr<ShardReader>>> open_shard(Ctx& ctx,
+                                                                ShardRef ref) = 0;  // not_found, corrupt
   virtual Task<Result<ListPage>> list(Ctx& ctx, ListSpec spec) = 0;
   virtual Task<Result<ShardHealth>> verify(Ctx& ctx, ShardRef ref) = 0;
 
-  // Small system records outside of any bucket (control documents, the heal queue), synced. Names are ordered bytes.
+  // Small system records outside of any bucket (control documents, the heal queue), synced. Names are ordered
+  // bytes.
   virtual Task<Result<>> put_system(Ctx& ctx, std::string name, std::string value) = 0;
   virtual Task<Result<>> erase_system(Ctx& ctx, std::string name) = 0;
   struct SystemRecord {
     std::string name, value;
   };
-  virtual Task<Result<std::vector<SystemRecord>>> scan_system(Ctx& ctx, std::string prefix, std::size_t max) = 0;
+  virtual Task<Result<std::vector<SystemRecord>>> scan_system(Ctx& ctx, std::string prefix,
+                                                              std::size_t max) = 0;
 };
 
-// The layout of one body in stripes and blocks. The geometry decides it alone, so every reader computes the same.
+// The layout of one body in stripes and blocks. The geometry decides it alone, so every reader computes the
+// same.
 struct StripeLayout {
   std::uint8_t data_shards = 1;
   std::uint64_t part_bytes = 0;
-  std::uint64_t stripes() const noexcept;                              // ceil(part_bytes / kStripeBytes)
-  std::uint64_t stripe_bytes(std::uint64_t stripe) const noexcept;     // object data in it
-  std::uint32_t block_bytes(std::uint64_t stripe) const noexcept;      // of each of its shards, padded
-  std::uint64_t block_offset(std::uint64_t stripe) const noexcept;     // in the shard file
+  std::uint64_t stripes() const noexcept;                           // ceil(part_bytes / kStripeBytes)
+  std::uint64_t stripe_bytes(std::uint64_t stripe) const noexcept;  // object data in it
+  std::uint32_t block_bytes(std::uint64_t stripe) const noexcept;   // of each of its shards, padded
+  std::uint64_t block_offset(std::uint64_t stripe) const noexcept;  // in the shard file
 };
-// Bytes of one shard's block of a stripe with this much object data: a full stripe pads to 4096, so that offsets stay aligned; a short one to 64.
+// Bytes of one shard's block of a stripe with this much object data: a full stripe pads to 4096, so that
+// offsets stay aligned; a short one to 64.
 std::uint32_t shard_block_bytes(std::uint64_t stripe_bytes, unsigned data_shards) noexcept;
 
 }  // namespace ostraka::disk

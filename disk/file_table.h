@@ -34,7 +34,7 @@ class FileTable : public std::enable_shared_from_this<FileTable> {
     staged,
     unknown,
     going
-  };                                // unknown: not of this process; going: about to be unlinked
+  };  // unknown: not of this process; going: about to be unlinked
   Claim claim(const DataId& data);  // staged ones belong to a commit now
   void settle_claims(std::span<const DataId> files, bool durable);
   void forget_staged();  // the folder went away: who is staged has to be looked up on disk again

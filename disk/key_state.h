@@ -1,5 +1,6 @@
-// What one drive knows of one key, and the commit protocol's rules for changing it: pure functions, no I/O. They are the class Drive of
-// the protocol model, rule by rule; every drive (local, in-memory) applies exactly these. Byte format: disk/FORMAT.md, "Key row".
+// What one drive knows of one key, and the commit protocol's rules for changing it: pure functions, no I/O.
+// They are the class Drive of the protocol model, rule by rule; every drive (local, in-memory) applies
+// exactly these. Byte format: disk/FORMAT.md, "Key row".
 #pragma once
 
 #include <cstdint>
@@ -18,21 +19,22 @@ struct HeldVersion {
   VersionId id;
   VersionId expect = kAnyVersion;
   std::uint64_t epoch = 0;
-  bool tombstone = false;       // nothing to reconstruct: any one holder can vouch for its content
+  bool tombstone = false;  // nothing to reconstruct: any one holder can vouch for its content
   std::uint8_t data_shards = 1;
   std::uint8_t write_quorum = 1;
   std::uint8_t shard_index = 0;  // which shard of the stripe this drive holds
   bool has_inline = false;       // its shard lies in the inline column
   bool has_files = false;        // its shards lie in files
-  bool from_upload = false;      // an object completed from a multipart upload: its files belonged to the part rows before
-  SharedBytes record;            // encoded VersionRecord, the same on every drive
+  bool from_upload =
+      false;  // an object completed from a multipart upload: its files belonged to the part rows before
+  SharedBytes record;  // encoded VersionRecord, the same on every drive
 };
 
 // A group's membership state on this drive (rule 8 of the protocol).
 struct GroupState {
-  std::uint64_t epoch = 0;   // newest the drive knows
-  std::uint64_t birth = 0;   // the epoch it was last emptied in
-  bool refilling = false;    // emptied and not readmitted yet
+  std::uint64_t epoch = 0;  // newest the drive knows
+  std::uint64_t birth = 0;  // the epoch it was last emptied in
+  bool refilling = false;   // emptied and not readmitted yet
 };
 
 struct KeyState {

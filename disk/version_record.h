@@ -1,5 +1,6 @@
-// VersionRecord: what a version of an object is. The same bytes lie on every drive of the set; what differs from drive to drive (which
-// shard it holds) lies in the row around it. Byte format: disk/FORMAT.md, "Version record" (protobuf message in version_record.proto).
+// VersionRecord: what a version of an object is. The same bytes lie on every drive of the set; what differs
+// from drive to drive (which shard it holds) lies in the row around it. Byte format: disk/FORMAT.md, "Version
+// record" (protobuf message in version_record.proto).
 #pragma once
 
 #include <cstdint>
@@ -26,10 +27,10 @@ enum class RecordKind : std::uint8_t {  // stored: never renumber
 // One staged body: a part of a multipart object, or the whole of a simple one (number 0).
 struct PartRecord {
   std::uint32_t number = 0;
-  std::uint64_t size = 0;      // bytes of object data
-  DataId data;                 // names the shard files; nil when the shards are inline or size is 0
-  std::string md5;             // raw 16 bytes
-  std::string checksum;        // raw, of the record's checksum algorithm; empty when none
+  std::uint64_t size = 0;  // bytes of object data
+  DataId data;             // names the shard files; nil when the shards are inline or size is 0
+  std::string md5;         // raw 16 bytes
+  std::string checksum;    // raw, of the record's checksum algorithm; empty when none
   std::int64_t modified_ms = 0;
 };
 
@@ -45,20 +46,21 @@ struct VersionRecord {
   std::uint8_t parity_shards = 0;  // m
   std::uint8_t write_quorum = 1;   // w
   // where the data is
-  bool inline_data = false;        // shards lie in the index; then parts is empty
-  std::uint64_t size = 0;          // bytes of object data, all parts together
-  std::vector<PartRecord> parts;   // in order of number
+  bool inline_data = false;       // shards lie in the index; then parts is empty
+  std::uint64_t size = 0;         // bytes of object data, all parts together
+  std::vector<PartRecord> parts;  // in order of number
   // what S3 shows
   std::int64_t modified_ms = 0;
-  std::string etag;                // without quotes
-  std::string storage_class;       // empty: STANDARD
+  std::string etag;           // without quotes
+  std::string storage_class;  // empty: STANDARD
   ChecksumAlgorithm checksum_algorithm = ChecksumAlgorithm::none;
   ChecksumType checksum_type = ChecksumType::full_object;
-  std::string checksum;            // raw bytes; for composite without the "-parts" suffix
-  StringPairs headers;             // lower-case names: content-type, cache-control, content-encoding, ...
-  StringPairs user_metadata;       // names without x-amz-meta-, lower case
+  std::string checksum;       // raw bytes; for composite without the "-parts" suffix
+  StringPairs headers;        // lower-case names: content-type, cache-control, content-encoding, ...
+  StringPairs user_metadata;  // names without x-amz-meta-, lower case
   StringPairs tags;
-  std::string upload_id;           // of the multipart upload this version was completed from, or that this upload or part record belongs to
+  std::string upload_id;  // of the multipart upload this version was completed from, or that this upload or
+                          // part record belongs to
 };
 
 std::string encode(const VersionRecord& record);
