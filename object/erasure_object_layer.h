@@ -1,10 +1,12 @@
 // ErasureObjectLayer: the ObjectLayer over one erasure set per placement group.
 #pragma once
 
+#include <atomic>
 #include <string>
 #include <vector>
 
 #include "base/hlc.h"
+#include "cluster/local_lock_service.h"
 #include "control/lock_service.h"
 #include "object/bucket_store.h"
 #include "object/lister.h"
@@ -73,12 +75,16 @@ class ErasureObjectLayer final : public ObjectLayer {
   Task<Result<std::unique_ptr<OpenObject>>> open(Ctx& ctx, BucketPtr bucket, ObjectKey key, bool with_data);
   Task<Result<std::unique_ptr<OpenObject>>> open_source(Ctx& ctx, BucketName bucket, ObjectKey key,
                                                         const Conditions& conditions);
+  // Held while a body is copied.
+  Task<Result<std::unique_ptr<control::Lease>>> turn_to_copy(Ctx& ctx);
   Task<Result<>> empty_bucket(Ctx& ctx, BucketPtr bucket);
   Task<Result<>> abort_all(Ctx& ctx, BucketPtr bucket);
 
   const LayerDeps deps_;
   const Lister lister_;
   MultipartStore multipart_;
+  cluster::LocalLockService copies_;  // turns of the copies on each shard
+  std::atomic<unsigned> next_turn_{0};
 };
 
 }  // namespace ostraka::object

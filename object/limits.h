@@ -20,6 +20,8 @@ inline constexpr std::size_t kPartListRows = 1000;            // asked of a set 
 inline constexpr std::size_t kMergeRows = 250;                // asked of each of several sets at once
 inline constexpr std::size_t kUploadIdBytes = 40;             // 24 hexadecimal digits of time, 16 of chance
 inline constexpr std::uint64_t kMaxCopyBytes = kMaxPutBytes;  // of one CopyObject or UploadPartCopy source
+inline constexpr std::size_t kSlabsPerCopy =
+    4;  // so many buffers of its shard each copy that runs may count on
 static_assert(kMaxParts <= 0xffff, "a part's number is two bytes of its row key");
 
 }  // namespace ostraka::object

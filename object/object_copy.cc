@@ -1,7 +1,10 @@
 // CopyObject and UploadPartCopy: the source's bytes, verified, go through the same pipeline as a body from a
 // client.
+#include <algorithm>
+
 #include "object/erasure_object_layer.h"
 #include "object/limits.h"
+#include "runtime/shard.h"
 
 namespace ostraka::object {
 
@@ -13,6 +16,15 @@ Task<Result<std::unique_ptr<OpenObject>>> ErasureObjectLayer::open_source(Ctx& c
   const auto checked = check_read(conditions, source->record());
   if (!checked) co_return fail(Errc::precondition_failed, "the copy's source");
   co_return std::move(source);
+}
+
+// A copy waits for buffers to read into while it holds one to write from. So only as many copies run on a
+// shard at a time as its buffers are enough for, or all of them would wait for each other.
+Task<Result<std::unique_ptr<control::Lease>>> ErasureObjectLayer::turn_to_copy(Ctx& ctx) {
+  const std::size_t at_once = std::max<std::size_t>(1, ctx.shard.buffers().max_slabs() / kSlabsPerCopy);
+  const std::size_t turn = next_turn_.fetch_add(1, std::memory_order_relaxed) % at_once;
+  std::string name = std::to_string(ctx.shard.index()) + '/' + std::to_string(turn);
+  co_return co_await copies_.acquire(ctx, std::move(name));
 }
 
 Task<Result<RecordPtr>> ErasureObjectLayer::copy(Ctx& ctx, CopySpec spec) {
@@ -39,6 +51,11 @@ Task<Result<RecordPtr>> ErasureObjectLayer::copy(Ctx& ctx, CopySpec spec) {
   expect.size = from.size;
   ByteRange whole;
   whole.end = from.size;
+  std::unique_ptr<control::Lease> turn;
+  if (from.size > kMaxInlineBytes) {
+    CO_TRY(taken, co_await turn_to_copy(ctx));
+    turn = std::move(taken);
+  }
   CO_TRY(reader, source->read(whole));
   ReaderSource body(ctx, *reader);
   co_return co_await store(ctx, std::move(object), expect, body);
@@ -52,6 +69,7 @@ Task<Result<disk::PartRecord>> ErasureObjectLayer::copy_part(Ctx& ctx, PartCopyS
   if (spec.source_range) range = *spec.source_range;
   if (range.begin > range.end || range.end > source->record().size) co_return fail(Errc::invalid_range);
   if (range.size() > kMaxCopyBytes) co_return fail(Errc::too_large, "the copy's source is too large");
+  CO_TRY(turn, co_await turn_to_copy(ctx));
   CO_TRY(reader, source->read(range));
   ReaderSource body(ctx, *reader);
   BodyExpectations expect;
