@@ -1,5 +1,5 @@
 #include "tests/unit/disk/drive_suite.h"
-
+#include "tests/unit/disk/drive_upload_suite.h"
 #include "tests/unit/disk/drive_world.h"
 
 namespace ostraka::disk {
@@ -24,6 +24,8 @@ class LocalBackend {
 
 INSTANTIATE_TYPED_TEST_SUITE_P(LocalOnRocks, DriveSuite, LocalBackend<false>);
 INSTANTIATE_TYPED_TEST_SUITE_P(LocalOnMemory, DriveSuite, LocalBackend<true>);
+INSTANTIATE_TYPED_TEST_SUITE_P(LocalOnRocks, DriveUploadSuite, LocalBackend<false>);
+INSTANTIATE_TYPED_TEST_SUITE_P(LocalOnMemory, DriveUploadSuite, LocalBackend<true>);
 
 }  // namespace
 }  // namespace ostraka::disk

@@ -10,7 +10,7 @@
 #include "disk/inline_value.h"
 #include "disk/row_key.h"
 #include "disk/shard_file.h"
-#include "tests/unit/disk/drive_suite.h"
+#include "tests/unit/disk/drive_caller.h"
 #include "tests/unit/disk/drive_world.h"
 
 namespace ostraka::disk {

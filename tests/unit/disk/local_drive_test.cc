@@ -5,7 +5,7 @@
 #include <gtest/gtest.h>
 
 #include "disk/row_key.h"
-#include "tests/unit/disk/drive_suite.h"
+#include "tests/unit/disk/drive_caller.h"
 #include "tests/unit/disk/drive_world.h"
 
 namespace ostraka::disk {
