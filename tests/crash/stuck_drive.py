@@ -2,6 +2,7 @@
 and fsfreeze(8)."""
 
 import os
+import shutil
 import subprocess
 import time
 from pathlib import Path
@@ -37,6 +38,8 @@ class StuckDrives(CrashCase):
         self.contents.check(self.client)
 
     def command(self, *words) -> None:
+        if shutil.which(words[0]) is None:
+            self.skipTest(f"{words[0]} is not installed")
         done = subprocess.run(list(map(str, words)), capture_output=True, text=True, check=False)
         if done.returncode != 0:
             self.skipTest(f"{words[0]} is not permitted here: {done.stderr.strip()}")
