@@ -19,7 +19,10 @@ Task<Result<std::size_t>> Payload::Wire::read(MutableByteSpan out) {
 }
 
 Payload::Payload(Ctx& ctx, const net::RequestHead& head, net::BodySource& wire, Duration progress_timeout)
-    : head_(head), wire_(ctx, wire, progress_timeout), size_(head.content_length) {}
+    : head_(head), wire_(ctx, wire, progress_timeout) {
+  // Without the header there is no body, says HTTP; what stores a body wants it to be said.
+  if (head.headers.find("Content-Length") != nullptr) size_ = head.content_length;
+}
 
 void Payload::protect(const iam::Authentication& authentication) {
   if (iam::is_streaming(authentication.payload)) {
