@@ -91,6 +91,7 @@ function(ostraka_library name)
   endif()
 endfunction()
 
+# What is only there to be tested is not part of `all`: a plain build gives the server and the benchmarks, the target `tests` the rest.
 # ostraka_unit_test(base DEPENDS ...): tests/unit/<name>/*_test.cc as the executable <name>_test, each GoogleTest case a ctest case
 function(ostraka_unit_test name)
   cmake_parse_arguments(ARG "" "" "DEPENDS" ${ARGN})
@@ -98,7 +99,8 @@ function(ostraka_unit_test name)
   if(NOT sources)
     return()
   endif()
-  add_executable(${name}_test ${sources})
+  add_executable(${name}_test EXCLUDE_FROM_ALL ${sources})
+  add_dependencies(tests ${name}_test)
   target_link_libraries(${name}_test PRIVATE ostraka_flags GTest::gtest GTest::gmock GTest::gtest_main)
   # Asio's error categories are referenced wherever the precompiled header goes; runtime has Asio's compiled part.
   foreach(dep IN LISTS ARG_DEPENDS ITEMS runtime)

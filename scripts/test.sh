@@ -22,14 +22,14 @@ scripts/clients_venv.sh
 
 step "release build"
 cmake --preset release >/dev/null
-cmake --build --preset release
+cmake --build --preset release --target all tests
 
 status=0
 if $all; then
   for preset in dev tsan; do
     step "preset $preset: build and test"
     cmake --preset "$preset" >/dev/null
-    cmake --build --preset "$preset"
+    cmake --build --preset "$preset" --target all tests
     ctest --test-dir "build/$preset" -j "$(nproc)" --output-on-failure -L '^(unit|fuzz)$' || status=1
   done
 fi
