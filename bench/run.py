@@ -68,7 +68,7 @@ def main():
 
     def floor(work, amount):
         folder = f"{args.dir}/floor"
-        if work in ("put", "put-small"):
+        if work in ("put", "put-small"):  # the others read what these leave
             shutil.rmtree(folder, ignore_errors=True)
             for i in range(8):
                 os.makedirs(f"{folder}/d{i}")
@@ -78,12 +78,13 @@ def main():
     try:
         idle = memory_mib(server.pid, "VmRSS:")
         # name, load arguments (op, size, count, workers, bucket), floor arguments
-        rows = [("PUT 10 MiB", ("put", 10 << 20, 400 // scale, 8, "big"), ("put", 2000 // scale)),
-                ("GET 10 MiB", ("get", 10 << 20, 400 // scale, 8, "big"), ("get", 2000 // scale)),
+        rows = [("PUT 10 MiB", ("put", 10 << 20, 150 // scale, 8, "big"), ("put", 1500 // scale)),
+                ("GET 10 MiB", ("get", 10 << 20, 150 // scale, 8, "big"), ("get", 1500 // scale)),
                 ("PUT 4 KiB", ("put", 4096, 20000 // scale, 32, "small"), ("put-small", 20000 // scale)),
                 ("GET 4 KiB", ("get", 4096, 20000 // scale, 32, "small"), ("get-small", 20000 // scale)),
                 ("HEAD", ("head", 4096, 20000 // scale, 32, "small"), ("head", 20000 // scale)),
                 ("LIST 1 client", ("list", 0, 10, 1, "listed"), ("list", 20000 // scale))]
+        floor("put", 6000 // scale)  # the first touch of its memory costs a virtual machine more than all the work measured here
         load("put", 4096, 5000, 32, "listed")
         print(f"{'work':14} {'server CPU':>22} {'floor':>10} {'ratio':>6}   client", flush=True)
         for name, work, under in rows:
