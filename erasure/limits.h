@@ -31,7 +31,7 @@ static_assert(kStripesPerRead <= 2, "the blocks of a shard that a partial read l
 
 inline constexpr std::size_t kDecodeTables = 64;  // survivor sets remembered, per geometry
 inline constexpr std::size_t kPurgeQueue =
-    4096;  // tombstones remembered, per set; the scanner finds the others
+    16384;  // tombstones remembered, by all sets of a node; the scanner finds the others
 inline constexpr std::size_t kPurgesAtOnce = 64;
 inline constexpr std::size_t kListYieldKeys = 128;  // keys merged between two suspensions
 inline constexpr std::size_t kMaxListRows = 1000;   // rows asked of a drive at a time
