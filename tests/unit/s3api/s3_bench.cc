@@ -184,6 +184,8 @@ TestResponse S3Bench::exchange(TestRequest request) {
       head.headers.add("Content-Length", std::to_string(request.body.size()));
     }
     head.content_length = parse_u64(head.headers.get("content-length"));
+  } else if (request.body.empty()) {
+    head.content_length = 0;  // as the server reads a head without any length: no body
   } else {
     head.chunked = true;
   }
