@@ -169,6 +169,55 @@ struct ShardHealth {
   std::vector<std::uint64_t> corrupt_blocks;
 };
 
+// A page of all rows of a drive, whatever bucket and key space they are of, in the order of their row keys,
+// which is the same on every drive.
+struct RowScanSpec {
+  std::string after;  // row key: only rows behind it; empty: from the first
+  std::string until;  // row key: only rows before it; empty: to the last
+  std::size_t max_rows = 1000;
+};
+
+struct ScannedRow {
+  std::string_view row_key;  // into the page's storage
+  BucketId bucket{};
+  KeySpace space = KeySpace::object;
+  std::string_view key;
+  std::string_view sub;
+  std::string_view row;  // encoded key row: decode_key_row
+};
+
+struct RowPage {
+  std::vector<ScannedRow> rows;    // ascending by row_key
+  std::uint64_t corrupt_rows = 0;  // left out, since they failed their checksum
+  std::string last;                // row key of the last row looked at: go on after it
+  bool end = false;
+  std::shared_ptr<const void> storage;
+};
+
+// What a drive holds of a bucket: kept with every batch, so it is exact at any moment, crashes included.
+struct BucketUsage {
+  BucketId bucket{};
+  std::int64_t objects = 0;       // keys whose newest version here is an object
+  std::int64_t object_bytes = 0;  // of these, as their clients see them
+  std::int64_t uploads = 0;       // multipart uploads in progress
+  std::int64_t part_bytes = 0;    // of their parts
+  std::uint64_t changes = 0;      // grows with every change of the numbers above
+};
+
+// Looks for what no record names: shard files and inline shards that dead writers left behind.
+struct OrphanSpec {
+  std::uint8_t first = 0, last = 255;  // shard files whose data id starts with a byte in this range
+  std::int64_t older_than_ms = 0;      // unix time: younger files may belong to a writer that lives
+  bool remove = false;
+  std::size_t max = 1000;  // of the ids reported
+};
+
+struct OrphanReport {
+  std::uint64_t files = 0, file_bytes = 0;  // found, and removed when asked to
+  std::uint64_t inline_shards = 0;
+  std::vector<DataId> some;  // of the files
+};
+
 class Drive {
  public:
   virtual ~Drive() = default;
@@ -198,6 +247,20 @@ class Drive {
                                                                 ShardRef ref) = 0;  // not_found, corrupt
   virtual Task<Result<ListPage>> list(Ctx& ctx, ListSpec spec) = 0;
   virtual Task<Result<ShardHealth>> verify(Ctx& ctx, ShardRef ref) = 0;
+
+  // --- for healer and scanner
+  // The group is full on this drive again (rule 8 of the protocol), if its birth is still this one. Durable.
+  virtual Task<Result<>> readmit(Ctx&, std::uint16_t, std::uint64_t) { co_return fail(Errc::unavailable); }
+  // The drive's state of each group, all kPlacementGroups of them.
+  virtual Task<Result<std::vector<GroupState>>> groups(Ctx&) { co_return fail(Errc::unavailable); }
+  virtual Task<Result<RowPage>> scan(Ctx&, RowScanSpec) { co_return fail(Errc::unavailable); }
+  virtual Task<Result<std::vector<BucketUsage>>> usage(Ctx&) {
+    co_return fail(Errc::unavailable);
+  }  // ascending by bucket
+  // Counts a bucket's rows anew and corrects the kept numbers where they differ. True when they did.
+  // unavailable: the bucket changed too often meanwhile.
+  virtual Task<Result<bool>> recount_usage(Ctx&, BucketId) { co_return fail(Errc::unavailable); }
+  virtual Task<Result<OrphanReport>> find_orphans(Ctx&, OrphanSpec) { co_return fail(Errc::unavailable); }
 
   // Small system records outside of any bucket (control documents, the heal queue), synced. Names are ordered
   // bytes.

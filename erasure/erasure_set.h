@@ -10,6 +10,7 @@
 #include <functional>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -132,6 +133,47 @@ struct SetListPage {
 using KeyReader =
     std::function<Task<Result<std::shared_ptr<const disk::VersionRecord>>>(Ctx& ctx, disk::ObjectRef ref)>;
 
+// What is the matter with one drive's part of a version.
+enum class ShardState : std::uint8_t {
+  good,          // the drive has the record and its shard (verified block by block when HealSpec::deep)
+  offline,       // the drive did not answer
+  no_record,     // it lacks the version
+  no_shard,      // it has the record, but a shard file or inline shard is missing
+  corrupt,       // a shard file or inline shard fails its checksums
+  not_looked_at  // nothing to be looked at: the key is absent, or nobody could tell its version
+};
+
+struct HealSpec {
+  bool deep = false;  // read and verify every block on every drive; otherwise only that everything is there
+  bool dry_run = false;  // only look
+};
+
+// What a heal found and did. States are those before the heal, by slot of the group.
+struct HealReport {
+  enum class Outcome : std::uint8_t {
+    healthy,    // nothing was lacking on any drive
+    healed,     // all that was lacking was made good
+    partly,     // some drive was away, or did not take what it lacks: try again later
+    absent,     // the key has no committed version; leftovers of dead writers were settled, tombstones purged
+    undecided,  // too few drives answer to tell: try again later
+    lost        // fewer than k good shards are left of a committed version, all drives having answered
+  };
+  Outcome outcome = Outcome::undecided;
+  VersionId version;                                  // elected; kNoVersion when absent
+  std::shared_ptr<const disk::VersionRecord> record;  // of it
+  bool is_final = false;
+  struct Shard {
+    ShardState state = ShardState::not_looked_at;
+    bool healed = false;
+    std::string detail;  // for people: which part, which blocks, why not
+  };
+  std::vector<Shard> shards;  // by slot
+  std::uint64_t bytes_verified = 0, bytes_read = 0, bytes_written = 0;
+  std::uint32_t readmissible = 0;  // bit by slot: rule 8 is met for this key: a read that carried the group's
+                                   // epoch reached r full drives, all that is newer is settled as gone, and
+                                   // the drive has the value (or the key is absent)
+};
+
 // Thread safe: requests come from every shard. It may go before its background tasks have ended.
 class ErasureSet {
  public:
@@ -162,6 +204,15 @@ class ErasureSet {
   virtual Result<std::unique_ptr<BodyReader>> open(disk::ObjectRef ref,
                                                    std::shared_ptr<const Elected> elected,
                                                    ByteRange range) = 0;
+  // Looks at all drives' parts of a key's newest version and makes good what is lacking: settles leftovers of
+  // dead writers, brings records and shards to drives that lack them, replaces corrupt ones, retires, purges.
+  // Works for objects, uploads and parts, and for keys that a client is writing at the same time.
+  virtual Task<Result<HealReport>> heal(Ctx&, disk::ObjectRef, HealSpec) {
+    co_return fail(Errc::unavailable);
+  }
+  // The group's epoch was raised (a drive lost its data): calls carry it from now on. Never lowers it.
+  virtual void raise_epoch(std::uint64_t) noexcept {}
+  virtual std::span<disk::Drive* const> drives() const noexcept { return {}; }  // by slot of the group
   // One merged, decided page of keys. reader: may be empty when all keys are of this set's group.
   virtual Task<Result<SetListPage>> list(Ctx& ctx, disk::ListSpec spec, KeyReader reader = {}) = 0;
 };
