@@ -1,6 +1,7 @@
 #include "cluster/embedded_control_store.h"
 
 #include "base/check.h"
+#include "base/fault_point.h"
 #include "base/log.h"
 #include "cluster/limits.h"
 #include "runtime/fan_out.h"
@@ -27,6 +28,7 @@ bool starts_with(std::string_view text, std::string_view prefix) {
 
 // Writes that go on after the call hold their own Ctx.
 Task<Result<>> put_record(disk::Drive* drive, Ctx ctx, std::string name, std::string value) {
+  fault_point("control.write_drive");
   co_return co_await drive->put_system(ctx, name, value);
 }
 
@@ -135,6 +137,7 @@ Task<Result<>> EmbeddedControlStore::settle_pending(Ctx& ctx) {
 
 Task<Result<>> EmbeddedControlStore::decide(Ctx& ctx, std::string name, StoredDocument stored) {
   const bool again = pending_.has_value();
+  fault_point("control.before_write");
   const Outcome outcome = co_await write(ctx, name, stored);
   if (outcome == Outcome::nowhere && !again)
     co_return fail(Errc::unavailable, "no drive took the change of control document " + name);
@@ -143,6 +146,7 @@ Task<Result<>> EmbeddedControlStore::decide(Ctx& ctx, std::string name, StoredDo
     co_return fail(Errc::in_doubt,
                    "fewer than a majority of the drives took control document " + pending_->name);
   }
+  fault_point("control.written");
   pending_.reset();
   const bool erased = stored.erased;
   apply(name, std::move(stored));
@@ -190,6 +194,7 @@ Task<> EmbeddedControlStore::forget(Ctx& ctx, std::string name) {
   const std::string record = record_name(name);
   for (disk::Drive* drive : drives_) {
     const auto erased = co_await drive->erase_system(ctx, record);
+    fault_point("control.forgetting");
     all = all && erased.has_value();
   }
   if (!all) co_return;

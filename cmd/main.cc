@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "base/fault_point.h"
 #include "cmd/config.h"
 #include "cmd/control_store_file.h"
 #include "cmd/server.h"
@@ -26,6 +27,8 @@ int complain(const Error& error) {
 }
 
 int serve(cmd::ConfigSources sources) {
+  const auto points = FaultPoints::arm(variable("OSTRAKA_FAULT_POINTS").value_or(""));
+  if (!points) return complain(points.error());
   PosixFs fs;
   const auto config = cmd::load_config(fs, sources);
   if (!config) return complain(config.error());

@@ -5,6 +5,7 @@
 #include <nlohmann/json.hpp>
 
 #include "base/encoding.h"
+#include "base/fault_point.h"
 #include "base/hash.h"
 #include "base/limits.h"
 
@@ -180,10 +181,14 @@ Result<> format_drive(Fs& fs, MetaIndexFactory& indexes, const std::string& fold
   TRY(lock, fs.lock(folder + "/lock"));
   TRY_VOID(check_never_used(fs, folder));  // again, now that nobody else can be at it
   TRY_VOID(fs.write_file(marker_path(folder), encode_drive_format(format)));
+  fault_point("format.begun");
   TRY_VOID(make_data_folders(fs, folder));
+  fault_point("format.folders_made");
   TRY_VOID(indexes.open(index_folder(folder), IndexMode::create));
+  fault_point("format.index_made");
   TRY_VOID(fs.sync_dir(folder));
   TRY_VOID(fs.write_file(format_path(folder), encode_drive_format(format)));
+  fault_point("format.written");
   TRY_VOID(fs.remove(marker_path(folder)));
   return fs.sync_dir(folder);
 }

@@ -1,5 +1,7 @@
 #include "disk/file_table.h"
 
+#include "base/fault_point.h"
+
 namespace ostraka::disk {
 
 struct FileTable::Pin {
@@ -118,6 +120,7 @@ void FileTable::remove_file(const DataId& data, const std::function<void(const D
     const std::lock_guard lock(mutex_);
     if (!going_.contains(data)) return;
   }
+  fault_point("retire.before_unlink");
   remove(data);
   const std::lock_guard lock(mutex_);
   going_.erase(data);

@@ -4,6 +4,7 @@
 
 #include <mutex>
 
+#include "base/fault_point.h"
 #include "base/hash.h"
 #include "runtime/shard.h"
 
@@ -59,6 +60,7 @@ Result<> append_blocks(DriveCore& core, Writing& w, const BufferChain& blocks) {
     bytes += block.bytes.size();
     w.footer.blocks.push_back(xxh3_128(block.bytes));
   }
+  fault_point("shard.append");
   TRY_VOID(w.file->pwritev(parts, w.offset));
   w.offset += bytes;
   w.footer.last_block_bytes = static_cast<std::uint32_t>(blocks.back().bytes.size());
@@ -74,13 +76,16 @@ Result<> finish_file(DriveCore& core, Writing& w) {
   const std::string tail = encode_shard_tail(w.footer);
   const ByteSpan part = as_bytes(tail);
   TRY_VOID(w.file->pwritev(std::span<const ByteSpan>(&part, 1), w.offset));
+  fault_point("shard.before_sync");
   TRY_VOID(w.file->sync());
+  fault_point("shard.synced");
   if (w.replaces) {
     const std::string path = data_path(core.path, w.footer.data);
     TRY_VOID(core.fs.rename(w.path, path));
     w.path = path;
   }
   TRY_VOID(core.fs.sync_dir(data_folder(core.path, w.footer.data)));
+  fault_point("shard.staged");
   w.file.reset();
   w.finished = true;
   core.files->staged(w.footer.data, w.replaces);

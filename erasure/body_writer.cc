@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "base/check.h"
+#include "base/fault_point.h"
 #include "base/log.h"
 #include "erasure/commit_coordinator.h"
 #include "erasure/drive_round.h"
@@ -215,6 +216,7 @@ class SetBodyWriter final : public BodyWriter {
     body.shard = &ctx.shard;
     for (std::size_t index = 0; index < state_->slots.size(); ++index)
       body.staged_on[index] = state_->slots[index].finished;
+    fault_point("body.staged");
     returned_ = true;
     state_->ended = true;
     for (WriteSlot& slot : state_->slots) {

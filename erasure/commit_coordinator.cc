@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "base/check.h"
+#include "base/fault_point.h"
 #include "base/log.h"
 #include "erasure/drive_round.h"
 #include "erasure/heal_queue.h"
@@ -50,6 +51,7 @@ Task<Result<disk::CommitAnswer>> commit_on(std::shared_ptr<Proposal> proposal, u
   disk::Drive& drive = *proposal->core->drives[slot];
   Result<disk::CommitAnswer> answer = co_await drive.commit(ctx, proposal->ref, std::move(request));
   if (answer && answer->verdict == disk::Verdict::ok) proposal->took(slot);
+  fault_point("commit.drive_answered");
   co_return answer;
 }
 
@@ -117,8 +119,10 @@ class Coordinator {
       }
       CO_TRY_VOID(reachable());
       const std::shared_ptr<Proposal> proposal = propose(reading, base);
+      fault_point("commit.proposed");
       const Settled outcome = co_await send(proposal);
       if (outcome == Settled::kept) {
+        fault_point("commit.at_quorum");
         proposal->keep();
         if (proposal->missing() == 0) {
           remember_tombstone(*proposal);
@@ -126,6 +130,7 @@ class Coordinator {
           core_->context.background.spawn(ctx_.shard.executor(), follow_up(proposal, ctx_));
         }
         written.record = proposal->record;
+        fault_point("commit.before_answer");
         co_return written;
       }
       if (outcome == Settled::doubt) {

@@ -1,6 +1,7 @@
 #include "object/multipart_store.h"
 
 #include "base/encoding.h"
+#include "base/fault_point.h"
 #include "base/log.h"
 #include "object/batch.h"
 #include "object/limits.h"
@@ -131,6 +132,7 @@ Task<Result<PartRecord>> MultipartStore::commit_part(Ctx& ctx, BucketPtr bucket,
   }
   commit.record = std::move(record);
   commit.body = std::move(staged);
+  fault_point("part.before_commit");
   CO_TRY(committed, co_await set.commit(ctx, std::move(commit)));
   co_return std::move(committed.record.parts.front());
 }
@@ -192,6 +194,7 @@ Task<Result<RecordPtr>> MultipartStore::complete(Ctx& ctx, BucketPtr bucket, Com
   if (!upload && !done) co_return fail(Errc::no_such_upload);
   if (!done) {
     CO_TRY(committed, co_await commit_object(ctx, bucket, std::move(spec), *upload));
+    fault_point("complete.committed");
     done = std::move(committed);
   }
   if (upload) {
@@ -248,6 +251,7 @@ class ErasePartsBatch final : public Batch {
     if (!result) co_return;
     const disk::ObjectRef ref = refs_[index];
     const auto erased = co_await sets_.of(ref).erase(ctx_, ref, false, nullptr);
+    fault_point("abort.part_erased");
     if (!erased && result) result = tl::unexpected(erased.error());
   }
   Result<> result;  // the first error
@@ -279,6 +283,7 @@ Task<Result<>> MultipartStore::abort(Ctx& ctx, BucketId bucket, ObjectKey key, s
   if (!done) {
     // Parts first: what a crash leaves is an upload that can be aborted again.
     CO_TRY_VOID(co_await erase_parts(ctx, bucket, key, upload_id));
+    fault_point("abort.parts_erased");
   }
   CO_TRY_VOID(co_await drop_upload(ctx, bucket, key, upload_id));
   if (done) co_return fail(Errc::no_such_upload);

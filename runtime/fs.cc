@@ -3,6 +3,8 @@
 
 #include <algorithm>
 
+#include "base/fault_point.h"
+
 namespace ostraka {
 namespace {
 
@@ -51,6 +53,7 @@ Result<> Fs::write_file(const std::string& path, std::string_view content) {
   TRY_VOID((*file)->pwritev(std::span<const ByteSpan>(&part, 1), 0));
   TRY_VOID((*file)->sync());
   file->reset();
+  fault_point("file.before_rename");
   TRY_VOID(rename(temporary, path));
   return sync_dir(parent_of(path));
 }
