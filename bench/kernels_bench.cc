@@ -8,6 +8,7 @@
 #include "base/checksum.h"
 #include "base/hash.h"
 #include "base/limits.h"
+#include "base/md5_lanes.h"
 #include "disk/drive.h"
 #include "disk/key_state.h"
 #include "disk/version_record.h"
@@ -42,6 +43,23 @@ void digest_of(benchmark::State& state, DigestKind kind) {
 BENCHMARK_CAPTURE(digest_of, md5, DigestKind::md5)->Arg(4096)->Arg(1 << 20);
 BENCHMARK_CAPTURE(digest_of, sha1, DigestKind::sha1)->Arg(1 << 20);
 BENCHMARK_CAPTURE(digest_of, sha256, DigestKind::sha256)->Arg(4096)->Arg(1 << 20);
+
+// Several messages side by side, slices as an upload hashes them; beside digest_of/md5, which is OpenSSL's.
+void md5_lanes(benchmark::State& state, Md5Kernel kernel) {
+  if (!is_supported(kernel)) return state.SkipWithError("not on this CPU");
+  const auto lanes = static_cast<std::size_t>(state.range(0));
+  const std::vector<std::vector<std::uint8_t>> data(lanes, bytes(kHashSliceBytes));
+  std::vector<Md5> messages(lanes);
+  for (auto _ : state) {
+    Md5Batch batch;
+    for (std::size_t i = 0; i < lanes; ++i) batch.add(messages[i], data[i]);
+    batch.run(kernel);
+  }
+  count_bytes(state, lanes * kHashSliceBytes);
+}
+BENCHMARK_CAPTURE(md5_lanes, scalar, Md5Kernel::scalar)->Arg(1)->Arg(2)->Arg(4)->Arg(8);
+BENCHMARK_CAPTURE(md5_lanes, avx2, Md5Kernel::avx2)->Arg(1)->Arg(2)->Arg(4)->Arg(8);
+BENCHMARK_CAPTURE(md5_lanes, avx512, Md5Kernel::avx512)->Arg(1)->Arg(2)->Arg(4)->Arg(8);
 
 void checksum_of(benchmark::State& state, ChecksumAlgorithm algorithm) {
   const auto data = bytes(1U << 20);
