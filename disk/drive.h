@@ -271,6 +271,16 @@ class Drive {
   };
   virtual Task<Result<std::vector<SystemRecord>>> scan_system(Ctx& ctx, std::string prefix,
                                                               std::size_t max) = 0;
+  // The same, but only names behind `after`: page by page through a long queue.
+  virtual Task<Result<std::vector<SystemRecord>>> scan_system_after(Ctx&, std::string, std::string,
+                                                                    std::size_t) {
+    co_return fail(Errc::unavailable);
+  }  // prefix, after, max
+  // Erases the record only while its value is this one; conflict: it is another by now. Success also when
+  // there is none.
+  virtual Task<Result<>> erase_system_if(Ctx&, std::string, std::string) {
+    co_return fail(Errc::unavailable);
+  }  // name, value
 };
 
 // The layout of one body in stripes and blocks. The geometry decides it alone, so every reader computes the
