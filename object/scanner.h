@@ -56,8 +56,10 @@ class Scanner {
   // Waits until that pass is no longer running. Errors: deadline, closed, not_found (there is no such pass).
   Task<Result<ScanPass>> wait(Ctx& ctx, std::uint64_t number);
 
-  ScanPass status() const;    // of the pass that runs, else of the last one
-  ScanReport report() const;  // of the last pass on demand, also while it runs; then of the background pass
+  ScanPass status() const;  // of the pass that runs, else of the last one
+  // Kept for the pass that runs, the last one on demand and the last one in the background (not over
+  // restarts). 0: of the pass that status() tells of.
+  std::optional<ScanReport> report(std::uint64_t number = 0) const;
   // A time (unix ms) since which every shard block that the bucket had then was verified. none: not yet.
   std::optional<std::int64_t> last_verified(BucketId bucket) const;
   std::optional<std::int64_t> last_deep_pass_ms() const;  // when the last complete deep pass began
