@@ -7,8 +7,7 @@
 #include <vector>
 
 #include "base/ids.h"
-#include "disk/drive.h"
-#include "erasure/erasure_set.h"
+#include "object/heal_status.h"
 
 namespace ostraka::object {
 
@@ -43,32 +42,12 @@ struct ScanPass {
   ScanTotals totals;
 };
 
-struct ScanFinding {
-  BucketId bucket{};
-  std::string bucket_name;  // empty when the control store does not know the bucket
-  disk::KeySpace space = disk::KeySpace::object;
-  std::string key;
-  std::string sub;  // upload id, and for parts two bytes of part number
-  VersionId version;
-  erasure::HealReport::Outcome outcome = erasure::HealReport::Outcome::undecided;
-  struct OnDrive {
-    unsigned slot = 0;  // of the deployment
-    DriveId drive;
-    erasure::ShardState state = erasure::ShardState::not_looked_at;
-    bool healed = false;
-    std::string detail;  // for people
-  };
-  std::vector<OnDrive> drives;  // only those with something the matter
-};
-
 struct ScanReport {
   ScanPass pass;
-  std::vector<ScanFinding> findings;  // at most kScanFindings, in the order they were met
-  std::uint64_t left_off = 0;         // more of them
+  std::vector<HealedKey> findings;  // at most kScanFindings, in the order they were met
+  std::uint64_t left_off = 0;       // more of them
 };
 
-std::string_view to_string(erasure::ShardState state) noexcept;             // "good", "no_shard", ...
-std::string_view to_string(erasure::HealReport::Outcome outcome) noexcept;  // "healed", "lost", ...
 std::string_view to_string(ScanPass::State state) noexcept;
 
 }  // namespace ostraka::object

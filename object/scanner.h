@@ -27,7 +27,10 @@ struct ScannerDeps {
   const ObjectSets& sets;
   const BucketStore& buckets;
   std::vector<disk::Drive*> drives;                 // of the deployment, by slot
-  std::function<std::size_t()> requests_in_flight;  // of clients; thread safe
+  std::function<std::size_t()> requests_in_flight;  // of clients; empty: none. Thread safe
+  // How a key is healed; empty: by its set. The heal service puts itself here, to remember what was done.
+  std::function<Task<Result<erasure::HealReport>>(Ctx& ctx, disk::ObjectRef ref, erasure::HealSpec spec)>
+      heal;
 };
 
 struct ScannerConfig {
