@@ -31,8 +31,8 @@ ObjectSets::ObjectSets(const cluster::Placement& placement, std::vector<erasure:
   CHECK(sets_.size() == kPlacementGroups);
 }
 
-disk::ObjectRef ObjectSets::make(BucketId bucket, disk::KeySpace space, const ObjectKey& key,
-                                 std::string sub) const {
+disk::ObjectRef ObjectSets::row(BucketId bucket, disk::KeySpace space, const ObjectKey& key,
+                                std::string sub) const {
   disk::ObjectRef ref;
   ref.bucket = bucket;
   ref.space = space;
@@ -44,17 +44,17 @@ disk::ObjectRef ObjectSets::make(BucketId bucket, disk::KeySpace space, const Ob
 }
 
 disk::ObjectRef ObjectSets::object(BucketId bucket, const ObjectKey& key) const {
-  return make(bucket, disk::KeySpace::object, key, {});
+  return row(bucket, disk::KeySpace::object, key, {});
 }
 
 disk::ObjectRef ObjectSets::upload(BucketId bucket, const ObjectKey& key,
                                    const std::string& upload_id) const {
-  return make(bucket, disk::KeySpace::upload, key, upload_id);
+  return row(bucket, disk::KeySpace::upload, key, upload_id);
 }
 
 disk::ObjectRef ObjectSets::part(BucketId bucket, const ObjectKey& key, const std::string& upload_id,
                                  std::uint32_t number) const {
-  return make(bucket, disk::KeySpace::part, key, part_sub(upload_id, number));
+  return row(bucket, disk::KeySpace::part, key, part_sub(upload_id, number));
 }
 
 erasure::KeyReader ObjectSets::reader() const {

@@ -32,6 +32,8 @@ class ObjectSets {
   disk::ObjectRef upload(BucketId bucket, const ObjectKey& key, const std::string& upload_id) const;
   disk::ObjectRef part(BucketId bucket, const ObjectKey& key, const std::string& upload_id,
                        std::uint32_t number) const;
+  // Any row of the index.
+  disk::ObjectRef row(BucketId bucket, disk::KeySpace space, const ObjectKey& key, std::string sub) const;
   erasure::ErasureSet& of(const disk::ObjectRef& ref) const noexcept { return *sets_[ref.group]; }
   erasure::ErasureSet& of_group(std::uint16_t group) const noexcept { return *sets_[group]; }
   const cluster::Placement& placement() const noexcept { return placement_; }
@@ -42,8 +44,6 @@ class ObjectSets {
   erasure::KeyReader reader() const;  // the same, for listings
 
  private:
-  disk::ObjectRef make(BucketId bucket, disk::KeySpace space, const ObjectKey& key, std::string sub) const;
-
   const cluster::Placement& placement_;
   const std::vector<erasure::ErasureSet*> sets_;
   const StorageClasses classes_;
