@@ -51,6 +51,7 @@ struct DriveOp {
 
   // put_system, erase_system
   std::string name, value;
+  bool only_if_value = false;  // erase_system: only while the record has this value
 
   Shard* shard = nullptr;             // where the answer goes
   Completion<Result<OpAnswer>> done;  // none: nobody waits

@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "base/log.h"
 #include "disk/row_key.h"
 #include "disk/row_read.h"
@@ -300,7 +302,8 @@ Task<Result<ShardHealth>> LocalDrive::verify(Ctx& ctx, ShardRef ref) {
   co_return core_.noted(std::move(health));
 }
 
-Task<Result<>> LocalDrive::change_system(Ctx& ctx, OpKind kind, std::string name, std::string value) {
+Task<Result<Verdict>> LocalDrive::change_system(Ctx& ctx, OpKind kind, std::string name, std::string value,
+                                                bool only_if_value) {
   const CallTimer timer(core_.metrics.system, core_.clock);
   if (name.empty() || name.size() > kMaxSystemNameBytes || name.starts_with(kOwnRecords) ||
       value.size() > kMaxSystemValueBytes) {
@@ -310,33 +313,49 @@ Task<Result<>> LocalDrive::change_system(Ctx& ctx, OpKind kind, std::string name
   op->kind = kind;
   op->name = std::move(name);
   op->value = std::move(value);
+  op->only_if_value = only_if_value;
   auto submitting = submit(ctx, std::move(op));
-  CO_TRY_VOID(co_await std::move(submitting));
-  co_return Result<>();
+  CO_TRY(answer, co_await std::move(submitting));
+  co_return answer.verdict;
 }
 
 Task<Result<>> LocalDrive::put_system(Ctx& ctx, std::string name, std::string value) {
   auto changing = change_system(ctx, OpKind::put_system, std::move(name), std::move(value));
-  Result<> done = co_await std::move(changing);
-  co_return done;
+  CO_TRY_VOID(co_await std::move(changing));
+  co_return Result<>();
 }
 
 Task<Result<>> LocalDrive::erase_system(Ctx& ctx, std::string name) {
   auto changing = change_system(ctx, OpKind::erase_system, std::move(name), std::string());
-  Result<> done = co_await std::move(changing);
-  co_return done;
+  CO_TRY_VOID(co_await std::move(changing));
+  co_return Result<>();
+}
+
+Task<Result<>> LocalDrive::erase_system_if(Ctx& ctx, std::string name, std::string value) {
+  auto changing = change_system(ctx, OpKind::erase_system, std::move(name), std::move(value), true);
+  CO_TRY(verdict, co_await std::move(changing));
+  if (verdict != Verdict::ok) co_return fail(Errc::conflict, "the record has another value by now");
+  co_return Result<>();
 }
 
 Task<Result<std::vector<Drive::SystemRecord>>> LocalDrive::scan_system(Ctx& ctx, std::string prefix,
                                                                        std::size_t max) {
+  auto scanning = scan_system_after(ctx, std::move(prefix), std::string(), max);
+  Result<std::vector<SystemRecord>> records = co_await std::move(scanning);
+  co_return records;
+}
+
+Task<Result<std::vector<Drive::SystemRecord>>> LocalDrive::scan_system_after(Ctx& ctx, std::string prefix,
+                                                                             std::string after,
+                                                                             std::size_t max) {
   const CallTimer timer(core_.metrics.system, core_.clock);
   if (ctx.deadline < core_.clock.now()) co_return fail(Errc::deadline);
   CO_TRY(life, core_.noted(core_.use()));
-  auto scan = [&core = core_, prefix = std::move(prefix),
+  auto scan = [&core = core_, prefix = std::move(prefix), after = std::move(after),
                max](OpenDrive& drive) -> Result<std::vector<SystemRecord>> {
     std::vector<SystemRecord> records;
-    const std::string first =
-        prefix.empty() ? std::string("\x01", 1) : prefix;  // past the drive's own records
+    std::string first = prefix.empty() ? std::string("\x01", 1) : prefix;  // past the drive's own records
+    if (!after.empty()) first = std::max(first, after + '\0');
     const auto cursor = drive.index->scan(Column::system, first, after_prefix(prefix));
     for (cursor->seek(first); cursor->valid() && records.size() < max; cursor->next()) {
       if (cursor->key().starts_with(kOwnRecords)) continue;

@@ -43,11 +43,15 @@ class LocalDrive final : public Drive {
   Task<Result<>> put_system(Ctx& ctx, std::string name, std::string value) override;
   Task<Result<>> erase_system(Ctx& ctx, std::string name) override;
   Task<Result<std::vector<SystemRecord>>> scan_system(Ctx& ctx, std::string prefix, std::size_t max) override;
+  Task<Result<std::vector<SystemRecord>>> scan_system_after(Ctx& ctx, std::string prefix, std::string after,
+                                                            std::size_t max) override;
+  Task<Result<>> erase_system_if(Ctx& ctx, std::string name, std::string value) override;
 
  private:
   Task<Result<OpAnswer>> submit(Ctx& ctx, std::unique_ptr<DriveOp> op);
   Task<Result<OpAnswer>> change_key(Ctx& ctx, OpKind kind, ObjectRef ref, VersionId id);
-  Task<Result<>> change_system(Ctx& ctx, OpKind kind, std::string name, std::string value);
+  Task<Result<Verdict>> change_system(Ctx& ctx, OpKind kind, std::string name, std::string value,
+                                      bool only_if_value = false);
 
   DriveCore core_;
   Committer committer_;  // after core_: ends first

@@ -318,28 +318,37 @@ Result<bool> OpBatch::object_owns(const ObjectRef& part_ref, const std::string& 
   return false;
 }
 
+Result<std::optional<std::string>> OpBatch::system_value(const std::string& name) {
+  if (const auto earlier = system_.find(name); earlier != system_.end()) return earlier->second;
+  std::string value;
+  TRY(found, p_.index.get(Column::system, name, value, Tier::all));
+  if (found != Lookup::found) return std::optional<std::string>();
+  return std::optional(std::move(value));
+}
+
 Result<OpAnswer> OpBatch::system(DriveOp& op) {
-  needs_sync_ = true;
   const bool put = op.kind == OpKind::put_system;
-  if (op.name.starts_with(kHealQueue)) {
-    bool was_there = false;
-    const auto earlier = system_.find(op.name);
-    if (earlier != system_.end()) {
-      was_there = earlier->second;
-    } else {
-      std::string value;
-      TRY(found, p_.index.get(Column::system, op.name, value, Tier::all));
-      was_there = found == Lookup::found;
+  TRY(held, system_value(op.name));
+  if (!put && op.only_if_value && held) {
+    const auto value = unseal(*held);  // what fails its checksum says nothing that could be lost
+    if (value && *value != op.value) {
+      OpAnswer answer;
+      answer.verdict = Verdict::refused;
+      return answer;
     }
-    heal_entries_ += static_cast<int>(put) - static_cast<int>(was_there);
-    system_[op.name] = put;
   }
+  if (!put && !held) return OpAnswer{};
+  needs_sync_ = true;
+  if (op.name.starts_with(kHealQueue))
+    heal_entries_ += static_cast<int>(put) - static_cast<int>(held.has_value());
   if (put) {
-    const std::string sealed = seal(op.value);
+    std::string sealed = seal(op.value);
     const std::string_view part = sealed;
     p_.batch.put(Column::system, op.name, std::span<const std::string_view>(&part, 1));
+    system_[op.name] = std::move(sealed);
   } else {
     p_.batch.erase(Column::system, op.name);
+    system_[op.name] = std::nullopt;
   }
   return OpAnswer{};
 }

@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <map>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -51,6 +52,7 @@ class OpBatch {
   Result<bool> part_row_owns(const ObjectRef& ref, const VersionRecord& record, const PartRecord& part);
   Result<bool> missed_part(const ObjectRef& ref, const VersionRecord& record, const PartRecord& part);
   Result<bool> object_owns(const ObjectRef& part_ref, const std::string& upload_id, const DataId& data);
+  Result<std::optional<std::string>> system_value(const std::string& name);  // as of this batch, sealed
   Result<OpAnswer> system(DriveOp& op);
   void changed(Row& row);
   GroupState group_of(std::uint16_t group) const;
@@ -58,8 +60,8 @@ class OpBatch {
   Parts p_;
   const std::int64_t now_ms_;
   std::vector<Row*> dirty_;
-  std::map<std::uint16_t, GroupState> groups_;  // learnt in this batch
-  std::map<std::string, bool> system_;          // names put (true) and erased in this batch
+  std::map<std::uint16_t, GroupState> groups_;                // learnt in this batch
+  std::map<std::string, std::optional<std::string>> system_;  // sealed values put in this batch; none: erased
   std::vector<std::pair<VersionId, std::vector<DataId>>> dropped_;
   std::vector<DataId> claimed_;
   std::size_t row_bytes_ = 0;

@@ -61,6 +61,21 @@ class FaultyDrive final : public disk::Drive {
                                                       std::size_t max) override {
     return inner_.scan_system(ctx, std::move(prefix), max);
   }
+  Task<Result<std::vector<SystemRecord>>> scan_system_after(Ctx& ctx, std::string prefix, std::string after,
+                                                            std::size_t max) override {
+    return inner_.scan_system_after(ctx, std::move(prefix), std::move(after), max);
+  }
+  Task<Result<>> erase_system_if(Ctx& ctx, std::string name, std::string value) override {
+    return inner_.erase_system_if(ctx, std::move(name), std::move(value));
+  }
+  Task<Result<>> readmit(Ctx& ctx, std::uint16_t group, std::uint64_t birth) override {
+    return inner_.readmit(ctx, group, birth);
+  }
+  Task<Result<std::vector<disk::GroupState>>> groups(Ctx& ctx) override { return inner_.groups(ctx); }
+  Task<Result<disk::RowPage>> scan(Ctx& ctx, disk::RowScanSpec spec) override {
+    return inner_.scan(ctx, std::move(spec));
+  }
+  Task<Result<std::vector<disk::BucketUsage>>> usage(Ctx& ctx) override { return inner_.usage(ctx); }
 
  private:
   class Writer;

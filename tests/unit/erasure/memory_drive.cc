@@ -4,6 +4,7 @@
 #include <cstring>
 
 #include "base/check.h"
+#include "disk/limits.h"
 #include "disk/row_key.h"
 
 namespace ostraka::erasure {
@@ -112,6 +113,7 @@ Task<Result<disk::DriveInfo>> MemoryDrive::info(Ctx&) {
   disk::DriveInfo out;
   out.id = id_;
   out.online = online_;
+  for (const auto& [name, value] : system_) out.heal_queue += name.starts_with(disk::kHealQueue) ? 1 : 0;
   co_return out;
 }
 
@@ -357,11 +359,118 @@ Task<Result<>> MemoryDrive::erase_system(Ctx&, std::string name) {
   co_return Result<>();
 }
 
-Task<Result<std::vector<disk::Drive::SystemRecord>>> MemoryDrive::scan_system(Ctx&, std::string prefix,
+Task<Result<std::vector<disk::Drive::SystemRecord>>> MemoryDrive::scan_system(Ctx& ctx, std::string prefix,
                                                                               std::size_t max) {
+  auto scanning = scan_system_after(ctx, std::move(prefix), std::string(), max);
+  Result<std::vector<SystemRecord>> out = co_await std::move(scanning);
+  co_return out;
+}
+
+Task<Result<std::vector<disk::Drive::SystemRecord>>> MemoryDrive::scan_system_after(Ctx&, std::string prefix,
+                                                                                    std::string after,
+                                                                                    std::size_t max) {
+  if (!online_) co_return fail(Errc::unavailable, "offline");
+  ++system_scans;
   std::vector<SystemRecord> out;
-  for (const auto& [name, value] : system_)
-    if (name.starts_with(prefix) && out.size() < max) out.push_back({name, value});
+  for (auto at = system_.upper_bound(after); at != system_.end() && out.size() < max; ++at)
+    if (at->first.starts_with(prefix)) out.push_back({at->first, at->second});
+  co_return out;
+}
+
+Task<Result<>> MemoryDrive::erase_system_if(Ctx&, std::string name, std::string value) {
+  if (!online_) co_return fail(Errc::unavailable, "offline");
+  const auto found = system_.find(name);
+  if (found == system_.end()) co_return Result<>();
+  if (found->second != value) co_return fail(Errc::conflict, "another value");
+  system_.erase(found);
+  co_return Result<>();
+}
+
+void MemoryDrive::lose_everything(std::uint64_t birth, std::vector<std::uint16_t> groups) {
+  rows_.clear();
+  inline_.clear();
+  damaged_inline_.clear();
+  files_.clear();
+  system_.clear();
+  if (groups.empty())
+    for (unsigned i = 0; i < kPlacementGroups; ++i) groups.push_back(static_cast<std::uint16_t>(i));
+  for (const std::uint16_t lost : groups) {
+    disk::GroupState& state = groups_[lost];
+    state.epoch = std::max(state.epoch, birth);
+    state.birth = birth;
+    state.refilling = true;
+  }
+}
+
+Task<Result<>> MemoryDrive::readmit(Ctx&, std::uint16_t group, std::uint64_t birth) {
+  if (!online_) co_return fail(Errc::unavailable, "offline");
+  if (groups_[group].birth == birth) groups_[group].refilling = false;
+  co_return Result<>();
+}
+
+Task<Result<std::vector<disk::GroupState>>> MemoryDrive::groups(Ctx&) {
+  if (!online_) co_return fail(Errc::unavailable, "offline");
+  std::vector<disk::GroupState> out(kPlacementGroups);
+  for (const auto& [group, state] : groups_) out[group] = state;
+  co_return out;
+}
+
+Task<Result<disk::RowPage>> MemoryDrive::scan(Ctx&, disk::RowScanSpec spec) {
+  if (!online_) co_return fail(Errc::unavailable, "offline");
+  struct Stored {
+    std::string row_key, key, sub, row;
+  };
+  std::map<std::string, const RowKey*> ordered;
+  for (const auto& [key, state] : rows_) {
+    const auto& [bucket, space, name, sub] = key;
+    ordered[disk::row_key(BucketId{bucket}, static_cast<disk::KeySpace>(space), name, sub)] = &key;
+  }
+  auto storage = std::make_shared<std::vector<std::unique_ptr<Stored>>>();
+  disk::RowPage page;
+  page.end = true;
+  for (auto at = ordered.upper_bound(spec.after); at != ordered.end(); ++at) {
+    if (!spec.until.empty() && at->first >= spec.until) break;
+    if (page.rows.size() == spec.max_rows) {
+      page.end = false;
+      break;
+    }
+    const auto& [bucket, space, name, sub] = *at->second;
+    storage->push_back(
+        std::make_unique<Stored>(Stored{at->first, name, sub, disk::encode_key_row(rows_.at(*at->second))}));
+    const Stored& stored = *storage->back();
+    page.rows.push_back(disk::ScannedRow{stored.row_key, BucketId{bucket}, static_cast<disk::KeySpace>(space),
+                                         stored.key, stored.sub, stored.row});
+    page.last = stored.row_key;
+  }
+  page.storage = std::move(storage);
+  co_return page;
+}
+
+Task<Result<std::vector<disk::BucketUsage>>> MemoryDrive::usage(Ctx&) {
+  if (!online_) co_return fail(Errc::unavailable, "offline");
+  std::map<std::uint64_t, disk::BucketUsage> found;
+  for (const auto& [key, state] : rows_) {
+    if (state.versions.empty() || state.versions.front().tombstone) continue;
+    const auto record = disk::decode_version_record(as_bytes(*state.versions.front().record));
+    CHECK(record.has_value());
+    disk::BucketUsage& usage = found[std::get<0>(key)];
+    usage.bucket = BucketId{std::get<0>(key)};
+    const auto size = static_cast<std::int64_t>(record->size);
+    switch (static_cast<disk::KeySpace>(std::get<1>(key))) {
+      case disk::KeySpace::object:
+        ++usage.objects;
+        usage.object_bytes += size;
+        break;
+      case disk::KeySpace::upload:
+        ++usage.uploads;
+        break;
+      case disk::KeySpace::part:
+        usage.part_bytes += size;
+        break;
+    }
+  }
+  std::vector<disk::BucketUsage> out;
+  for (const auto& [bucket, usage] : found) out.push_back(usage);
   co_return out;
 }
 

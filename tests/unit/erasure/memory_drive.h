@@ -37,7 +37,10 @@ class MemoryDrive final : public disk::Drive {
   void set_full(bool full) noexcept { full_ = full; }
   void set_memory_reads(bool on) noexcept { memory_reads_ = on; }
   unsigned long reads = 0;  // calls of read and try_read
+  // Loses all it has, and refills these groups from now on; all of them when none are named.
+  void lose_everything(std::uint64_t birth, std::vector<std::uint16_t> groups = {});
   unsigned long block_reads = 0;
+  unsigned long system_scans = 0;
 
   DriveId id() const noexcept override { return id_; }
   bool online() const noexcept override { return online_; }
@@ -58,6 +61,13 @@ class MemoryDrive final : public disk::Drive {
   Task<Result<>> put_system(Ctx& ctx, std::string name, std::string value) override;
   Task<Result<>> erase_system(Ctx& ctx, std::string name) override;
   Task<Result<std::vector<SystemRecord>>> scan_system(Ctx& ctx, std::string prefix, std::size_t max) override;
+  Task<Result<std::vector<SystemRecord>>> scan_system_after(Ctx& ctx, std::string prefix, std::string after,
+                                                            std::size_t max) override;
+  Task<Result<>> erase_system_if(Ctx& ctx, std::string name, std::string value) override;
+  Task<Result<>> readmit(Ctx& ctx, std::uint16_t group, std::uint64_t birth) override;
+  Task<Result<std::vector<disk::GroupState>>> groups(Ctx& ctx) override;
+  Task<Result<disk::RowPage>> scan(Ctx& ctx, disk::RowScanSpec spec) override;
+  Task<Result<std::vector<disk::BucketUsage>>> usage(Ctx& ctx) override;
 
  private:
   class Writer;
