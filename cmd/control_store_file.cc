@@ -12,6 +12,7 @@
 #include "disk/rocks_index.h"
 #include "runtime/gate.h"
 #include "runtime/shard.h"
+#include "runtime/worker_pool.h"
 
 namespace ostraka::cmd {
 namespace {
@@ -43,11 +44,13 @@ Result<std::string> with_store(const std::vector<std::string>& patterns, Work wo
   SystemClock clock;
   SystemRandom random;
   PosixFs fs;
+  WorkerPools workers;
   MetricRegistry metrics;
   disk::IndexBudget budget({});
   disk::RocksIndexFactory indexes(budget, fs);
   Shard shard(0, clock, ShardSpec{.slab_bytes = 4096, .max_slabs = 1, .keep_slabs = 0});
-  TRY(drives, open_drives({clock, random, fs, indexes, metrics, std::move(folders), std::nullopt, false}));
+  TRY(drives,
+      open_drives({clock, random, fs, indexes, workers, metrics, std::move(folders), std::nullopt, false}));
   std::vector<disk::Drive*> pointers;
   for (const auto& drive : drives.drives) pointers.push_back(drive.get());
   Gate background;

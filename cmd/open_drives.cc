@@ -3,37 +3,23 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <functional>
-#include <latch>
 
 #include "base/log.h"
 #include "cmd/drive_plan.h"
 #include "disk/drive_format.h"
 #include "disk/local_drive.h"
-#include "runtime/worker_pool.h"
 
 namespace ostraka::cmd {
 namespace {
 
 constexpr std::size_t kMaxStartThreads = 32;
 
-// Calls fn(0) ... fn(count - 1) on the threads of the pool and waits for all.
-void in_parallel(WorkerPool& pool, std::size_t count, const std::function<void(std::size_t)>& fn) {
-  std::latch left(static_cast<std::ptrdiff_t>(count));
-  for (std::size_t i = 0; i < count; ++i) {
-    pool.post([&fn, &left, i] {
-      fn(i);
-      left.count_down();
-    });
-  }
-  left.wait();
-}
-
 class Opener {
  public:
   explicit Opener(DriveOpening opening)
       : o_(std::move(opening)),
-        threads_("start", static_cast<unsigned>(std::min(o_.folders.size(), kMaxStartThreads))) {}
+        threads_(
+            o_.workers.make("start", static_cast<unsigned>(std::min(o_.folders.size(), kMaxStartThreads)))) {}
 
   Result<NodeDrives> open() {
     TRY(plan, plan_drives(inspect(), o_.wanted));
@@ -52,7 +38,7 @@ class Opener {
  private:
   std::vector<FoundFolder> inspect() {
     std::vector<FoundFolder> found(o_.folders.size());
-    in_parallel(threads_, found.size(), [&](std::size_t i) {
+    threads_->for_each(found.size(), [&](std::size_t i) {
       found[i].path = o_.folders[i];
       found[i].exists = o_.fs.exists(o_.folders[i]).value_or(true);
       found[i].format = disk::inspect_drive(o_.fs, o_.folders[i]);
@@ -115,7 +101,7 @@ class Opener {
 
   Result<> format(const DrivePlan& plan, const std::vector<std::size_t>& slots) {
     std::vector<Result<>> done(slots.size());
-    in_parallel(threads_, slots.size(), [&](std::size_t i) {
+    threads_->for_each(slots.size(), [&](std::size_t i) {
       disk::DriveFormat drive = plan.format;
       drive.slot = static_cast<unsigned>(slots[i]);
       done[i] = disk::format_drive(o_.fs, o_.indexes, plan.seats[slots[i]].folder, drive);
@@ -131,8 +117,8 @@ class Opener {
     out.ids = plan.format.drives;
     out.drives.resize(plan.seats.size());
     std::vector<Result<>> started(plan.seats.size());
-    const disk::DriveDeps deps{o_.fs, o_.clock, o_.indexes, o_.metrics};
-    in_parallel(threads_, plan.seats.size(), [&](std::size_t slot) {
+    const disk::DriveDeps deps{o_.fs, o_.clock, o_.indexes, o_.workers, o_.metrics};
+    threads_->for_each(plan.seats.size(), [&](std::size_t slot) {
       disk::DriveFormat expected = plan.format;
       expected.slot = static_cast<unsigned>(slot);
       auto drive = std::make_unique<disk::LocalDrive>(deps, plan.seats[slot].folder, std::move(expected));
@@ -151,7 +137,7 @@ class Opener {
   }
 
   DriveOpening o_;
-  WorkerPool threads_;
+  const std::unique_ptr<Workers> threads_;
 };
 
 }  // namespace

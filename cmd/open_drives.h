@@ -13,6 +13,7 @@
 #include "runtime/clock.h"
 #include "runtime/fs.h"
 #include "runtime/random.h"
+#include "runtime/workers.h"
 
 namespace ostraka::cmd {
 
@@ -21,6 +22,7 @@ struct DriveOpening {
   Random& random;
   Fs& fs;
   disk::MetaIndexFactory& indexes;
+  WorkersFactory& workers;
   MetricRegistry& metrics;
   std::vector<std::string> folders;
   std::optional<erasure::Geometry> wanted;

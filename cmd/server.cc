@@ -20,6 +20,7 @@
 #include "net/tls.h"
 #include "object/object_sets.h"
 #include "runtime/shard.h"
+#include "runtime/worker_pool.h"
 
 namespace ostraka::cmd {
 namespace {
@@ -205,6 +206,7 @@ int run_server(const ServerConfig& config) {
   SystemClock clock;
   SystemRandom random;
   PosixFs fs;
+  WorkerPools workers;
   MetricRegistry metrics;
   disk::IndexBudget budget(index_budget(config));
   disk::RocksIndexFactory indexes(budget, fs);
@@ -218,7 +220,8 @@ int run_server(const ServerConfig& config) {
     if (!loaded) return say(loaded.error());
     tls = *loaded;
   }
-  auto drives = open_drives({clock, random, fs, indexes, metrics, config.drives, config.erasure_set, true});
+  auto drives =
+      open_drives({clock, random, fs, indexes, workers, metrics, config.drives, config.erasure_set, true});
   if (!drives) return say(drives.error());
   ShardPool shards(threads, clock, shard_spec(config, *drives, threads));
   watch_pools(metrics, shards, budget);

@@ -7,67 +7,112 @@
 
 namespace ostraka::disk {
 
-Committer::Committer(DriveCore& core)
-    : core_(core), thread_("commit-" + std::to_string(core.expected.slot), 1) {}
+Committer::Committer(DriveCore& core, WorkersFactory& workers)
+    : core_(core), thread_(workers.make("commit-" + std::to_string(core.expected.slot), 1)) {}
 
 Committer::~Committer() {
   {
     const std::lock_guard lock(mutex_);
     stopping_ = true;
   }
-  wake_.notify_one();
+  thread_->post([this] { last_step(); });  // after the steps that are posted
+  thread_.reset();
 }
 
 void Committer::start() {
-  thread_.post([this] { loop(); });
+  post_step();
 }
 
 std::unique_ptr<DriveOp> Committer::submit(std::unique_ptr<DriveOp> op) {
-  bool first = false;
   {
     const std::lock_guard lock(mutex_);
     if (waiting_.size() >= kMaxQueuedOps || waiting_bytes_ >= kMaxQueuedBytes || stopping_) return op;
-    first = waiting_.empty();
     waiting_bytes_ += op->inline_shard.owner.size();
     waiting_.push_back(std::move(op));
+    if (stepping_) return nullptr;  // the step that runs arranges for the next
+    stepping_ = true;
   }
-  if (first) wake_.notify_one();
+  post_step();
   return nullptr;
 }
 
 void Committer::submit_lazy(std::unique_ptr<DriveOp> op) {
   const std::lock_guard lock(mutex_);
   // Dropping a retire is harmless: the version stays as it is until a heal of the key retires it.
-  if (lazy_.size() < kMaxQueuedOps && !stopping_) lazy_.push_back(std::move(op));
+  if (lazy_.size() >= kMaxQueuedOps || stopping_) return;
+  lazy_.push_back(std::move(op));
+  if (stepping_ || lazy_.size() > 1) return;
+  const TimePoint now = core_.clock.now();
+  arrange(now + kRetireDelay, now);
 }
 
-bool Committer::wait_for_work(Ops& ops) {
-  std::unique_lock lock(mutex_);
-  // Lazy changes do not wake the thread: they are found when the time is over.
-  wake_.wait_for(lock, kRetireDelay, [this] { return stopping_ || !waiting_.empty(); });
-  ops.swap(waiting_);
-  waiting_bytes_ = 0;
-  for (auto& op : lazy_) ops.push_back(std::move(op));
-  lazy_.clear();
-  return !stopping_ || !ops.empty();
+void Committer::post_step() {
+  thread_->post([this] { step(); });
 }
 
-void Committer::loop() {
-  Ops ops;
-  while (wait_for_work(ops)) {
-    const auto life = core_.open();
-    if (life) {
-      if (!ops.empty()) run(life, ops);
-      look_after(life);
-    } else {
-      if (!ops.empty()) refuse(ops, Error{Errc::unavailable, core_.path + ": " + core_.problem()});
-      try_to_reopen();
-    }
-    ops.clear();
+void Committer::arrange(TimePoint at, TimePoint now) {
+  if (at >= arranged_) return;
+  arranged_ = at;
+  thread_->post_after(at - now, [this, at] { timed_step(at); });
+}
+
+void Committer::timed_step(TimePoint at) {
+  {
+    const std::lock_guard lock(mutex_);
+    if (at != arranged_) return;  // an earlier one took its place
+    arranged_ = kNoDeadline;
+    if (stepping_) return;
+    stepping_ = true;
   }
-  batch_.reset();
+  step();
+}
+
+void Committer::step() {
+  take();
   const auto life = core_.open();
-  if (life && core_.check_folder(*life)) life->index->prepare_close();
+  if (life) {
+    if (!ops_.empty()) run(life, ops_);
+    look_after(life);
+  } else {
+    if (!ops_.empty()) refuse(ops_, away());
+    try_to_reopen();
+  }
+  ops_.clear();
+  const TimePoint next = core_.open() ? std::min(next_look_, next_space_) : next_open_;
+  const TimePoint now = core_.clock.now();
+  const std::lock_guard lock(mutex_);
+  if (stopping_) return;  // the last step does the rest
+  if (!waiting_.empty()) {
+    post_step();
+    return;
+  }
+  stepping_ = false;
+  arrange(std::max(now, lazy_.empty() ? next : std::min(next, now + kRetireDelay)), now);
+}
+
+void Committer::last_step() {
+  take();
+  const auto life = core_.open();
+  if (life) {
+    if (!ops_.empty()) run(life, ops_);
+  } else if (!ops_.empty()) {
+    refuse(ops_, away());
+  }
+  ops_.clear();
+  batch_.reset();
+  if (core_.open() && core_.check_folder(*life)) life->index->prepare_close();
+}
+
+void Committer::take() {
+  const std::lock_guard lock(mutex_);
+  ops_.swap(waiting_);
+  waiting_bytes_ = 0;
+  for (auto& op : lazy_) ops_.push_back(std::move(op));
+  lazy_.clear();
+}
+
+Error Committer::away() const {
+  return Error{Errc::unavailable, core_.path + ": " + core_.problem()};
 }
 
 void Committer::run(const std::shared_ptr<OpenDrive>& life, Ops& ops) {

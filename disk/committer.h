@@ -1,10 +1,9 @@
-// The one thread that changes a drive's index: it takes all changes that wait, applies them as one batch with
+// The one part that changes a drive's index: it takes all changes that wait, applies them as one batch with
 // one sync, and answers them. It also looks after the drive: notices that the folder is gone, closes it, and
-// opens it again when it is back.
+// opens it again when it is back. All of it happens in steps, on one thread of its own: at once when a change
+// waits, and otherwise when it is time to look.
 #pragma once
 
-#include <condition_variable>
-#include <deque>
 #include <memory>
 #include <mutex>
 #include <vector>
@@ -12,14 +11,14 @@
 #include "disk/drive_core.h"
 #include "disk/drive_op.h"
 #include "disk/row_cache.h"
-#include "runtime/worker_pool.h"
+#include "runtime/workers.h"
 
 namespace ostraka::disk {
 
 // Thread safe.
 class Committer {
  public:
-  explicit Committer(DriveCore& core);
+  Committer(DriveCore& core, WorkersFactory& workers);
   Committer(const Committer&) = delete;
   Committer& operator=(const Committer&) = delete;
   ~Committer();  // writes what waits, then ends
@@ -32,8 +31,14 @@ class Committer {
 
  private:
   using Ops = std::vector<std::unique_ptr<DriveOp>>;
-  void loop();
-  bool wait_for_work(Ops& ops);  // false: the end
+  void post_step();
+  void step();
+  void timed_step(TimePoint at);
+  void last_step();
+  void take();
+  Error away() const;
+  // With the lock held: a step at this time, unless an earlier one is arranged.
+  void arrange(TimePoint at, TimePoint now);
   void run(const std::shared_ptr<OpenDrive>& life, Ops& ops);
   // From `first` on, as many as fit into one batch. Gives the index after the last.
   std::size_t run_batch(const std::shared_ptr<OpenDrive>& life, Ops& ops, std::size_t first);
@@ -44,21 +49,24 @@ class Committer {
   void resume(const std::shared_ptr<OpenDrive>& life);
   void try_to_reopen();
 
+  // Of the steps, which follow one another.
   DriveCore& core_;
   RowCache rows_;
   std::weak_ptr<OpenDrive> rows_of_;  // the life whose rows are remembered
   std::unique_ptr<IndexBatch> batch_;
+  Ops ops_;
   bool out_of_space_ = false;  // the index stopped for lack of space
   TimePoint next_look_{}, next_space_{}, next_open_{};
   Duration reopen_after_ = kReopenMin;
   std::string last_problem_;
 
   std::mutex mutex_;
-  std::condition_variable wake_;
   Ops waiting_, lazy_;
-  std::size_t waiting_bytes_ = 0;  // of the buffers that hold inline shards in waiting_
+  std::size_t waiting_bytes_ = 0;     // of the buffers that hold inline shards in waiting_
+  bool stepping_ = true;              // a step runs or is posted; true until start()
+  TimePoint arranged_ = kNoDeadline;  // when the next timed step comes
   bool stopping_ = false;
-  WorkerPool thread_;  // last
+  std::unique_ptr<Workers> thread_;  // last
 };
 
 }  // namespace ostraka::disk

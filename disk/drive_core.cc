@@ -45,8 +45,8 @@ DriveCore::DriveCore(const DriveDeps& d, std::string folder, DriveFormat format)
         });
       })),
       indexes_(d.indexes),
-      threads_("drive-" + std::to_string(expected.slot), kDriveThreads) {
-  closer_->threads = &threads_;
+      threads_(d.workers.make("drive-" + std::to_string(expected.slot), kDriveThreads)) {
+  closer_->threads = threads_.get();
 }
 
 DriveCore::~DriveCore() {

@@ -17,7 +17,7 @@
 #include "runtime/clock.h"
 #include "runtime/ctx.h"
 #include "runtime/fs.h"
-#include "runtime/worker_pool.h"
+#include "runtime/workers.h"
 
 namespace ostraka::disk {
 
@@ -25,6 +25,7 @@ struct DriveDeps {
   Fs& fs;
   Clock& clock;
   MetaIndexFactory& indexes;
+  WorkersFactory& workers;
   MetricRegistry& metrics;
 };
 
@@ -76,14 +77,14 @@ class DriveCore {
   template <class F>
   auto run(std::shared_ptr<OpenDrive> life, TimePoint deadline, F fn) {
     using Answer = std::invoke_result_t<F, OpenDrive&>;
-    return threads_.run([this, life = std::move(life), deadline, fn = std::move(fn)]() mutable -> Answer {
+    return threads_->run([this, life = std::move(life), deadline, fn = std::move(fn)]() mutable -> Answer {
       const JobMark mark(*this);
       if (clock.now() > deadline) return fail(Errc::deadline);
       return fn(*life);
     });
   }
-  void post(std::function<void()> job) { threads_.post(std::move(job)); }
-  bool overloaded() const { return threads_.queued() > kMaxQueuedJobs; }
+  void post(std::function<void()> job) { threads_->post(std::move(job)); }
+  bool overloaded() const { return threads_->queued() > kMaxQueuedJobs; }
 
   // Counts failures that are the drive's, and passes the result on.
   template <class R>
@@ -122,7 +123,7 @@ class DriveCore {
   // a shard's thread.
   struct Closer {
     std::mutex mutex;
-    WorkerPool* threads = nullptr;
+    Workers* threads = nullptr;
     std::atomic<int> lives{0};  // opened and not yet closed
   };
   MetaIndexFactory& indexes_;
@@ -137,7 +138,7 @@ class DriveCore {
   std::atomic<std::int64_t> batch_since_{0};
   std::atomic<int> jobs_running_{0};
   std::atomic<std::int64_t> job_progress_{0};
-  WorkerPool threads_;  // last: its threads use all of the above
+  const std::unique_ptr<Workers> threads_;  // last: its threads use all of the above
 };
 
 }  // namespace ostraka::disk

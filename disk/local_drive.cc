@@ -87,7 +87,7 @@ std::vector<DataId> verified_files(DriveCore& core, const VersionRecord& record,
 }  // namespace
 
 LocalDrive::LocalDrive(const DriveDeps& deps, std::string path, DriveFormat expected)
-    : core_(deps, std::move(path), std::move(expected)), committer_(core_) {}
+    : core_(deps, std::move(path), std::move(expected)), committer_(core_, deps.workers) {}
 
 LocalDrive::~LocalDrive() = default;
 

@@ -1,4 +1,4 @@
-// Fs and File: the seam to the file system. Calls block; run them on a WorkerPool. Every failure names the
+// Fs and File: the seam to the file system. Calls block; run them on Workers. Every failure names the
 // path and the reason. Errors: not_found (ENOENT), no_space (ENOSPC, EDQUOT), wrong_drive (locked by another
 // process), io (all else).
 #pragma once
@@ -42,6 +42,11 @@ struct FileId {
   bool operator==(const FileId&) const = default;
 };
 
+struct FileInfo {
+  std::uint64_t bytes = 0;
+  std::int64_t modified_ms = 0;  // unix time
+};
+
 enum class OpenMode : std::uint8_t {
   read,        // there must be a file
   create_new,  // there must be none; read and write
@@ -65,6 +70,7 @@ class Fs {
       const std::string& path) = 0;  // names, without . and .., unsorted
   virtual Result<bool> exists(const std::string& path) = 0;
   virtual Result<FileId> identity(const std::string& path) = 0;
+  virtual Result<FileInfo> info(const std::string& path) = 0;
   virtual Result<SpaceInfo> space(const std::string& path) = 0;
   virtual Result<std::unique_ptr<Lock>> lock(
       const std::string& path) = 0;  // created when missing; exclusive between processes
@@ -87,6 +93,7 @@ class PosixFs final : public Fs {
   Result<std::vector<std::string>> list_dir(const std::string& path) override;
   Result<bool> exists(const std::string& path) override;
   Result<FileId> identity(const std::string& path) override;
+  Result<FileInfo> info(const std::string& path) override;
   Result<SpaceInfo> space(const std::string& path) override;
   Result<std::unique_ptr<Lock>> lock(const std::string& path) override;
 };

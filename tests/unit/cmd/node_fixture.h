@@ -12,6 +12,7 @@
 #include "cmd/open_drives.h"
 #include "disk/memory_index.h"
 #include "runtime/shard.h"
+#include "runtime/worker_pool.h"
 
 namespace ostraka::cmd {
 
@@ -25,7 +26,7 @@ class NodeFixture : public ::testing::Test {
   ~NodeFixture() override { std::filesystem::remove_all(root_); }
 
   Result<NodeDrives> open(std::optional<erasure::Geometry> wanted = std::nullopt, bool may_format = true) {
-    return open_drives({clock_, random_, fs_, indexes_, metrics_, folders_, wanted, may_format});
+    return open_drives({clock_, random_, fs_, indexes_, workers_, metrics_, folders_, wanted, may_format});
   }
   static std::size_t online(const NodeDrives& drives) {
     std::size_t count = 0;
@@ -39,6 +40,7 @@ class NodeFixture : public ::testing::Test {
   SystemRandom random_;
   PosixFs fs_;
   disk::MemoryIndexFactory indexes_;
+  WorkerPools workers_;
   MetricRegistry metrics_;
   std::filesystem::path root_;
   std::vector<std::string> folders_;

@@ -9,6 +9,7 @@
 #include "disk/memory_index.h"
 #include "disk/rocks_index.h"
 #include "runtime/shard.h"
+#include "runtime/worker_pool.h"
 #include "tests/unit/disk/temp_dir.h"
 
 namespace ostraka::disk {
@@ -28,6 +29,7 @@ class TestFs final : public Fs {
   Result<std::vector<std::string>> list_dir(const std::string& path) override { return real_.list_dir(path); }
   Result<bool> exists(const std::string& path) override { return real_.exists(path); }
   Result<FileId> identity(const std::string& path) override { return real_.identity(path); }
+  Result<FileInfo> info(const std::string& path) override { return real_.info(path); }
   Result<SpaceInfo> space(const std::string& path) override {
     TRY(info, real_.space(path));
     if (free_bytes) info.free_bytes = *free_bytes;
@@ -58,7 +60,7 @@ class DriveWorld {
     if (memory_index_) return memory;
     return rocks;
   }
-  DriveDeps deps() { return DriveDeps{fs, clock, indexes(), metrics}; }
+  DriveDeps deps() { return DriveDeps{fs, clock, indexes(), workers, metrics}; }
   std::string folder() const { return dir / "drive"; }
 
   Result<> format() { return format_drive(fs, indexes(), folder(), test_format()); }
@@ -71,6 +73,7 @@ class DriveWorld {
   TempDir dir;
   TestFs fs;
   SystemClock clock;
+  WorkerPools workers;
   MetricRegistry metrics;
   IndexBudget budget{{.memory_bytes = 16U << 20, .memtable_bytes = 4U << 20, .drives = 1}};
   RocksIndexFactory rocks{budget, fs};
