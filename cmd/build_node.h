@@ -16,6 +16,7 @@
 #include "runtime/ctx.h"
 #include "runtime/fs.h"
 #include "runtime/random.h"
+#include "runtime/shard.h"
 
 namespace ostraka::cmd {
 
@@ -26,6 +27,7 @@ struct NodeDrives {
   std::vector<DriveId> ids;
   std::vector<std::string> paths;
   std::vector<std::uint64_t> file_systems;  // drives with the same number share one; 0: not known
+  std::vector<bool> awaited;  // not there, with nothing else amiss: it serves as soon as it is mounted
   std::vector<std::unique_ptr<disk::Drive>> drives;
 };
 
@@ -35,22 +37,30 @@ struct Deps {
   Random& random;
   Fs& fs;
   MetricRegistry& metrics;
+  std::vector<Shard*> shards = {};  // that serve: the node's own work uses their buffers; none: the one that
+                                    // build_node() runs on
 };
 
 // Owns what serves. Close it before it is destroyed, while the shards still run; destroy it before they go.
 class Node {
  public:
   virtual ~Node() = default;
-  virtual net::Service& s3() noexcept = 0;              // for the S3 address: S3 and the probes
-  virtual admin::AdminService& console() noexcept = 0;  // for the console address
+  // Loads the control store, makes the placement table at the first start, and serves S3 from then on; until
+  // then its services answer that the node is starting. Errors, for people: unavailable (too few drives
+  // answer; call it again), unsupported_version, corrupt.
+  virtual Task<Result<>> load(Ctx& ctx) = 0;
+  virtual std::size_t drives_to_load() const noexcept = 0;  // that must answer
+  virtual net::Service& s3() noexcept = 0;                  // for the S3 address: S3 and the probes
+  virtual admin::AdminService& console() noexcept = 0;      // for the console address
   virtual cluster::EmbeddedControlStore& control_store() noexcept = 0;
   // Waits for what runs in the background. No request may be under way.
   virtual Task<> close() = 0;
 };
 
-// Loads the control store and makes the placement table at the first start. Errors, for people: unavailable
-// (too few drives answer), unsupported_version, corrupt, invalid_argument (a setting does not fit the
-// geometry).
+// config outlives the node. Errors, for people: invalid_argument (a setting does not fit the geometry).
+Result<std::unique_ptr<Node>> make_node(Deps deps, NodeDrives drives, const ServerConfig& config);
+
+// Made and loaded. The errors of both.
 Task<Result<std::unique_ptr<Node>>> build_node(Ctx& ctx, Deps deps, NodeDrives drives,
                                                const ServerConfig& config);
 

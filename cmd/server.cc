@@ -226,7 +226,8 @@ int run_server(const ServerConfig& config) {
   ShardPool shards(threads, clock, shard_spec(config, *drives, threads));
   watch_pools(metrics, shards, budget);
   Process process{config, metrics, shards, main, signals, std::move(tls), files_max};
-  const Deps deps{clock, random, fs, metrics};
+  Deps deps{clock, random, fs, metrics};
+  for (std::size_t i = 0; i < shards.size(); ++i) deps.shards.push_back(&shards[i]);
   const Result<> served = run_to_end(main, serve(process, deps, std::move(*drives)));
   shards.stop();
   return served ? 0 : say(served.error());
