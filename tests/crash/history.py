@@ -76,10 +76,12 @@ class History:
                     write.end = min(write.end, self.now())
 
     def possible(self, key: str, start: float, end: float) -> list[Value]:
-        """What a read between start and end may show."""
+        """What a read between start and end may show. What an earlier read has shown counts as acknowledged, even over a crash."""
         with self.lock:
-            writes = list(self.of(key).writes)
-        newest_start = max(write.start for write in writes if write.acknowledged and write.end < start)
+            writes, reads = list(self.of(key).writes), list(self.of(key).reads)
+        shown = {read.value for read in reads if read.end < start and read.value != ABSENT}  # deletes cannot be told apart
+        newest_start = max(write.start for write in writes
+                           if (write.acknowledged and write.end < start) or write.value in shown)
         return [write.value for write in writes if write.start <= end and write.end >= newest_start]
 
     def check_read(self, key: str, start: float, value: Value) -> None:

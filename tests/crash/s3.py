@@ -4,6 +4,7 @@ A Client belongs to one thread. A request that gets no answer (connection reset,
 or may not have happened, which is what the oracles must know. After NoAnswer the next request opens a new connection.
 """
 
+import base64
 import datetime
 import hashlib
 import hmac
@@ -169,6 +170,26 @@ class Client:
     def delete(self, bucket: str, key: str) -> Answer:
         return self.request("DELETE", bucket, key)
 
+    def delete_many(self, bucket: str, keys: list[str]) -> tuple[Answer, dict[str, str]]:
+        """DeleteObjects: the answer, and for each key an error code, or "" when it is gone."""
+        body = ("<Delete>" + "".join(f"<Object><Key>{key}</Key></Object>" for key in keys) + "</Delete>").encode()
+        md5 = base64.b64encode(hashlib.md5(body).digest()).decode()
+        answer = self.request("POST", bucket, query={"delete": ""}, body=body, headers={"content-md5": md5})
+        if answer.status != 200:
+            return answer, {}
+        fates = {row["Key"]: "" for row in xml_list(answer.body, "Deleted")}
+        return answer, fates | {row["Key"]: row["Code"] for row in xml_list(answer.body, "Error")}
+
+    def copy(self, bucket: str, source: str, key: str, etag: str, **headers) -> Answer:
+        """CopyObject with metadata of its own, if the source still has the ETag. A 200 whose body is an Error is given as the 500
+        it means."""
+        headers |= {"x_amz_copy_source": f"/{bucket}/{source}", "x_amz_copy_source_if_match": f'"{etag}"',
+                    "x_amz_metadata_directive": "REPLACE"}
+        answer = self.put(bucket, key, b"", **headers)
+        if answer.status == 200 and answer.code:
+            answer.status = 500
+        return answer
+
     def list_all(self, bucket: str, prefix: str = "", page: int = 1000) -> list[dict]:
         """Every object of ListObjectsV2 as {"Key", "Size", "ETag", ...}, ETag without quotes."""
         found, token = [], None
@@ -202,6 +223,17 @@ class Client:
                               headers={name.replace("_", "-"): value for name, value in headers.items()})
         if answer.status == 200 and answer.code:
             answer.status = 500
+        return answer
+
+    def copy_part(self, bucket: str, key: str, upload_id: str, number: int, source: str, etag: str, start: int, end: int) -> Answer:
+        """UploadPartCopy of the bytes start to end (inclusive); the answer's ETag is that of the part."""
+        headers = {"x-amz-copy-source": f"/{bucket}/{source}", "x-amz-copy-source-if-match": f'"{etag}"',
+                   "x-amz-copy-source-range": f"bytes={start}-{end}"}
+        answer = self.request("PUT", bucket, key, query={"partNumber": number, "uploadId": upload_id}, headers=headers)
+        if answer.status == 200 and answer.code:
+            answer.status = 500
+        elif answer.status == 200:
+            answer.headers["etag"] = xml(answer.body)["ETag"]
         return answer
 
     def abort_upload(self, bucket: str, key: str, upload_id: str) -> Answer:

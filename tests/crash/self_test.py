@@ -64,6 +64,21 @@ class HistoryTest(unittest.TestCase):
         self.refuses(B, 9, 10)
         self.refuses(A, 9, 10)
 
+    def test_what_was_seen_does_not_vanish(self):
+        self.acknowledged(A, 1, 2)
+        self.at(3).begin("k", B)
+        self.read(A, 4, 5)
+        self.read(B, 6, 7)
+        self.at(8).died()
+        self.read(B, 9, 10)
+        self.refuses(A, 9, 10)
+
+    def test_a_read_beside_the_one_that_saw_it_may_miss_it(self):
+        self.acknowledged(A, 1, 2)
+        self.at(3).begin("k", B)
+        self.read(B, 4, 6)
+        self.read(A, 5, 7)
+
     def test_unanswered_stays_possible_while_the_process_lives(self):
         self.at(1).begin("k", A)
         self.acknowledged(B, 2, 3)

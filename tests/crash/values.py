@@ -33,19 +33,31 @@ class Values:
         self.seed = seed
         self.lock = threading.Lock()
         self.made: dict[int, Value] = {}
+        self.copied: dict[int, int] = {}  # the numbers of copies: whose bytes they have
 
     def body(self, number: int, size: int) -> bytes:
-        return random.Random(f"{self.seed}/{number}").randbytes(size)
+        return random.Random(f"{self.seed}/{self.copied.get(number, number)}").randbytes(size)
 
-    def new(self, size: int, *, multipart: bool = False) -> tuple[Value, bytes]:
+    def reserve(self) -> int:
         with self.lock:
             number = len(self.made)
-            self.made[number] = ABSENT  # reserves the number
+            self.made[number] = ABSENT
+            return number
+
+    def new(self, size: int, *, multipart: bool = False) -> tuple[Value, bytes]:
+        number = self.reserve()
         body = self.body(number, size)
         md5 = hashlib.md5(body).hexdigest()
         value = Value(number, size, md5, multipart_etag(body) if multipart else md5)
         self.made[number] = value
         return value, body
+
+    def copy_of(self, source: Value) -> Value:
+        """The same bytes under a number of its own, in one part, as CopyObject stores them."""
+        number = self.reserve()
+        self.copied[number] = self.copied.get(source.number, source.number)
+        self.made[number] = Value(number, source.size, source.md5, source.md5)
+        return self.made[number]
 
     def put(self, client: Client, bucket: str, key: str, size: int, **headers) -> tuple[Value, Answer]:
         value, body = self.new(size)
