@@ -131,7 +131,7 @@ std::size_t Committer::run_batch(const std::shared_ptr<OpenDrive>& life, Ops& op
   const CallTimer timer(core_.metrics.batch, core_.clock);
   core_.batch_begins();
   batch_->clear();
-  const OpBatch::Parts parts{*life->index, *batch_, rows_, core_.groups, *core_.files};
+  const OpBatch::Parts parts{*life->index, *batch_, rows_, core_.groups, *core_.files, core_.usage};
   OpBatch batch(parts, core_.clock.unix_ms());
   std::vector<Result<OpAnswer>> answers;
   answers.reserve(std::min(ops.size() - first, kMaxBatchOps));

@@ -204,9 +204,11 @@ struct BucketUsage {
   std::uint64_t changes = 0;      // grows with every change of the numbers above
 };
 
-// Looks for what no record names: shard files and inline shards that dead writers left behind.
+// Looks for what no record names: shard files and inline shards that dead writers left behind. One search a
+// drive at a time.
 struct OrphanSpec {
-  std::uint8_t first = 0, last = 255;  // shard files whose data id starts with a byte in this range
+  std::uint8_t first = 0, last = 255;  // shard files whose data id starts with a byte in this range; inline
+                                       // shards with the range that ends with 255
   std::int64_t older_than_ms = 0;      // unix time: younger files may belong to a writer that lives
   bool remove = false;
   std::size_t max = 1000;  // of the ids reported

@@ -36,12 +36,7 @@ DriveCore::DriveCore(const DriveDeps& d, std::string folder, DriveFormat format)
       metrics(d.metrics, expected.slot),
       files(std::make_shared<FileTable>([this](std::vector<DataId> doomed) {
         post([this, doomed = std::move(doomed)] {
-          const auto remove = [this](const DataId& data) {
-            if (auto gone = fs.remove(data_path(path, data)); !gone && !gone.failed_with(Errc::not_found)) {
-              log::warn("shard file left behind drive={} reason={}", path, gone.error().detail);
-            }
-          };
-          for (const DataId& data : doomed) files->remove_file(data, remove);
+          for (const DataId& data : doomed) remove_shard_file(data);
         });
       })),
       indexes_(d.indexes),
@@ -51,6 +46,15 @@ DriveCore::DriveCore(const DriveDeps& d, std::string folder, DriveFormat format)
 
 DriveCore::~DriveCore() {
   close();
+}
+
+void DriveCore::remove_shard_file(const DataId& data) {
+  const auto remove = [this](const DataId& file) {
+    if (auto gone = fs.remove(data_path(path, file)); !gone && !gone.failed_with(Errc::not_found)) {
+      log::warn("shard file left behind drive={} reason={}", path, gone.error().detail);
+    }
+  };
+  files->remove_file(data, remove);
 }
 
 void DriveCore::close() {
@@ -198,6 +202,7 @@ Result<> DriveCore::try_open() {
   life->index = std::move(*index);
   TRY_VOID(check_index(*life->index));
   TRY_VOID(groups.load(*life->index));
+  TRY_VOID(usage.load(*life->index, clock.unix_ms()));
   TRY(entries, count_heal_entries(*life->index));
   TRY(room, fs.space(path));
   space.set(room);

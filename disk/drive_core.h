@@ -14,6 +14,7 @@
 #include "disk/limits.h"
 #include "disk/meta_index.h"
 #include "disk/space_gauge.h"
+#include "disk/usage_table.h"
 #include "runtime/clock.h"
 #include "runtime/ctx.h"
 #include "runtime/fs.h"
@@ -84,6 +85,8 @@ class DriveCore {
     });
   }
   void post(std::function<void()> job) { threads_->post(std::move(job)); }
+  // Of a file that the table has given up; blocks.
+  void remove_shard_file(const DataId& data);
   bool overloaded() const { return threads_->queued() > kMaxQueuedJobs; }
 
   // Counts failures that are the drive's, and passes the result on.
@@ -101,6 +104,7 @@ class DriveCore {
   DriveMetrics metrics;
   GroupTable groups;
   SpaceGauge space;
+  UsageTable usage;
   const std::shared_ptr<FileTable> files;
 
  private:

@@ -20,6 +20,8 @@ struct OpAnswer {
   std::uint64_t birth = 0;  // fence
   std::vector<DataId>
       unknown;  // commit: nothing was done, since these files have to be looked up on disk first
+  std::vector<DataId> orphans;  // take_orphans: which of the files are nobody's
+  std::uint64_t dropped = 0;    // drop_inline: how many
 };
 
 enum class OpKind : std::uint8_t {
@@ -30,7 +32,11 @@ enum class OpKind : std::uint8_t {
   purge,
   learn_epoch,
   put_system,
-  erase_system
+  erase_system,
+  readmit,
+  correct_usage,
+  take_orphans,
+  drop_inline
 };
 
 struct DriveOp {
@@ -46,12 +52,16 @@ struct DriveOp {
   HeldVersion version;
   std::shared_ptr<const VersionRecord> record;
   Slice inline_shard;
-  std::vector<DataId> files;     // that the record names
+  std::vector<DataId> files;     // take_orphans: that no row names
   std::vector<DataId> verified;  // of these, found on disk with a valid footer
 
   // put_system, erase_system
   std::string name, value;
   bool only_if_value = false;  // erase_system: only while the record has this value
+
+  std::uint64_t birth = 0;               // readmit: of the group
+  BucketUsage usage;                     // correct_usage: as counted; changes: when the count began
+  std::vector<std::string> inline_keys;  // drop_inline: of values that no row names
 
   Shard* shard = nullptr;             // where the answer goes
   Completion<Result<OpAnswer>> done;  // none: nobody waits

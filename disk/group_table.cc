@@ -1,5 +1,7 @@
 #include "disk/group_table.h"
 
+#include <algorithm>
+
 #include "base/hash.h"
 #include "disk/row_key.h"
 #include "disk/wire.h"
@@ -27,6 +29,16 @@ Result<std::string_view> unseal(std::string_view sealed) {
   if (in.take_int<std::uint64_t>() != xxh3_64(as_bytes(value)))
     return fail(Errc::corrupt, "system record: checksum mismatch");
   return value;
+}
+
+std::vector<GroupState> GroupTable::all() const {
+  const std::lock_guard lock(mutex_);
+  return {groups_.begin(), groups_.end()};
+}
+
+bool GroupTable::refilling() const {
+  const std::lock_guard lock(mutex_);
+  return std::any_of(groups_.begin(), groups_.end(), [](const GroupState& group) { return group.refilling; });
 }
 
 std::string GroupTable::record_name(std::uint16_t group) {

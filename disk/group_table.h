@@ -6,6 +6,7 @@
 #include <mutex>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "base/limits.h"
 #include "base/result.h"
@@ -31,6 +32,8 @@ class GroupTable {
     const std::lock_guard lock(mutex_);
     groups_[group] = state;
   }
+  std::vector<GroupState> all() const;
+  bool refilling() const;           // some group is
   Result<> load(MetaIndex& index);  // what is on the drive
   static std::string record_name(std::uint16_t group);
   static std::string encode(const GroupState& state);

@@ -37,6 +37,14 @@ inline constexpr std::size_t kRecentRowBytes =
 inline constexpr std::size_t kMaxListRows = 10000;      // of one page
 inline constexpr std::size_t kMaxListBytes = 8U << 20;  // of one page
 
+inline constexpr std::size_t kScanStepRows =
+    1000;  // of one job of a long scan, which leaves the threads to others
+inline constexpr std::size_t kScanStepFiles = 100;   // the same of a job that looks at files or removes them
+inline constexpr std::size_t kScanStepInline = 200;  // and of one that reads inline shards
+inline constexpr std::size_t kOrphanFiles = 1U << 18;       // shard files compared with one scan of the rows
+inline constexpr std::size_t kMaxNamedInSearch = 1U << 20;  // files named by commits while orphans are sought
+inline constexpr int kRecountTries = 5;                     // of a bucket that changes while it is counted
+
 inline constexpr std::chrono::milliseconds kRetireDelay{
     100};  // a retire without company is written after this long
 inline constexpr std::chrono::milliseconds kHealthPeriod{250};  // between two looks at an idle drive's folder

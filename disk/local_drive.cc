@@ -84,6 +84,25 @@ std::vector<DataId> verified_files(DriveCore& core, const VersionRecord& record,
   return good;
 }
 
+// The files that a commit looks up on disk: from before the look until the commit has been tried they are
+// known to the table, so that what is unlinked meanwhile does not count as found.
+class FoundFiles {
+ public:
+  explicit FoundFiles(FileTable& table) : table_(table) {}
+  FoundFiles(const FoundFiles&) = delete;
+  FoundFiles& operator=(const FoundFiles&) = delete;
+  ~FoundFiles() { table_.end_look(looked_at_); }
+  void look_at(const std::vector<DataId>& files) {
+    table_.begin_look(files);
+    looked_at_.insert(looked_at_.end(), files.begin(), files.end());
+  }
+  std::vector<DataId> verified;
+
+ private:
+  FileTable& table_;
+  std::vector<DataId> looked_at_;
+};
+
 }  // namespace
 
 LocalDrive::LocalDrive(const DriveDeps& deps, std::string path, DriveFormat expected)
@@ -168,7 +187,8 @@ Task<Result<CommitAnswer>> LocalDrive::commit(Ctx& ctx, ObjectRef ref, CommitReq
     co_return core_.noted(
         Result<CommitAnswer>(fail(Errc::no_space, core_.path + ": the reserve is reached")));
   }
-  std::vector<DataId> verified;
+  FoundFiles found_files(*core_.files);
+  std::vector<DataId>& verified = found_files.verified;
   for (;;) {
     auto op = key_op(OpKind::commit, ref, request.record->id);
     op->mode = request.mode;
@@ -184,6 +204,7 @@ Task<Result<CommitAnswer>> LocalDrive::commit(Ctx& ctx, ObjectRef ref, CommitReq
     out.final_id = answer.final_id;
     if (answer.unknown.empty()) co_return out;
     const std::size_t wanted = verified.size() + answer.unknown.size();
+    found_files.look_at(answer.unknown);
     CO_TRY(life, core_.use());
     auto look = [&core = core_, record = request.record, shard = request.shard_index,
                  unknown = std::move(answer.unknown)](OpenDrive&) -> Result<std::vector<DataId>> {
@@ -205,6 +226,10 @@ Task<Result<OpAnswer>> LocalDrive::change_key(Ctx& ctx, OpKind kind, ObjectRef r
   auto op = key_op(kind, std::move(ref), id);
   auto submitting = submit(ctx, std::move(op));
   Result<OpAnswer> answer = co_await std::move(submitting);
+  if (answer.failed_with(Errc::overloaded)) {  // no room for a fence in the key's row
+    const Errc cause = core_.space.has_room(0) ? Errc::unavailable : Errc::no_space;
+    co_return fail(cause, core_.path + ": " + answer.error().detail);
+  }
   co_return answer;
 }
 
@@ -290,6 +315,7 @@ Task<Result<ListPage>> LocalDrive::list(Ctx& ctx, ListSpec spec) {
     log::error("rows left out of a listing, since they failed their checksum drive={} rows={}", core_.path,
                scanned->corrupt_rows);
   }
+  scanned->page.refilling = core_.groups.refilling();
   co_return std::move(scanned->page);
 }
 

@@ -12,6 +12,8 @@
 
 namespace ostraka::disk {
 
+class OrphanSearch;
+
 class LocalDrive final : public Drive {
  public:
   // expected: whose folder this has to be. What deps refers to must outlive the drive. When the drive is
@@ -40,6 +42,12 @@ class LocalDrive final : public Drive {
   Task<Result<std::unique_ptr<ShardReader>>> open_shard(Ctx& ctx, ShardRef ref) override;
   Task<Result<ListPage>> list(Ctx& ctx, ListSpec spec) override;
   Task<Result<ShardHealth>> verify(Ctx& ctx, ShardRef ref) override;
+  Task<Result<>> readmit(Ctx& ctx, std::uint16_t group, std::uint64_t birth) override;
+  Task<Result<std::vector<GroupState>>> groups(Ctx& ctx) override;
+  Task<Result<RowPage>> scan(Ctx& ctx, RowScanSpec spec) override;
+  Task<Result<std::vector<BucketUsage>>> usage(Ctx& ctx) override;
+  Task<Result<bool>> recount_usage(Ctx& ctx, BucketId bucket) override;
+  Task<Result<OrphanReport>> find_orphans(Ctx& ctx, OrphanSpec spec) override;
   Task<Result<>> put_system(Ctx& ctx, std::string name, std::string value) override;
   Task<Result<>> erase_system(Ctx& ctx, std::string name) override;
   Task<Result<std::vector<SystemRecord>>> scan_system(Ctx& ctx, std::string prefix, std::size_t max) override;
@@ -49,6 +57,8 @@ class LocalDrive final : public Drive {
 
  private:
   Task<Result<OpAnswer>> submit(Ctx& ctx, std::unique_ptr<DriveOp> op);
+  Task<Result<std::optional<BucketUsage>>> count_bucket(Ctx& ctx, BucketId bucket);
+  Task<Result<>> search_orphans(Ctx& ctx, std::shared_ptr<OrphanSearch> search);
   Task<Result<OpAnswer>> change_key(Ctx& ctx, OpKind kind, ObjectRef ref, VersionId id);
   Task<Result<Verdict>> change_system(Ctx& ctx, OpKind kind, std::string name, std::string value,
                                       bool only_if_value = false);

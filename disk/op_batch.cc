@@ -39,7 +39,7 @@ bool refuses_older_epochs(const DriveOp& op) {
 Result<> room_for_fence(const KeyState& state, VersionId id) {
   if (state.fences.size() < kFencesTaken || state.find(id) != nullptr) return {};
   if (std::find(state.fences.begin(), state.fences.end(), id) != state.fences.end()) return {};
-  return fail(Errc::unavailable, "too many failed writes of this key since the last that succeeded");
+  return fail(Errc::overloaded, "too many failed writes of this key since the last that succeeded");
 }
 
 }  // namespace
@@ -57,8 +57,24 @@ void OpBatch::changed(Row& row) {
 }
 
 Result<OpAnswer> OpBatch::apply(DriveOp& op) {
-  if (op.kind == OpKind::put_system || op.kind == OpKind::erase_system) return system(op);
+  switch (op.kind) {
+    case OpKind::put_system:
+    case OpKind::erase_system:
+      return system(op);
+    case OpKind::readmit:
+      return readmit(op);
+    case OpKind::correct_usage:
+      return correct_usage(op);
+    case OpKind::take_orphans:
+      return take_orphans(op);
+    case OpKind::drop_inline:
+      return drop_inline(op);
+    default:
+      return change_key(op);
+  }
+}
 
+Result<OpAnswer> OpBatch::change_key(DriveOp& op) {
   GroupState group = group_of(op.ref.group);
   if (op.ref.epoch < group.epoch && refuses_older_epochs(op)) {
     return fail(Errc::stale_epoch,
@@ -172,8 +188,8 @@ Result<OpAnswer> OpBatch::commit(DriveOp& op, Row& row, const GroupState& group)
 Result<> OpBatch::claim_files(DriveOp& op, OpAnswer& answer) {
   for (const PartRecord& part : op.record->parts) {
     if (part.data.is_nil()) continue;
-    switch (p_.files.claim(part.data)) {
-      case FileTable::Claim::staged:
+    switch (p_.files.claim(part.data, contains(op.verified, part.data))) {
+      case FileTable::Claim::taken:
         claimed_.push_back(part.data);
         continue;
       case FileTable::Claim::going:
@@ -182,7 +198,6 @@ Result<> OpBatch::claim_files(DriveOp& op, OpAnswer& answer) {
       case FileTable::Claim::unknown:
         break;
     }
-    if (contains(op.verified, part.data)) continue;
     if (op.version.from_upload) {
       TRY(owned, part_row_owns(op.ref, *op.record, part));
       if (owned) continue;
@@ -265,6 +280,7 @@ Result<> OpBatch::drop_upload(const ObjectRef& ref, const VersionRecord& complet
 
 Result<> OpBatch::drop_part_row(Row& row, const VersionRecord& completed) {
   for (const HeldVersion& version : row.second.state.versions) {
+    if (version.has_inline) p_.batch.erase(Column::inline_data, inline_key(row.first, version.id));
     if (!version.has_files) continue;
     TRY(record, decode_version_record(as_bytes(*version.record)));
     std::vector<DataId> files;
@@ -354,6 +370,7 @@ Result<OpAnswer> OpBatch::system(DriveOp& op) {
 }
 
 Result<> OpBatch::write() {
+  count_usage();
   for (Row* row : dirty_) {
     row->second.dirty = false;
     if (row->second.state.empty()) {
@@ -378,8 +395,12 @@ Result<> OpBatch::write() {
 
 void OpBatch::settle(bool durable) {
   p_.files.settle_claims(claimed_, durable);
-  if (!durable) return;
+  if (!durable) {
+    p_.files.give_back(orphans_);
+    return;
+  }
   for (const auto& [group, state] : groups_) p_.groups.set(group, state);
+  for (const auto& [bucket, usage] : usage_) p_.usage.set(usage);
   for (auto& [owner, files] : dropped_) p_.files.drop(owner, std::move(files));
 }
 

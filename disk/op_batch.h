@@ -13,6 +13,7 @@
 #include "disk/group_table.h"
 #include "disk/meta_index.h"
 #include "disk/row_cache.h"
+#include "disk/usage_table.h"
 
 namespace ostraka::disk {
 
@@ -24,6 +25,7 @@ class OpBatch {
     RowCache& rows;
     GroupTable& groups;
     FileTable& files;
+    UsageTable& usage;
   };
   OpBatch(Parts parts, std::int64_t now_ms) : p_(parts), now_ms_(now_ms) {}
 
@@ -40,6 +42,7 @@ class OpBatch {
 
  private:
   using Row = RowCache::Map::value_type;
+  Result<OpAnswer> change_key(DriveOp& op);
   Result<OpAnswer> commit(DriveOp& op, Row& row, const GroupState& group);
   Result<> claim_files(DriveOp& op, OpAnswer& answer);
   Result<> retire(DriveOp& op, Row& row, OpAnswer& answer);
@@ -54,6 +57,12 @@ class OpBatch {
   Result<bool> object_owns(const ObjectRef& part_ref, const std::string& upload_id, const DataId& data);
   Result<std::optional<std::string>> system_value(const std::string& name);  // as of this batch, sealed
   Result<OpAnswer> system(DriveOp& op);
+  Result<OpAnswer> readmit(DriveOp& op);
+  Result<OpAnswer> correct_usage(DriveOp& op);
+  Result<OpAnswer> take_orphans(DriveOp& op);
+  Result<OpAnswer> drop_inline(DriveOp& op);
+  void count_usage();
+  BucketUsage& usage_of(BucketId bucket);  // as of this batch
   void changed(Row& row);
   GroupState group_of(std::uint16_t group) const;
 
@@ -62,8 +71,10 @@ class OpBatch {
   std::vector<Row*> dirty_;
   std::map<std::uint16_t, GroupState> groups_;                // learnt in this batch
   std::map<std::string, std::optional<std::string>> system_;  // sealed values put in this batch; none: erased
+  std::map<BucketId, BucketUsage> usage_;                     // changed in this batch
   std::vector<std::pair<VersionId, std::vector<DataId>>> dropped_;
   std::vector<DataId> claimed_;
+  std::vector<DataId> orphans_;  // taken in this batch
   std::size_t row_bytes_ = 0;
   std::int64_t heal_entries_ = 0;
   bool needs_sync_ = false;

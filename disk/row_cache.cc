@@ -1,6 +1,7 @@
 #include "disk/row_cache.h"
 
 #include "disk/limits.h"
+#include "disk/row_key.h"
 
 namespace ostraka::disk {
 
@@ -16,6 +17,7 @@ Result<RowCache::Map::value_type*> RowCache::load(MetaIndex& index, const std::s
   if (found == Lookup::found) {
     TRY(state, decode_key_row(scratch_));
     row.state = std::move(state);
+    row.count = count_row(space_of(key), row.state);
     row.bytes = scratch_.size();
   }
   young_bytes_ += key.size() + row.bytes;

@@ -10,6 +10,7 @@
 #include "base/result.h"
 #include "disk/key_state.h"
 #include "disk/meta_index.h"
+#include "disk/usage_table.h"
 
 namespace ostraka::disk {
 
@@ -17,7 +18,8 @@ class RowCache {
  public:
   struct Row {
     KeyState state;
-    std::size_t bytes = 0;  // of the row as encoded last
+    RowCount count;         // of the row as encoded last
+    std::size_t bytes = 0;  // of the same
     bool dirty = false;     // changed by the batch that is being built
   };
   using Map = std::unordered_map<std::string, Row>;

@@ -21,6 +21,14 @@ void put_escaped(std::string& out, std::string_view key) {
   out.append(key);
 }
 
+template <class T>
+T big_endian(std::string_view bytes) noexcept {
+  T value = 0;
+  for (std::size_t i = 0; i < sizeof value; ++i)
+    value = static_cast<T>(value << 8 | static_cast<std::uint8_t>(bytes[i]));
+  return value;
+}
+
 }  // namespace
 
 std::string row_key_prefix(BucketId bucket, KeySpace space, std::string_view prefix) {
@@ -52,6 +60,21 @@ std::string inline_key(std::string_view row_key, VersionId id) {
   out.append(row_key);
   put_big_endian(out, ~id.time);
   put_big_endian(out, ~id.origin);
+  return out;
+}
+
+BucketId bucket_of(std::string_view row_key) noexcept {
+  return BucketId{big_endian<std::uint64_t>(row_key)};
+}
+
+std::optional<InlineKey> split_inline_key(std::string_view inline_key) noexcept {
+  constexpr std::size_t kIdBytes = 12;
+  if (inline_key.size() < kRowKeyHead + kIdBytes) return std::nullopt;
+  const std::string_view id = inline_key.substr(inline_key.size() - kIdBytes);
+  InlineKey out;
+  out.row_key = inline_key.substr(0, inline_key.size() - kIdBytes);
+  out.id.time = ~big_endian<std::uint64_t>(id);
+  out.id.origin = ~big_endian<std::uint32_t>(id.substr(8));
   return out;
 }
 

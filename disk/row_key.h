@@ -32,6 +32,18 @@ std::string inline_key(std::string_view row_key, VersionId id);
 // Appends the object key in a row key to `key` and gives what follows it (the sub). nullopt: not a row key.
 std::optional<std::string_view> split_row_key(std::string_view row_key, std::string& key);
 
+// Of a row key, or of an inline key; kRowKeyHead bytes at least.
+BucketId bucket_of(std::string_view row_key) noexcept;
+inline KeySpace space_of(std::string_view row_key) noexcept {
+  return static_cast<KeySpace>(row_key[8]);
+}
+// The row key and the version id in an inline key. nullopt: not one.
+struct InlineKey {
+  std::string_view row_key;
+  VersionId id;
+};
+std::optional<InlineKey> split_inline_key(std::string_view inline_key) noexcept;
+
 // The sub of a part row, and of all parts of an upload up to its number.
 std::string part_sub(std::string_view upload_id, std::uint32_t number);
 

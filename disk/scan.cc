@@ -124,7 +124,48 @@ class RowScan {
   ScannedPage out_;
 };
 
+// Row and its names, copied. False: it fails its checksum, or its key is none.
+bool take_row(const IndexCursor& cursor, Arena& arena, std::string& scratch, ScannedRow& out) {
+  scratch.clear();
+  const auto sub = split_row_key(cursor.key(), scratch);
+  if (!sub || !row_is_whole(cursor.value())) return false;
+  out.row_key = arena.copy(cursor.key());
+  out.bucket = bucket_of(out.row_key);
+  out.space = space_of(out.row_key);
+  out.sub = out.row_key.substr(out.row_key.size() - sub->size());
+  const std::string_view unescaped = out.row_key.substr(kRowKeyHead, scratch.size());
+  out.key = unescaped == scratch ? unescaped : arena.copy(scratch);
+  out.row = arena.copy(cursor.value());
+  return true;
+}
+
 }  // namespace
+
+Result<RowPage> scan_all_rows(MetaIndex& index, const RowScanSpec& spec) {
+  const auto arena = std::make_shared<Arena>();
+  const std::size_t max_rows = std::min(spec.max_rows, kMaxListRows);
+  const auto cursor = index.scan(Column::rows, spec.after, spec.until);
+  cursor->seek(spec.after);
+  if (!spec.after.empty() && cursor->valid() && cursor->key() == spec.after) cursor->next();
+  RowPage page;
+  page.last = spec.after;
+  std::string scratch;
+  std::size_t looked_at = 0;
+  for (; cursor->valid() && looked_at < max_rows && arena->used() < kMaxListBytes; cursor->next()) {
+    ++looked_at;
+    ScannedRow row;
+    if (take_row(*cursor, *arena, scratch, row)) {
+      page.rows.push_back(row);
+    } else {
+      ++page.corrupt_rows;
+    }
+    page.last.assign(cursor->key());
+  }
+  TRY_VOID(cursor->status());
+  page.end = !cursor->valid();
+  page.storage = arena;
+  return page;
+}
 
 Result<ScannedPage> scan_rows(MetaIndex& index, const ListSpec& spec) {
   return RowScan(index, spec).run();

@@ -1,4 +1,4 @@
-// A page of the ordered scan of one drive's rows. Blocks.
+// Pages of the ordered scan of one drive's rows: of one key space of a bucket, and of all. Blocks.
 #pragma once
 
 #include "base/result.h"
@@ -12,5 +12,7 @@ struct ScannedPage {
   std::uint64_t corrupt_rows = 0;  // left out: whoever merges the scans finds the drives disagree about them
 };
 Result<ScannedPage> scan_rows(MetaIndex& index, const ListSpec& spec);
+
+Result<RowPage> scan_all_rows(MetaIndex& index, const RowScanSpec& spec);
 
 }  // namespace ostraka::disk

@@ -17,7 +17,8 @@ constexpr std::size_t kTailGuess = 4096;
 struct Writing {
   std::mutex mutex;  // held by the job that runs
   std::unique_ptr<File> file;
-  std::string path;       // once created
+  std::string path;  // once created
+  bool begun = false;
   bool replaces = false;  // a file of this name is there: it is replaced by rename at the end
   bool abandoned = false;
   bool finished = false;
@@ -27,7 +28,8 @@ struct Writing {
 
 Result<> create(DriveCore& core, Writing& w) {
   if (w.file) return {};
-  core.files->revive(w.footer.data);
+  if (!w.begun) core.files->begin_write(w.footer.data);
+  w.begun = true;
   const std::string path = data_path(core.path, w.footer.data);
   auto file = core.fs.open(path, OpenMode::create_new);
   if (!file) {
@@ -92,6 +94,22 @@ Result<> finish_file(DriveCore& core, Writing& w) {
   return {};
 }
 
+void abandon(DriveCore& core, Writing& w) {
+  const std::lock_guard lock(w.mutex);
+  w.abandoned = true;
+  w.file.reset();
+  if (w.finished) {
+    core.files->discard(w.footer.data);
+    return;
+  }
+  if (!w.begun) return;
+  const auto remove = [&](const DataId&) { static_cast<void>(core.fs.remove(w.path)); };
+  const bool created = !w.path.empty();
+  if (created && w.replaces) remove(w.footer.data);
+  if (core.files->abandoned(w.footer.data, created && !w.replaces))
+    core.files->remove_file(w.footer.data, remove);
+}
+
 class LocalShardWriter final : public ShardWriter {
  public:
   LocalShardWriter(DriveCore& core, const std::shared_ptr<OpenDrive>& life, const StageSpec& spec)
@@ -105,13 +123,7 @@ class LocalShardWriter final : public ShardWriter {
   }
   ~LocalShardWriter() override {
     if (finished_ || !begun_) return;
-    core_.post([&core = core_, writing = writing_] {
-      const std::lock_guard lock(writing->mutex);
-      writing->abandoned = true;
-      writing->file.reset();
-      if (!writing->path.empty() && !writing->finished) static_cast<void>(core.fs.remove(writing->path));
-      if (writing->finished) core.files->discard(writing->footer.data);
-    });
+    core_.post([&core = core_, writing = writing_] { abandon(core, *writing); });
   }
 
   Task<Result<>> append(Ctx& ctx, BufferChain blocks) override {

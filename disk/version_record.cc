@@ -4,6 +4,7 @@
 
 #include "disk/limits.h"
 #include "disk/version_record.pb.h"
+#include "disk/wire.h"
 
 namespace ostraka::disk {
 namespace {
@@ -147,6 +148,43 @@ Result<VersionRecord> decode_version_record(ByteSpan bytes) {
   take_pairs(*in.mutable_tags(), record.tags);
   record.upload_id = std::move(*in.mutable_upload_id());
   return record;
+}
+
+// Walks the fields in the order in which they were written, up to the size.
+Result<RecordGist> decode_record_gist(std::string_view bytes) {
+  enum WireType : std::uint8_t { kVarint = 0, kFixed64 = 1, kBytes = 2, kFixed32 = 5 };
+  std::uint64_t kind = 0;
+  RecordGist gist;
+  WireReader in(bytes);
+  while (in.ok() && in.left() > 0) {
+    const std::uint64_t tag = in.take_varint();
+    const std::uint64_t field = tag >> 3;
+    if (field > pb::VersionRecord::kSizeFieldNumber) break;
+    switch (tag & 7) {
+      case kVarint: {
+        const std::uint64_t value = in.take_varint();
+        if (field == pb::VersionRecord::kKindFieldNumber) kind = value;
+        if (field == pb::VersionRecord::kSizeFieldNumber) gist.size = value;
+        break;
+      }
+      case kFixed64:
+        static_cast<void>(in.take(8));
+        break;
+      case kBytes:
+        static_cast<void>(in.take(in.take_varint()));
+        break;
+      case kFixed32:
+        static_cast<void>(in.take(4));
+        break;
+      default:
+        return corrupt("wire type");
+    }
+  }
+  if (!in.ok()) return corrupt("does not parse");
+  if (kind > 255 || !known_kind(static_cast<std::uint32_t>(kind))) return corrupt("kind");
+  if (gist.size > kMaxObjectBytes) return corrupt("size");
+  gist.kind = static_cast<RecordKind>(kind);
+  return gist;
 }
 
 }  // namespace ostraka::disk

@@ -66,4 +66,11 @@ struct VersionRecord {
 std::string encode(const VersionRecord& record);
 Result<VersionRecord> decode_version_record(ByteSpan bytes);  // corrupt, unsupported_version
 
+// Kind and size alone, without decoding the rest; for bytes that encode() has made.
+struct RecordGist {
+  RecordKind kind = RecordKind::object;
+  std::uint64_t size = 0;
+};
+Result<RecordGist> decode_record_gist(std::string_view bytes);  // corrupt
+
 }  // namespace ostraka::disk

@@ -229,6 +229,13 @@ Result<FileId> PosixFs::identity(const std::string& path) {
   return FileId{.device = info.st_dev, .inode = info.st_ino};
 }
 
+Result<FileInfo> PosixFs::info(const std::string& path) {
+  struct stat info{};
+  if (::stat(path.c_str(), &info) != 0) return failed("look at", path, errno);
+  return FileInfo{.bytes = static_cast<std::uint64_t>(info.st_size),
+                  .modified_ms = std::int64_t{info.st_mtim.tv_sec} * 1000 + info.st_mtim.tv_nsec / 1'000'000};
+}
+
 Result<SpaceInfo> PosixFs::space(const std::string& path) {
   struct statvfs info{};
   if (retried([&] { return ::statvfs(path.c_str(), &info); }) != 0) {
