@@ -2,10 +2,12 @@
 #include <CLI/CLI.hpp>
 #include <cstdio>
 #include <cstdlib>
+#include <functional>
 #include <string>
 #include <vector>
 
 #include "base/fault_point.h"
+#include "cmd/admin_commands.h"
 #include "cmd/config.h"
 #include "cmd/control_store_file.h"
 #include "cmd/server.h"
@@ -58,9 +60,10 @@ int main(int argc, char** argv) {
 
   CLI::App* version = app.add_subcommand("version", "Print the version");
 
-  CLI::App* admin = app.add_subcommand("admin", "Work on a store that is stopped");
+  CLI::App* admin = app.add_subcommand("admin", "Ask a running server, or work on a store that is stopped");
   admin->require_subcommand(1);
-  CLI::App* store = admin->add_subcommand("control-store", "The documents about buckets and placement");
+  CLI::App* store = admin->add_subcommand(
+      "control-store", "The documents about buckets and placement, while the server is stopped");
   store->require_subcommand(1);
   std::vector<std::string> store_drives;
   CLI::App* store_export = store->add_subcommand("export", "Write them as JSON to standard output");
@@ -70,12 +73,16 @@ int main(int argc, char** argv) {
     command->add_option("DRIVE", store_drives, "all folders of the deployment")->required();
   }
 
+  std::function<int()> admin_verb;
+  cmd::add_admin_commands(*admin, variable, admin_verb);
+
   CLI11_PARSE(app, argc, argv);
   if (server->parsed()) return serve(std::move(sources));
   if (version->parsed()) {
     std::printf("ostraka %.*s\n", static_cast<int>(cmd::version().size()), cmd::version().data());
     return 0;
   }
+  if (admin_verb) return admin_verb();
   const auto done = store_export->parsed() ? cmd::export_control_store(store_drives)
                                            : cmd::import_control_store(store_drives);
   return done ? 0 : complain(done.error());
