@@ -206,6 +206,7 @@ Task<bool> Connection::serve(ParsedRequest request) {
   const WireBodySpec body_spec{.framing = request.head.chunked ? BodyFraming::chunked : BodyFraming::length,
                                .length = request.head.content_length.value_or(0),
                                .stall = home_.config.read_timeout,
+                               .least_bytes = kLeastBytesPerTimeout,
                                .expects_continue = request.expects_continue};
   WireBody body(stream_, input_, home_.shard.clock(), body_spec);
   WireAnswer answer(stream_, body, answer_spec(request));

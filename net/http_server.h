@@ -27,8 +27,9 @@ struct HttpServerConfig {
   Duration tls_refresh = std::chrono::seconds(10);  // how often the certificate's files are looked at
   Duration head_timeout =
       std::chrono::seconds(30);  // from the first byte of a head to its last, and for a handshake
-  Duration idle_timeout = std::chrono::seconds(90);   // between two requests
-  Duration read_timeout = std::chrono::seconds(30);   // for the next bytes of a body
+  Duration idle_timeout = std::chrono::seconds(90);  // between two requests
+  Duration read_timeout =
+      std::chrono::seconds(30);  // for the next kLeastBytesPerTimeout of a body, or its rest
   Duration write_timeout = std::chrono::seconds(30);  // for the peer to take some bytes
   std::size_t max_connections = 8192;                 // more get 503 SlowDown
 };

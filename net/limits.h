@@ -14,6 +14,10 @@ inline constexpr std::size_t kInputBytes =
 inline constexpr std::size_t kMaxChunkLineBytes = 256;     // a chunk's size with its extensions
 inline constexpr std::size_t kMaxTrailerBytes = 8U << 10;  // of chunked transfer coding
 inline constexpr std::size_t kMaxDrainBytes = 256U << 10;  // of an unread body, to keep the connection
+// What a client has to send of a body within each timeout that it is waited for, or all there is: a byte now
+// and then holds neither a connection nor what its request has taken. 2 KiB a second with the default
+// timeout.
+inline constexpr std::size_t kLeastBytesPerTimeout = 64U << 10;
 static_assert(kMaxTargetBytes < kMaxHeadBytes && kMaxHeadBytes <= kInputBytes);
 static_assert(kMaxChunkLineBytes < kInputBytes && kMaxTrailerBytes < kInputBytes);
 

@@ -81,7 +81,7 @@ Task<Result<std::size_t>> WireBody::read_data(MutableByteSpan out, std::uint64_t
   MutableByteSpan behind;
   if (out.size() >= left) behind = input_.room();
   const MutableByteSpan target = out.first(want);
-  CO_TRY(got, co_await stream_.read(target, behind, deadline()));
+  CO_TRY(got, co_await receive(target, behind));
   if (got == 0) {
     if (spec_.framing != BodyFraming::until_close) {
       co_return fail(Errc::incomplete_body, "the peer closed the connection in the middle of the body");
@@ -92,11 +92,25 @@ Task<Result<std::size_t>> WireBody::read_data(MutableByteSpan out, std::uint64_t
   co_return std::min(got, want);
 }
 
+Task<Result<std::size_t>> WireBody::receive(MutableByteSpan first, MutableByteSpan second) {
+  const TimePoint begin = clock_.now();
+  const TimePoint deadline = deadline_after(begin, spec_.stall - waited_);
+  CO_TRY(got, co_await stream_.read(first, second, deadline));
+  came_ += got;
+  if (came_ < spec_.least_bytes) {
+    waited_ += clock_.now() - begin;
+  } else {
+    came_ = 0;
+    waited_ = Duration();
+  }
+  co_return got;
+}
+
 Task<Result<>> WireBody::read_framing() {
   while (chunks_.data_left() == 0 && !chunks_.ended()) {
     if (input_.empty()) {
       const MutableByteSpan room = input_.room();
-      CO_TRY(got, co_await stream_.read(room, MutableByteSpan(), deadline()));
+      CO_TRY(got, co_await receive(room, MutableByteSpan()));
       if (got == 0) {
         co_return fail(Errc::incomplete_body, "the peer closed the connection in the middle of the body");
       }

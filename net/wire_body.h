@@ -17,8 +17,11 @@ enum class BodyFraming : std::uint8_t { length, chunked, until_close };
 
 struct WireBodySpec {
   BodyFraming framing = BodyFraming::length;
-  std::uint64_t length = 0;       // of BodyFraming::length
-  Duration stall{};               // how long the peer may send nothing
+  std::uint64_t length = 0;  // of BodyFraming::length
+  // How long the peer is waited for until it has sent `least_bytes`, framing included, or the end; then anew.
+  // Time in which nobody reads does not count.
+  Duration stall{};
+  std::size_t least_bytes = 1;
   bool expects_continue = false;  // the peer waits for "100 Continue" before it sends
 };
 
@@ -41,7 +44,7 @@ class WireBody final : public BodySource {
  private:
   Task<Result<std::size_t>> read_data(MutableByteSpan out, std::uint64_t left);
   Task<Result<>> read_framing();
-  TimePoint deadline() const noexcept { return deadline_after(clock_.now(), spec_.stall); }
+  Task<Result<std::size_t>> receive(MutableByteSpan first, MutableByteSpan second);  // from the stream
 
   Stream& stream_;
   InputBuffer& input_;
@@ -51,6 +54,8 @@ class WireBody final : public BodySource {
   ChunkDecoder chunks_;
   bool closed_ = false;  // of BodyFraming::until_close
   bool expects_continue_;
+  Duration waited_{};             // for the bytes that least_bytes asks for
+  std::size_t came_ = 0;          // of them
   std::optional<Error> failure_;  // once failed, a body fails for good
 };
 

@@ -9,6 +9,7 @@
 #include <thread>
 
 #include "base/encoding.h"
+#include "net/limits.h"
 #include "test_server.h"
 
 namespace ostraka::net {
@@ -324,12 +325,37 @@ TEST_F(ServerTest, ASlowButSteadyClientIsServed) {
   config.read_timeout = 400ms;
   start(config);
   RawClient client(server_->port());
-  client.send("PUT /echo HTTP/1.1\r\nHost: h\r\nContent-Length: 10\r\n\r\n");
+  const std::string piece(kLeastBytesPerTimeout, 'x');
+  client.send("PUT /count HTTP/1.1\r\nHost: h\r\nContent-Length: " + std::to_string(10 * piece.size()) +
+              "\r\n\r\n");
   for (int i = 0; i < 10; ++i) {
     std::this_thread::sleep_for(60ms);  // in all longer than the timeout
-    client.send("x");
+    client.send(piece);
   }
-  EXPECT_EQ(client.response().body, "xxxxxxxxxx");
+  EXPECT_EQ(client.response().body, std::to_string(10 * piece.size()));
+}
+
+// Bytes that drip in keep nothing alive beyond the timeout, however the body is framed, and a short body is
+// in time.
+TEST_F(ServerTest, ADrippingBodyIsCutOff) {
+  HttpServerConfig config = on_loopback();
+  config.read_timeout = 400ms;
+  start(config);
+  struct Case {
+    std::string framing, drop;
+  };
+  for (const Case& drip :
+       {Case{"Content-Length: 1000000", "x"}, Case{"Transfer-Encoding: chunked", "1\r\nx\r\n"}}) {
+    RawClient client(server_->port());
+    service_.last_read_error = -1;
+    client.send("PUT /echo HTTP/1.1\r\nHost: h\r\n" + drip.framing + "\r\n\r\n");
+    const auto begin = std::chrono::steady_clock::now();
+    while (service_.last_read_error == -1 && std::chrono::steady_clock::now() - begin < 15s) {
+      client.send(drip.drop);
+      std::this_thread::sleep_for(50ms);
+    }
+    EXPECT_EQ(service_.last_read_error, static_cast<int>(Errc::deadline));
+  }
 }
 
 TEST_F(ServerTest, ConnectionsOverTheLimitAreToldToSlowDown) {
