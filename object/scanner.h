@@ -35,6 +35,11 @@ struct ScannerDeps {
 
 struct ScannerConfig {
   Duration period = std::chrono::hours(14 * 24);  // of a background pass; zero: none, only on demand
+  // Unix time before which none of the writers that live now began: the start of the only process that writes
+  // to the drives. 0: not known. Files that are older and that no record names are removed at once, others
+  // once they are older than orphan_age and than twice the longest call.
+  std::int64_t no_writer_before_ms = 0;
+  Duration orphan_age = std::chrono::minutes(10);
 };
 
 // Thread safe, but for start_loop() and close().
