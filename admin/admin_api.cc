@@ -118,6 +118,7 @@ Task<Result<AdminApi::Request>> AdminApi::admit(const net::RequestHead& head, ne
   request.reads = head.method == net::Method::get;
   const std::string_view target = head.target;
   const std::size_t mark = target.find('?');
+  if (!target.starts_with(kApiPath)) co_return fail(Errc::not_found, "the admin API is under /admin/v1/");
   request.path = std::string(target.substr(0, mark).substr(kApiPath.size()));
   if (mark != std::string_view::npos) {
     CO_TRY(query, parse_query(target.substr(mark + 1)));
