@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -33,6 +34,9 @@ struct HealCounts {
   std::uint64_t keys = 0, healthy = 0, healed = 0, partly = 0, absent = 0, undecided = 0, lost = 0;
   std::uint64_t shards_healed = 0;
   std::uint64_t bytes_verified = 0, bytes_read = 0, bytes_written = 0;
+
+  std::uint64_t& of(erasure::HealReport::Outcome outcome) noexcept;
+  void add(const Result<erasure::HealReport>& report) noexcept;
 };
 
 // One look at one key.
@@ -56,6 +60,12 @@ struct HealedKey {
   std::vector<Shard> shards;  // those that were not good
   std::string error;          // of the call, when it failed
 };
+
+// Whether there is something to tell: the key was not found whole, or could not be looked at.
+bool lacks_something(const Result<erasure::HealReport>& report) noexcept;
+// drives: by slot of the key's group. The bucket's name is left empty.
+HealedKey describe(const disk::ObjectRef& ref, std::span<disk::Drive* const> drives, HealCause cause,
+                   bool dry_run, std::int64_t now_ms, const Result<erasure::HealReport>& report);
 
 struct HealQueueStatus {
   std::uint64_t entries = 0;   // keys recorded; between two looks at the queue the most that any drive holds

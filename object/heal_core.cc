@@ -1,0 +1,83 @@
+#include "object/heal_core.h"
+
+#include <algorithm>
+#include <memory>
+#include <utility>
+
+#include "base/check.h"
+#include "object/limits.h"
+
+namespace ostraka::object {
+
+HealCore::HealCore(HealDeps heal_deps)
+    : deps(std::move(heal_deps)),
+      home(*deps.shards.at(0)),
+      stop(deps.clock),
+      lanes(deps.clock, stop, greatest_width(deps.shards)),
+      journal(deps.metrics) {}
+
+double HealCore::greatest_width(const std::vector<Shard*>& shards) {
+  std::size_t slabs = 0;
+  for (Shard* shard : shards) slabs += shard->buffers().max_slabs();
+  return static_cast<double>(std::clamp<std::size_t>(slabs / kSlabsPerHeal, 1, kMaxHealWidth));
+}
+
+Ctx HealCore::ctx(std::string name) const {
+  return Ctx{home, deadline_after(now(), kHealCallTime), std::move(name)};
+}
+
+Task<> HealCore::heal_there(HealCore* core, Shard* shard, disk::ObjectRef ref, erasure::HealSpec spec,
+                            HealCause cause, Completion<Result<erasure::HealReport>> done) {
+  Ctx ctx{*shard, deadline_after(core->now(), kHealTime), "heal"};
+  auto healing = core->heal_here(ctx, std::move(ref), std::move(spec), cause);
+  Result<erasure::HealReport> report = co_await std::move(healing);
+  done(std::move(report));
+}
+
+Task<Result<erasure::HealReport>> HealCore::heal_in_turn(disk::ObjectRef ref, erasure::HealSpec spec,
+                                                         HealCause cause) {
+  Shard& shard = *deps.shards[turn_++ % deps.shards.size()];
+  if (&shard == &home) {
+    Ctx here{home, deadline_after(now(), kHealTime), "heal"};
+    auto healing = heal_here(here, std::move(ref), std::move(spec), cause);
+    Result<erasure::HealReport> report = co_await std::move(healing);
+    co_return report;
+  }
+  auto start = [this, &shard, ref = std::move(ref), spec = std::move(spec),
+                cause](Completion<Result<erasure::HealReport>> done) mutable {
+    const bool started = heals.spawn(
+        shard.executor(), heal_there(this, &shard, std::move(ref), std::move(spec), cause, std::move(done)));
+    CHECK(started);  // closed only after all that could come here
+  };
+  Result<erasure::HealReport> report = co_await suspend<Result<erasure::HealReport>>(std::move(start));
+  co_return report;
+}
+
+Task<Result<erasure::HealReport>> HealCore::heal_here(Ctx& here, disk::ObjectRef ref, erasure::HealSpec spec,
+                                                      HealCause cause) {
+  erasure::ErasureSet& set = deps.sets.of(ref);
+  auto healing = set.heal(here, ref, spec);
+  Result<erasure::HealReport> report = co_await std::move(healing);
+  journal.note(describe_key(ref, cause, spec.dry_run, report), report);
+  co_return report;
+}
+
+HealedKey HealCore::describe_key(const disk::ObjectRef& ref, HealCause cause, bool dry_run,
+                                 const Result<erasure::HealReport>& report) const {
+  return describe(ref, deps.sets.of(ref).drives(), cause, dry_run, deps.clock.unix_ms(), report);
+}
+
+std::map<BucketId, std::string> HealCore::bucket_names() const {
+  std::map<BucketId, std::string> out;
+  for (const BucketInfo& bucket : deps.buckets.list()) out.emplace(bucket.id, bucket.name.get());
+  return out;
+}
+
+void HealCore::fill_names(std::vector<HealedKey>& keys) const {
+  if (keys.empty()) return;
+  const auto names = bucket_names();
+  for (HealedKey& key : keys)
+    if (const auto name = names.find(key.bucket); name != names.end()) key.bucket_name = name->second;
+}
+
+}  // namespace ostraka::object

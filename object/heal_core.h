@@ -1,0 +1,49 @@
+// HealCore: what the parts of the heal service share. It belongs to the home shard, but for heal_key() and
+// the journal, which are thread safe.
+#pragma once
+
+#include <map>
+#include <string>
+#include <vector>
+
+#include "object/heal_journal.h"
+#include "object/heal_lanes.h"
+#include "object/heal_service.h"
+#include "runtime/gate.h"
+
+namespace ostraka::object {
+
+struct HealCore {
+  explicit HealCore(HealDeps heal_deps);
+
+  const HealDeps deps;
+  Shard& home;
+  Gate gate;   // the loops and their jobs
+  Gate heals;  // on other shards: closed after `gate`, since those inside that one wait for them
+  HealStop stop;
+  HealLanes lanes;
+  HealJournal journal;
+
+  TimePoint now() const noexcept { return deps.clock.now(); }
+  Ctx ctx(std::string name) const;  // on the home shard, for one call of a drive
+  // On whichever shard's turn it is; on the home shard only. Notes it in the journal.
+  Task<Result<erasure::HealReport>> heal_in_turn(disk::ObjectRef ref, erasure::HealSpec spec,
+                                                 HealCause cause);
+  // On ctx.shard, which may be any.
+  Task<Result<erasure::HealReport>> heal_here(Ctx& ctx, disk::ObjectRef ref, erasure::HealSpec spec,
+                                              HealCause cause);
+  // Without the bucket's name: fill_names() when somebody wants to know.
+  HealedKey describe_key(const disk::ObjectRef& ref, HealCause cause, bool dry_run,
+                         const Result<erasure::HealReport>& report) const;
+  std::map<BucketId, std::string> bucket_names() const;
+  void fill_names(std::vector<HealedKey>& keys) const;
+  // Keys at a time, with nobody to yield to: as many as the shards have buffers for.
+  static double greatest_width(const std::vector<Shard*>& shards);
+
+ private:
+  static Task<> heal_there(HealCore* core, Shard* shard, disk::ObjectRef ref, erasure::HealSpec spec,
+                           HealCause cause, Completion<Result<erasure::HealReport>> done);
+  std::size_t turn_ = 0;
+};
+
+}  // namespace ostraka::object
