@@ -28,16 +28,26 @@ Result<> refuse(std::string_view why) {
   return fail(Errc::invalid_argument, std::string("bucket name: ").append(why));
 }
 
-}  // namespace
-
-Result<> check_bucket_name(std::string_view name) {
+// Why no bucket could ever have this name: its length and characters. Empty: one could.
+std::string_view misspelt(std::string_view name) noexcept {
   if (name.size() < kMinBucketNameBytes || name.size() > kMaxBucketNameBytes)
-    return refuse("3 to 63 characters long");
+    return "3 to 63 characters long";
   for (const char c : name) {
-    if (!is_letter_or_digit(c) && c != '.' && c != '-') return refuse("only a-z, 0-9, '.' and '-'");
+    if (!is_letter_or_digit(c) && c != '.' && c != '-') return "only a-z, 0-9, '.' and '-'";
   }
   if (!is_letter_or_digit(name.front()) || !is_letter_or_digit(name.back()))
-    return refuse("begins and ends with a letter or digit");
+    return "begins and ends with a letter or digit";
+  return {};
+}
+
+}  // namespace
+
+bool is_bucket_name(std::string_view name) noexcept {
+  return misspelt(name).empty();
+}
+
+Result<> check_bucket_name(std::string_view name) {
+  if (const std::string_view why = misspelt(name); !why.empty()) return refuse(why);
   if (name.find("..") != std::string_view::npos) return refuse("no two dots in a row");
   if (looks_like_address(name)) return refuse("not an IP address");
   for (const auto prefix : kReservedPrefixes) {

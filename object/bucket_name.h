@@ -7,6 +7,9 @@
 
 namespace ostraka::object {
 
-Result<> check_bucket_name(std::string_view name);  // invalid_argument, says which rule
+// May it be created: all rules. invalid_argument, says which rule.
+Result<> check_bucket_name(std::string_view name);
+// May a request name it at all: those for length and characters.
+bool is_bucket_name(std::string_view name) noexcept;
 
 }  // namespace ostraka::object

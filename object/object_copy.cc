@@ -8,13 +8,11 @@
 
 namespace ostraka::object {
 
-// Conditions on a copy's source have no "not modified": they fail, or they do not.
 Task<Result<std::unique_ptr<OpenObject>>> ErasureObjectLayer::open_source(Ctx& ctx, BucketName bucket,
                                                                           ObjectKey key,
                                                                           const Conditions& conditions) {
   CO_TRY(source, co_await get(ctx, std::move(bucket), std::move(key), true));
-  const auto checked = check_read(conditions, source->record());
-  if (!checked) co_return fail(Errc::precondition_failed, "the copy's source");
+  CO_TRY_VOID(check_source(conditions, source->record()));
   co_return std::move(source);
 }
 

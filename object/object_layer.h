@@ -33,7 +33,8 @@ struct BucketInfo {
   std::string settings;  // JSON object: what the bucket sub-resources keep (ownership, ...)
 };
 
-// Conditions of RFC 9110 and of S3's conditional writes. ETags without quotes; "*" stands alone.
+// Conditions of RFC 9110 and of S3's conditional writes. ETags without quotes; "*" stands alone, "" matches
+// none.
 struct Conditions {
   std::vector<std::string> if_match;
   std::vector<std::string> if_none_match;
@@ -43,8 +44,11 @@ struct Conditions {
   std::optional<std::int64_t> if_match_last_modified_ms;  // DeleteObject: x-amz-if-match-last-modified-time
   bool any() const noexcept;
 };
+// The detail of both errors names the header whose condition did not hold.
 // For reads: precondition_failed or not_modified, by the precedence of RFC 9110 13.2.2.
 Result<> check_read(const Conditions& conditions, const disk::VersionRecord& current);
+// The same of a copy's source, whose conditions have no "not modified": they fail, or they do not.
+Result<> check_source(const Conditions& conditions, const disk::VersionRecord& current);
 // For writes: precondition_failed; no_such_key when If-Match meets an absent key.
 Result<> check_write(const Conditions& conditions, const disk::VersionRecord* current);
 

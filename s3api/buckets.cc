@@ -5,6 +5,7 @@
 
 #include "base/encoding.h"
 #include "net/xml_writer.h"
+#include "object/bucket_name.h"
 #include "s3api/limits.h"
 #include "s3api/list_query.h"
 #include "s3api/object_headers.h"
@@ -29,6 +30,17 @@ S3Result<> check_location(const Call& call, const std::string& location) {
       error::kIllegalLocationConstraint,
       "The " + location +
           " location constraint is incompatible for the region specific endpoint this request was sent to.");
+}
+
+// Every bucket is in the one region of this endpoint.
+S3Result<> check_bucket_region(const QueryParams& query, const std::string& ours) {
+  const std::string* region = query.find("bucket-region");
+  if (region == nullptr || iequals(*region, ours)) return {};
+  return refuse_argument(is_region_shaped(*region)
+                             ? "Requests with bucket-region specified must be made to the corresponding "
+                               "regional endpoint"
+                             : "Argument value " + *region + " is not a valid AWS Region",
+                         "bucket-region", *region);
 }
 
 // What CreateBucket's headers choose, as the JSON object that the bucket keeps.
@@ -60,13 +72,12 @@ S3Result<std::string> read_bucket_settings(const net::Headers& headers) {
 
 OperationResult list_buckets(Call& call) {
   const QueryParams& query = call.query();
-  S3_CO_TRY(max, parse_count(query, "max-buckets", kMaxListBuckets, kMaxListBuckets));
-  if (max == 0)
-    co_return refuse_argument("Argument max-buckets must be an integer between 1 and 10000", "max-buckets",
-                              "0");
+  constexpr CountRule kRule{
+      .fallback = kMaxListBuckets, .most = kMaxListBuckets, .least = 1, .allowed = kMaxListBuckets};
+  S3_CO_TRY(max, parse_count(query, "max-buckets", kRule));
+  S3_CO_TRY_VOID(check_bucket_region(query, call.config.region));
   S3_CO_TRY(after, read_token(query, "continuation-token"));
   const std::string_view prefix = query.get("prefix");
-  const std::string* region = query.find("bucket-region");
 
   net::XmlWriter xml;
   xml.open("ListAllMyBucketsResult", net::kS3Namespace);
@@ -78,10 +89,9 @@ OperationResult list_buckets(Call& call) {
   std::string last;
   std::string next;
   std::size_t count = 0;
-  const bool here = region == nullptr || region->empty() || *region == call.config.region;
   for (const object::BucketInfo& bucket : call.objects.buckets()) {
     const std::string& name = bucket.name.get();
-    if (!here || !name.starts_with(prefix) || (after && name <= *after)) continue;
+    if (!name.starts_with(prefix) || (after && name <= *after)) continue;
     if (count == max) {
       next = last;
       break;
@@ -101,13 +111,13 @@ OperationResult list_buckets(Call& call) {
 }
 
 OperationResult create_bucket(Call& call) {
-  if (!is_new_bucket_name(call.uri.bucket.get())) {
+  if (!object::check_bucket_name(call.uri.bucket.get())) {
     co_return refuse(S3Error(error::kInvalidBucketName).with("BucketName", call.bucket()));
   }
   S3_CO_TRY(settings, read_bucket_settings(call.headers()));
   std::string body;
   if (call.payload.size().value_or(0) > 0 || call.head.chunked) {
-    S3_CO_TRY(document, co_await call.payload.read_document(kMaxSmallXmlBytes));
+    S3_CO_TRY(document, co_await call.payload.read_document(kSmallXml.bytes));
     body = std::move(document);
   }
   S3_CO_TRY(request, parse_create_bucket(std::move(body)));

@@ -15,11 +15,19 @@ S3Result<object::BucketInfo> Call::find_bucket() const {
   return std::move(*info);
 }
 
-S3Result<> Call::check_version_id() const {
+S3Result<NamedVersion> Call::named_version() const {
   const std::string* id = query().find("versionId");
-  if (id == nullptr || *id == "null") return {};
-  if (id->empty()) return refuse_argument("Version id cannot be the empty string", "versionId", *id);
-  return refuse(S3Error(error::kNoSuchVersion).with("Key", key()).with("VersionId", *id));
+  if (id == nullptr) return NamedVersion::null_version;
+  return read_version_id(*id, "versionId");
+}
+
+S3Result<> Call::check_version_id() const {
+  S3_TRY(version, named_version());
+  if (version == NamedVersion::null_version) return {};
+  S3_TRY_VOID(find_bucket());
+  return refuse(S3Error(error::kNoSuchVersion)
+                    .with("Key", key())
+                    .with("VersionId", std::string(query().get("versionId"))));
 }
 
 std::string Call::location() const {

@@ -16,6 +16,7 @@
 #include "s3api/payload.h"
 #include "s3api/request_uri.h"
 #include "s3api/s3_error.h"
+#include "s3api/version_id.h"
 
 namespace ostraka::s3api {
 
@@ -52,8 +53,9 @@ struct Call {
   void allow(std::chrono::milliseconds time) const;
   // The bucket of the request. Errors: NoSuchBucket.
   S3Result<object::BucketInfo> find_bucket() const;
-  // versionId of the query may name the null version only: nothing else was ever made. Errors: NoSuchVersion,
-  // InvalidArgument.
+  // What versionId of the query names; without one, the null version. Errors: InvalidArgument.
+  S3Result<NamedVersion> named_version() const;
+  // It is a version that there may be. Errors: NoSuchVersion, NoSuchBucket, InvalidArgument.
   S3Result<> check_version_id() const;
   // "http://host/bucket/key" as the client reaches it.
   std::string location() const;

@@ -58,14 +58,9 @@ OperationResult copy_object(Call& call) {
         "This copy request is illegal because it is trying to copy an object to itself without changing the "
         "object's metadata, storage class, website redirect location or encryption attributes.");
   }
-  const object::Conditions source_conditions = spec.source_conditions;
-  const object::Conditions conditions = spec.conditions;
   call.allow(call.config.server_copy_timeout);
   auto copied = co_await call.objects.copy(call.ctx, std::move(spec));
-  if (!copied) {
-    S3Error error = explain_copy(S3Error(std::move(copied).error()), source, source_conditions);
-    co_return refuse(explain_condition(std::move(error), conditions));
-  }
+  if (!copied) co_return refuse(explain_copy(S3Error(std::move(copied).error()), source));
   const disk::VersionRecord& record = **copied;
   net::XmlWriter xml;
   xml.open("CopyObjectResult", net::kS3Namespace);

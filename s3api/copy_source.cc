@@ -1,10 +1,10 @@
 #include "s3api/copy_source.h"
 
-#include <algorithm>
+#include <optional>
 
 #include "base/encoding.h"
 #include "base/limits.h"
-#include "s3api/conditions.h"
+#include "object/bucket_name.h"
 
 namespace ostraka::s3api {
 
@@ -21,7 +21,7 @@ tl::unexpected<S3Error> refuse_source(std::string_view header) {
 
 S3Result<CopySource> parse_copy_source(std::string_view header) {
   std::string_view path = header;
-  std::string_view version;
+  std::optional<std::string_view> version;
   if (const std::size_t at = header.rfind(kVersionParameter); at != std::string_view::npos) {
     path = header.substr(0, at);
     version = header.substr(at + kVersionParameter.size());
@@ -34,15 +34,18 @@ S3Result<CopySource> parse_copy_source(std::string_view header) {
   if (slash == std::string_view::npos || slash == 0 || slash + 1 == rest.size()) return refuse_source(header);
   CopySource source{.bucket = BucketName(std::string(rest.substr(0, slash))),
                     .key = ObjectKey(std::string(rest.substr(slash + 1)))};
-  if (!is_bucket_name(source.bucket.get())) {
+  if (!object::is_bucket_name(source.bucket.get())) {
     if (rest.starts_with("arn:"))
       return refuse(error::kNotImplemented, "Access points as copy source are not implemented.");
     return refuse(error::kInvalidBucketName);
   }
   S3_TRY_VOID(check_key(source.key.get()));
-  if (!version.empty() && version != "null") {
-    return refuse(
-        S3Error(error::kNoSuchVersion).with("Key", source.key.get()).with("VersionId", std::string(version)));
+  if (!version) return source;
+  S3_TRY(named, read_version_id(*version, "x-amz-copy-source"));
+  if (named == NamedVersion::absent) {
+    return refuse(S3Error(error::kNoSuchVersion)
+                      .with("Key", source.key.get())
+                      .with("VersionId", std::string(*version)));
   }
   return source;
 }
@@ -59,12 +62,7 @@ S3Result<CopySource> read_copy_source(const Call& call) {
   return source;
 }
 
-S3Error explain_copy(S3Error error, const CopySource& source, const object::Conditions& source_conditions) {
-  if (error.is(error::kPreconditionFailed) && source_conditions.any()) {
-    S3Error named = explain_condition(S3Error(error::kPreconditionFailed), source_conditions);
-    const std::string condition = "x-amz-copy-source-" + named.fields().front().second;
-    return S3Error(error::kPreconditionFailed).with("Condition", condition);
-  }
+S3Error explain_copy(S3Error error, const CopySource& source) {
   if (error.is(error::kNoSuchKey)) error.add("Key", source.key.get());
   if (error.is(error::kEntityTooLarge)) {
     return {error::kInvalidRequest,

@@ -14,7 +14,7 @@ struct CopySource {
   ObjectKey key;
 };
 
-// "/bucket/key" or "bucket/key", percent-encoded, perhaps with ?versionId=null. Errors: InvalidArgument,
+// "/bucket/key" or "bucket/key", percent-encoded, perhaps with ?versionId=ID. Errors: InvalidArgument,
 // NoSuchVersion, InvalidBucketName, KeyTooLongError.
 S3Result<CopySource> parse_copy_source(std::string_view header);
 
@@ -22,7 +22,7 @@ S3Result<CopySource> parse_copy_source(std::string_view header);
 // (source's expected owner).
 S3Result<CopySource> read_copy_source(const Call& call);
 
-// A failed copy as the client sees it: what names a condition or a key names the source's.
-S3Error explain_copy(S3Error error, const CopySource& source, const object::Conditions& source_conditions);
+// A failed copy as the client sees it: what names a key names the source's.
+S3Error explain_copy(S3Error error, const CopySource& source);
 
 }  // namespace ostraka::s3api

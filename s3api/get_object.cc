@@ -140,7 +140,7 @@ OperationResult get_object(Call& call) {
       S3_CO_TRY_VOID(co_await call.answer.send(std::move(head), std::move(empty)));
       co_return S3Result<>();
     }
-    if (!held) co_return refuse(explain_condition(S3Error(held.error()), conditions));
+    if (!held) co_return refuse(S3Error(held.error()));
   }
   S3_CO_TRY(chosen, select(call, record));
   net::ResponseHead head = make_head(call, record, chosen);

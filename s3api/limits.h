@@ -9,19 +9,11 @@
 
 namespace ostraka::s3api {
 
-inline constexpr std::size_t kMaxXmlDepth = 16;          // ours
-inline constexpr std::size_t kMaxXmlElements = 150'000;  // ours: bounds the memory of a parsed document
-inline constexpr std::size_t kMaxSmallXmlBytes = 64U << 10;
-inline constexpr std::size_t kMaxDeleteXmlBytes = 4U << 20;
-inline constexpr std::size_t kMaxCompleteXmlBytes = 6U << 20;
-
 inline constexpr std::size_t kMaxListKeys = 1000;
 inline constexpr std::size_t kMaxDeleteKeys = 1000;
 inline constexpr std::size_t kMaxListBuckets = 10'000;
 inline constexpr std::size_t kMaxListParts = 1000;
 
-inline constexpr std::size_t kMinBucketNameBytes = 3;
-inline constexpr std::size_t kMaxBucketNameBytes = 63;
 inline constexpr std::size_t kMaxObjectTags = 10;
 inline constexpr std::size_t kMaxTagKeyChars = 128;
 inline constexpr std::size_t kMaxTagValueChars = 256;
@@ -32,7 +24,16 @@ inline constexpr std::size_t kMaxBufferedFormBytes =
     256U << 10;                                       // forms up to this size may have fields after the file
 inline constexpr std::size_t kMaxBoundaryBytes = 70;  // RFC 2046
 
-// Two parts of a completed upload need about 10 elements; the whole list must pass the element limit.
-static_assert(kMaxXmlElements > kMaxParts * 10);
+// What a request's XML document may cost; the numbers are ours, and leave room for elements we do not know.
+struct XmlLimits {
+  std::size_t bytes = 0;
+  std::size_t elements = 0;  // each costs memory when the document is parsed
+};
+inline constexpr std::size_t kMaxXmlDepth = 16;
+inline constexpr XmlLimits kSmallXml{.bytes = 64U << 10, .elements = 1000};
+inline constexpr XmlLimits kDeleteXml{.bytes = 4U << 20,
+                                      .elements = kMaxDeleteKeys * 8};  // Object and its fields
+inline constexpr XmlLimits kCompleteXml{.bytes = 6U << 20,
+                                        .elements = kMaxParts * 15};  // Part, with all checksums
 
 }  // namespace ostraka::s3api

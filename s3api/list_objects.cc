@@ -28,7 +28,7 @@ void write_contents(net::XmlWriter& xml, const object::ListedObject& object, Key
 
 OperationResult list_objects(Call& call) {
   const QueryParams& query = call.query();
-  S3_CO_TRY(max, parse_count(query, "max-keys", kMaxListKeys, kMaxListKeys));
+  S3_CO_TRY(max, parse_count(query, "max-keys", {.fallback = kMaxListKeys, .most = kMaxListKeys}));
   S3_CO_TRY(encode, KeyEncoder::from(query));
   const std::string_view marker = query.get("marker");
   object::ListQuery spec;
@@ -61,7 +61,7 @@ OperationResult list_objects_v2(Call& call) {
     co_return refuse_argument("List Type specified in Request must be 2", "list-type",
                               std::string(query.get("list-type")));
   }
-  S3_CO_TRY(max, parse_count(query, "max-keys", kMaxListKeys, kMaxListKeys));
+  S3_CO_TRY(max, parse_count(query, "max-keys", {.fallback = kMaxListKeys, .most = kMaxListKeys}));
   S3_CO_TRY(encode, KeyEncoder::from(query));
   S3_CO_TRY(token, read_token(query, "continuation-token"));
   const std::string_view start_after = query.get("start-after");

@@ -6,21 +6,22 @@
 
 namespace ostraka::s3api {
 
-S3Result<std::size_t> parse_count(const QueryParams& query, std::string_view name, std::size_t fallback,
-                                  std::size_t most) {
+S3Result<std::size_t> parse_count(const QueryParams& query, std::string_view name, const CountRule& rule) {
   const std::string* text = query.find(name);
-  if (text == nullptr || text->empty()) return fallback;
-  const auto value = parse_u64(*text);
-  constexpr std::uint64_t kMaxInt = 2147483647;
-  if (!value || *value > kMaxInt) {
-    const bool negative = text->starts_with('-') && parse_u64(std::string_view(*text).substr(1));
-    const std::string quoted_name(name);
-    return refuse_argument(negative
-                               ? "Argument " + quoted_name + " must be an integer between 0 and 2147483647"
-                               : "Provided " + quoted_name + " not an integer or within integer range",
-                           quoted_name, *text);
+  if (text == nullptr || text->empty()) return rule.fallback;
+  const bool negative = text->starts_with('-');
+  const auto value = parse_u64(std::string_view(*text).substr(negative ? 1 : 0));
+  std::string argument(name);
+  if (!value || *value > CountRule().allowed) {
+    return refuse_argument("Provided " + argument + " not an integer or within integer range", argument,
+                           *text);
   }
-  return static_cast<std::size_t>(std::min<std::uint64_t>(*value, most));
+  if ((negative && *value > 0) || *value < rule.least || *value > rule.allowed) {
+    return refuse_argument("Argument " + argument + " must be an integer between " +
+                               std::to_string(rule.least) + " and " + std::to_string(rule.allowed),
+                           argument, *text);
+  }
+  return static_cast<std::size_t>(std::min<std::uint64_t>(*value, rule.most));
 }
 
 std::string make_token(std::string_view after) {

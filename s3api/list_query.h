@@ -10,9 +10,14 @@
 
 namespace ostraka::s3api {
 
-// A count such as max-keys: `fallback` when absent or empty, at most `most`. Errors: InvalidArgument.
-S3Result<std::size_t> parse_count(const QueryParams& query, std::string_view name, std::size_t fallback,
-                                  std::size_t most);
+struct CountRule {
+  std::size_t fallback = 0;             // when absent or empty
+  std::size_t most = 0;                 // a larger one counts as this
+  std::size_t least = 0;                // a smaller one is refused,
+  std::size_t allowed = 2'147'483'647;  // and so is a larger one than this
+};
+// A count such as max-keys. Errors: InvalidArgument.
+S3Result<std::size_t> parse_count(const QueryParams& query, std::string_view name, const CountRule& rule);
 
 // Tokens are opaque to clients: "1", the form's number, and the name to go on after.
 std::string make_token(std::string_view after);

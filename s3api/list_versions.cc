@@ -27,7 +27,7 @@ S3Result<> check_version_marker(const QueryParams& query) {
 
 OperationResult list_object_versions(Call& call) {
   const QueryParams& query = call.query();
-  S3_CO_TRY(max, parse_count(query, "max-keys", kMaxListKeys, kMaxListKeys));
+  S3_CO_TRY(max, parse_count(query, "max-keys", {.fallback = kMaxListKeys, .most = kMaxListKeys}));
   S3_CO_TRY(encode, KeyEncoder::from(query));
   S3_CO_TRY_VOID(check_version_marker(query));
   object::ListQuery spec;

@@ -61,9 +61,9 @@ OperationResult complete_multipart_upload(Call& call) {
   spec.key = call.uri.key;
   spec.upload_id = call.query().get("uploadId");
   S3_CO_TRY(conditions, write_conditions(call.headers()));
-  spec.conditions = conditions;
+  spec.conditions = std::move(conditions);
   S3_CO_TRY_VOID(read_object_checksum(call.headers(), spec));
-  S3_CO_TRY(body, co_await call.payload.read_document(kMaxCompleteXmlBytes, ChecksumMeans::object));
+  S3_CO_TRY(body, co_await call.payload.read_document(kCompleteXml.bytes, ChecksumMeans::object));
   S3_CO_TRY(parts, parse_complete_upload(std::move(body)));
   S3_CO_TRY_VOID(check_order(parts));
   spec.parts = std::move(parts);
@@ -78,7 +78,7 @@ OperationResult complete_multipart_upload(Call& call) {
       co_return refuse(error::kBadDigest,
                        "The checksum you specified did not match the calculated checksum.");
     }
-    co_return refuse(explain_condition(std::move(error), conditions));
+    co_return refuse(std::move(error));
   }
   std::string document = result_document(call, **completed);
   S3_CO_TRY_VOID(co_await call.answer.send_xml(std::move(document)));

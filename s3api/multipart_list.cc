@@ -76,8 +76,8 @@ std::string uploads_document(const Call& call, const object::UploadsQuery& query
 }  // namespace
 
 OperationResult list_parts(Call& call) {
-  S3_CO_TRY(max, parse_count(call.query(), "max-parts", kMaxListParts, kMaxListParts));
-  S3_CO_TRY(marker, parse_count(call.query(), "part-number-marker", 0, kMaxParts));
+  S3_CO_TRY(max, parse_count(call.query(), "max-parts", {.fallback = kMaxListParts, .most = kMaxListParts}));
+  S3_CO_TRY(marker, parse_count(call.query(), "part-number-marker", {.fallback = 0, .most = kMaxParts}));
   S3_CO_TRY(encode, KeyEncoder::from(call.query()));
   BucketName bucket = call.uri.bucket;
   ObjectKey key = call.uri.key;
@@ -91,7 +91,7 @@ OperationResult list_parts(Call& call) {
 }
 
 OperationResult list_multipart_uploads(Call& call) {
-  S3_CO_TRY(max, parse_count(call.query(), "max-uploads", kMaxListKeys, kMaxListKeys));
+  S3_CO_TRY(max, parse_count(call.query(), "max-uploads", {.fallback = kMaxListKeys, .most = kMaxListKeys}));
   S3_CO_TRY(encode, KeyEncoder::from(call.query()));
   object::UploadsQuery query;
   query.bucket = call.uri.bucket;

@@ -103,7 +103,6 @@ OperationResult upload_part_copy(Call& call) {
   spec.source_bucket = source.bucket;
   spec.source_key = source.key;
   spec.source_conditions = copy_source_conditions(call.headers());
-  const object::Conditions source_conditions = spec.source_conditions;
   const std::string* range = call.headers().find("x-amz-copy-source-range");
   if (range != nullptr) {
     S3_CO_TRY(parsed, parse_copy_range(*range));
@@ -120,7 +119,7 @@ OperationResult upload_part_copy(Call& call) {
       co_return refuse_argument("Range specified is not valid for source object", "x-amz-copy-source-range",
                                 range == nullptr ? std::string() : *range);
     }
-    co_return refuse(explain_copy(S3Error(std::move(part).error()), source, source_conditions));
+    co_return refuse(explain_copy(S3Error(std::move(part).error()), source));
   }
   net::XmlWriter xml;
   xml.open("CopyPartResult", net::kS3Namespace);

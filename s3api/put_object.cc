@@ -16,13 +16,10 @@ OperationResult put_object(Call& call) {
   spec.key = call.uri.key;
   spec.attributes = std::move(attributes);
   spec.expect = std::move(expect);
-  spec.conditions = conditions;
+  spec.conditions = std::move(conditions);
   net::BodySource& body = call.payload.source();
   auto stored = co_await call.objects.put(call.ctx, std::move(spec), body);
-  if (!stored) {
-    S3Error error = call.payload.explain(S3Error(std::move(stored).error()));
-    co_return refuse(explain_condition(std::move(error), conditions));
-  }
+  if (!stored) co_return refuse(call.payload.explain(S3Error(std::move(stored).error())));
   const disk::VersionRecord& record = **stored;
   net::ResponseHead head;
   head.headers.add("ETag", quoted(record.etag));

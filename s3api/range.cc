@@ -10,6 +10,12 @@ namespace {
 
 constexpr std::string_view kUnit = "bytes=";
 
+// Any number of digits (RFC 9110): what no object can have is as good as the largest that can be said.
+std::optional<std::uint64_t> parse_offset(std::string_view digits) noexcept {
+  if (digits.empty() || digits.find_first_not_of("0123456789") != std::string_view::npos) return std::nullopt;
+  return parse_u64(digits).value_or(~0ULL);
+}
+
 }  // namespace
 
 S3Result<std::optional<ByteRange>> parse_range(std::string_view header, std::uint64_t size) {
@@ -20,8 +26,8 @@ S3Result<std::optional<ByteRange>> parse_range(std::string_view header, std::uin
   if (dash == std::string_view::npos) return whole;
   const std::string_view first_text = trim(spec.substr(0, dash));
   const std::string_view last_text = trim(spec.substr(dash + 1));
-  const auto first = parse_u64(first_text);
-  const auto last = parse_u64(last_text);
+  const auto first = parse_offset(first_text);
+  const auto last = parse_offset(last_text);
   std::optional<ByteRange> range;
   if (first_text.empty()) {  // the last bytes
     if (!last) return whole;

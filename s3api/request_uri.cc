@@ -1,30 +1,14 @@
 #include "s3api/request_uri.h"
 
 #include <algorithm>
-#include <array>
 
 #include "base/encoding.h"
-#include "s3api/limits.h"
+#include "base/limits.h"
+#include "object/bucket_name.h"
 
 namespace ostraka::s3api {
 
 namespace {
-
-bool is_lower_or_digit(char c) noexcept {
-  return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9');
-}
-
-bool is_ipv4_shaped(std::string_view name) noexcept {
-  int dots = 0;
-  for (const char c : name) {
-    if (c == '.') {
-      ++dots;
-    } else if (c < '0' || c > '9') {
-      return false;
-    }
-  }
-  return dots == 3;
-}
 
 // Host without its port. An IPv6 literal keeps its brackets.
 std::string_view host_name(std::string_view host) noexcept {
@@ -110,7 +94,7 @@ S3Result<RequestUri> parse_request_uri(std::string_view target, std::string_view
     if (!uri.has_bucket() && !rest.empty()) return refuse(error::kInvalidUri);  // //key names no bucket
     rest.remove_prefix(std::min(bucket_end + 1, rest.size()));
   }
-  if (uri.has_bucket() && !is_bucket_name(uri.bucket.get())) {
+  if (uri.has_bucket() && !object::is_bucket_name(uri.bucket.get())) {
     S3Error error(error::kInvalidBucketName);
     if (is_utf8(uri.bucket.get())) error.add("BucketName", uri.bucket.get());
     return refuse(std::move(error));
@@ -119,25 +103,6 @@ S3Result<RequestUri> parse_request_uri(std::string_view target, std::string_view
   uri.key = ObjectKey(std::string(rest));
   uri.resource = std::move(*path);
   return uri;
-}
-
-bool is_bucket_name(std::string_view name) noexcept {
-  if (name.size() < kMinBucketNameBytes || name.size() > kMaxBucketNameBytes) return false;
-  const auto allowed = [](char c) { return is_lower_or_digit(c) || c == '-' || c == '.'; };
-  return std::all_of(name.begin(), name.end(), allowed) && is_lower_or_digit(name.front()) &&
-         is_lower_or_digit(name.back());
-}
-
-bool is_new_bucket_name(std::string_view name) noexcept {
-  static constexpr std::array<std::string_view, 3> kReservedPrefixes{"xn--", "sthree-", "amzn-s3-demo-"};
-  static constexpr std::array<std::string_view, 5> kReservedSuffixes{"-s3alias", "--ol-s3", ".mrap", "--x-s3",
-                                                                     "--table-s3"};
-  if (!is_bucket_name(name) || is_ipv4_shaped(name)) return false;
-  if (name.find("..") != std::string_view::npos) return false;
-  const auto starts = [&](std::string_view prefix) { return name.starts_with(prefix); };
-  const auto ends = [&](std::string_view suffix) { return name.ends_with(suffix); };
-  return std::none_of(kReservedPrefixes.begin(), kReservedPrefixes.end(), starts) &&
-         std::none_of(kReservedSuffixes.begin(), kReservedSuffixes.end(), ends);
 }
 
 S3Result<> check_key(std::string_view key) {

@@ -44,10 +44,6 @@ S3Result<RequestUri> parse_request_uri(std::string_view target, std::string_view
 // a=b&c with '+' as a blank. Errors: InvalidURI.
 S3Result<QueryParams> parse_query(std::string_view query);
 
-// May a request name it at all: characters and length.
-bool is_bucket_name(std::string_view name) noexcept;
-// May it be created: the full naming rules for general purpose buckets.
-bool is_new_bucket_name(std::string_view name) noexcept;
 S3Result<> check_key(std::string_view key);  // InvalidURI when not UTF-8, KeyTooLongError
 
 }  // namespace ostraka::s3api

@@ -157,6 +157,38 @@ bool names_other_subresource(std::span<const Row> rows, const RequestUri& uri) n
   return false;
 }
 
+// Of the operations on an object: those that name one version of it.
+bool takes_version_id(Operation operation) noexcept {
+  switch (operation) {
+    case GetObject:
+    case HeadObject:
+    case DeleteObject:
+    case GetObjectAttributes:
+    case GetObjectAcl:
+    case PutObjectAcl:
+    case GetObjectTagging:
+    case PutObjectTagging:
+    case DeleteObjectTagging:
+    case GetObjectRetention:
+    case PutObjectRetention:
+    case GetObjectLegalHold:
+    case PutObjectLegalHold:
+    case RestoreObject:
+    case SelectObjectContent:
+    case UpdateObjectEncryption:
+    case PreflightRequest:
+      return true;
+    default:
+      return false;
+  }
+}
+
+S3Result<> check_version_parameter(Operation operation, const QueryParams& query) {
+  const std::string* version = query.find("versionId");
+  if (version == nullptr || takes_version_id(operation)) return {};
+  return refuse_argument("This operation does not accept a version-id.", "versionId", *version);
+}
+
 }  // namespace
 
 std::string_view to_string(Operation operation) noexcept {
@@ -182,6 +214,7 @@ S3Result<Operation> route(const net::RequestHead& head, const RequestUri& uri) {
     if (row.parameter.empty() ? !plain : plain || !uri.query.has(row.parameter)) continue;
     if (!row.second_parameter.empty() && !uri.query.has(row.second_parameter)) continue;
     if (!row.header.empty() && head.headers.find(row.header) == nullptr) continue;
+    S3_TRY_VOID(check_version_parameter(row.operation, uri.query));
     return row.operation;
   }
   S3Error error(error::kMethodNotAllowed);

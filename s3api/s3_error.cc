@@ -89,6 +89,7 @@ const ErrorKind& kind_of(Errc code) noexcept {
 S3Error::S3Error(Error cause)
     : kind_(kind_of(cause.code)), cause_(cause.code), detail_(std::move(cause.detail)) {
   if (cause_ == Errc::invalid_argument) message_ = detail_;
+  if (cause_ == Errc::precondition_failed && !detail_.empty()) add("Condition", detail_);
 }
 
 void S3Error::add(std::string name, std::string value) {

@@ -174,7 +174,7 @@ class S3Error {
   S3Error(const ErrorKind& kind, std::string message = {})  // NOLINT(google-explicit-constructor)
       : kind_(kind), message_(std::move(message)) {}
   // The detail goes to the log; only that of an invalid argument says to the client what is wrong with its
-  // request.
+  // request, and that of a failed precondition names the header.
   S3Error(Error cause);  // NOLINT(google-explicit-constructor): the table is the conversion
 
   S3Error&& with(std::string name, std::string value) &&;

@@ -4,7 +4,6 @@
 #include <pugixml.hpp>
 
 #include "base/encoding.h"
-#include "s3api/limits.h"
 
 namespace ostraka::s3api {
 
@@ -44,7 +43,7 @@ std::size_t reference_length(std::string_view text) noexcept {
 // will build.
 class Scan {
  public:
-  explicit Scan(std::string_view text) noexcept : rest_(text) {}
+  Scan(std::string_view text, std::size_t max_elements) noexcept : rest_(text), max_elements_(max_elements) {}
 
   bool acceptable() noexcept {
     while (!rest_.empty()) {
@@ -102,12 +101,13 @@ class Scan {
     rest_.remove_prefix(end + 1);
     if (closes) return depth_-- > 0;
     if (depth_ == 0 && elements_ > 0) return false;  // a second root
-    if (++elements_ > kMaxXmlElements) return false;
+    if (++elements_ > max_elements_) return false;
     if (!empty) ++depth_;
     return depth_ <= kMaxXmlDepth;
   }
 
   std::string_view rest_;
+  const std::size_t max_elements_;
   std::size_t depth_ = 0;
   std::size_t elements_ = 0;
 };
@@ -164,9 +164,9 @@ XmlDocument::XmlDocument(XmlDocument&&) noexcept = default;
 XmlDocument& XmlDocument::operator=(XmlDocument&&) noexcept = default;
 XmlDocument::~XmlDocument() = default;
 
-S3Result<XmlDocument> XmlDocument::parse(std::string text, std::size_t max_bytes) {
-  if (text.size() > max_bytes) return refuse(error::kMaxMessageLengthExceeded);
-  if (text.find('\0') != std::string::npos || !is_utf8(text) || !Scan(text).acceptable()) {
+S3Result<XmlDocument> XmlDocument::parse(std::string text, const XmlLimits& limits) {
+  if (text.size() > limits.bytes) return refuse(error::kMaxMessageLengthExceeded);
+  if (text.find('\0') != std::string::npos || !is_utf8(text) || !Scan(text, limits.elements).acceptable()) {
     return refuse(error::kMalformedXml);
   }
   XmlDocument out;

@@ -7,6 +7,7 @@
 #include <string>
 #include <string_view>
 
+#include "s3api/limits.h"
 #include "s3api/s3_error.h"
 
 namespace pugi {
@@ -36,8 +37,8 @@ class XmlElement {
 
 class XmlDocument {
  public:
-  // Errors: MalformedXML; MaxMessageLengthExceeded beyond max_bytes.
-  static S3Result<XmlDocument> parse(std::string text, std::size_t max_bytes);
+  // Errors: MalformedXML; MaxMessageLengthExceeded beyond the bytes.
+  static S3Result<XmlDocument> parse(std::string text, const XmlLimits& limits);
   XmlDocument(XmlDocument&&) noexcept;
   XmlDocument& operator=(XmlDocument&&) noexcept;
   ~XmlDocument();

@@ -23,7 +23,7 @@ S3Result<DeleteObjectsRequest::Item> parse_delete_item(const XmlElement& object)
     } else if (field->name() == "VersionId") {
       item.version_id = std::move(text);
     } else if (field->name() == "ETag") {
-      item.conditions.if_match = parse_etags(text);
+      item.conditions.if_match = {parse_etag(text)};
     } else if (field->name() == "LastModifiedTime") {
       item.conditions.if_match_last_modified_ms = parse_http_date(text);
       if (!item.conditions.if_match_last_modified_ms) return refuse(error::kMalformedXml);
@@ -71,7 +71,7 @@ S3Result<object::CompletePart> parse_complete_part(const XmlElement& element) {
 S3Result<CreateBucketRequest> parse_create_bucket(std::string body) {
   CreateBucketRequest out;
   if (body.empty()) return out;
-  S3_TRY(document, XmlDocument::parse(std::move(body), kMaxSmallXmlBytes));
+  S3_TRY(document, XmlDocument::parse(std::move(body), kSmallXml));
   const XmlElement root = document.root();
   if (root.name() != "CreateBucketConfiguration") return refuse(error::kMalformedXml);
   for (auto field = root.first_child(); field; field = field->next_sibling()) {
@@ -87,7 +87,7 @@ S3Result<CreateBucketRequest> parse_create_bucket(std::string body) {
 }
 
 S3Result<DeleteObjectsRequest> parse_delete_objects(std::string body) {
-  S3_TRY(document, XmlDocument::parse(std::move(body), kMaxDeleteXmlBytes));
+  S3_TRY(document, XmlDocument::parse(std::move(body), kDeleteXml));
   const XmlElement root = document.root();
   if (root.name() != "Delete") return refuse(error::kMalformedXml);
   DeleteObjectsRequest out;
@@ -106,7 +106,7 @@ S3Result<DeleteObjectsRequest> parse_delete_objects(std::string body) {
 }
 
 S3Result<std::vector<object::CompletePart>> parse_complete_upload(std::string body) {
-  S3_TRY(document, XmlDocument::parse(std::move(body), kMaxCompleteXmlBytes));
+  S3_TRY(document, XmlDocument::parse(std::move(body), kCompleteXml));
   const XmlElement root = document.root();
   // The API reference names the element CompleteMultipartUpload; some clients send the name of the shape.
   if (root.name() != "CompleteMultipartUpload" && root.name() != "CompletedMultipartUpload") {
@@ -123,7 +123,7 @@ S3Result<std::vector<object::CompletePart>> parse_complete_upload(std::string bo
 }
 
 S3Result<disk::StringPairs> parse_tagging(std::string body) {
-  S3_TRY(document, XmlDocument::parse(std::move(body), kMaxSmallXmlBytes));
+  S3_TRY(document, XmlDocument::parse(std::move(body), kSmallXml));
   const XmlElement root = document.root();
   const auto set = root.child("TagSet");
   if (root.name() != "Tagging" || !set) return refuse(error::kMalformedXml);

@@ -22,7 +22,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   const std::string_view host = input.substr(0, line);
   const std::string_view target = input.substr(std::min(line + 1, input.size()));
   if (const auto uri = s3api::parse_request_uri(target, host, {"s3.test", "test"})) {
-    CHECK(!uri->has_bucket() || s3api::is_bucket_name(uri->bucket.get()));
+    CHECK(!uri->has_bucket() || object::is_bucket_name(uri->bucket.get()));
     CHECK(uri->key.get().size() <= kMaxKeyBytes && is_utf8(uri->key.get()));
     CHECK(uri->has_bucket() || !uri->has_key());
     for (const auto method : {net::Method::get, net::Method::put, net::Method::delete_, net::Method::post}) {
@@ -33,7 +33,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     }
   }
   if (const auto source = s3api::parse_copy_source(target)) {
-    CHECK(s3api::is_bucket_name(source->bucket.get()) && !source->key.get().empty());
+    CHECK(object::is_bucket_name(source->bucket.get()) && !source->key.get().empty());
   }
   for (const std::uint64_t object_size : {0ULL, 1ULL, 1000ULL}) {
     const auto range = s3api::parse_range(target, object_size);

@@ -215,7 +215,7 @@ Task<Result<std::unique_ptr<object::OpenObject>>> MemoryObjectLayer::get(Ctx&, B
 
 Task<Result<object::RecordPtr>> MemoryObjectLayer::copy(Ctx&, object::CopySpec spec) {
   CO_TRY(source, find_object(spec.source_bucket, spec.source_key));
-  if (!object::check_read(spec.source_conditions, *source.record)) co_return fail(Errc::precondition_failed);
+  CO_TRY_VOID(object::check_source(spec.source_conditions, *source.record));
   CO_TRY(bucket, find(spec.bucket));
   VersionRecord record = *source.record;
   object::ObjectAttributes attributes = std::move(spec.attributes);
@@ -291,7 +291,7 @@ Task<Result<PartRecord>> MemoryObjectLayer::put_part(Ctx&, object::PartSpec spec
 
 Task<Result<PartRecord>> MemoryObjectLayer::copy_part(Ctx&, object::PartCopySpec spec) {
   CO_TRY(source, find_object(spec.source_bucket, spec.source_key));
-  if (!object::check_read(spec.source_conditions, *source.record)) co_return fail(Errc::precondition_failed);
+  CO_TRY_VOID(object::check_source(spec.source_conditions, *source.record));
   CO_TRY(upload, find_upload(spec.bucket, spec.key, spec.upload_id));
   const ByteRange range = spec.source_range.value_or(ByteRange{0, source.data->size()});
   if (range.end > source.data->size()) co_return fail(Errc::invalid_range);

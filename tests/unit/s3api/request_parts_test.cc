@@ -82,6 +82,9 @@ TEST(Router, SubresourcesNeverFallBackToThePlainOperation) {
   EXPECT_EQ(routed(net::Method::put, "/b-1/key", {{"x-amz-copy-source", "a/b"}}), "CopyObject");
   EXPECT_EQ(routed(net::Method::get, "/bucket?analytics&id=1"), "GetBucketAnalyticsConfiguration");
   EXPECT_EQ(routed(net::Method::get, "/bucket?analytics"), "ListBucketAnalyticsConfigurations");
+  EXPECT_EQ(routed(net::Method::put, "/bucket/key?versionId=1&tagging"), "PutObjectTagging");
+  EXPECT_EQ(routed(net::Method::put, "/b-1/key?partNumber=1&uploadId=x&versionId=1"), "InvalidArgument");
+  EXPECT_EQ(routed(net::Method::get, "/bucket?versionId=null"), "InvalidArgument");
 }
 
 TEST(Conditions, ReadListsOfETags) {
@@ -91,6 +94,15 @@ TEST(Conditions, ReadListsOfETags) {
   EXPECT_EQ(parse_etags(""), List{});
   EXPECT_EQ(parse_etags(" , ,"), List{});
   EXPECT_EQ(parse_etags("\"open"), List{"open"});
+}
+
+TEST(Conditions, ReadOneETagAsItStands) {
+  EXPECT_EQ(parse_etag(R"("a")"), "a");
+  EXPECT_EQ(parse_etag(" a "), "a");
+  EXPECT_EQ(parse_etag("*"), "*");
+  EXPECT_EQ(parse_etag(R"(W/"a")"), R"(W/"a")");
+  EXPECT_EQ(parse_etag(R"("a", "b")"), R"(a", "b)");
+  EXPECT_EQ(parse_etag("\""), "\"");
 }
 
 TEST(Range, OfCopiesIsStrict) {
@@ -104,7 +116,9 @@ TEST(Range, OfCopiesIsStrict) {
 TEST(Range, NeverReachesBeyondTheObject) {
   EXPECT_EQ(**parse_range("bytes=0-18446744073709551615", 10), (ByteRange{0, 10}));
   EXPECT_EQ(**parse_range("Bytes=9-9", 10), (ByteRange{9, 10}));
-  EXPECT_EQ(*parse_range("bytes=0-99999999999999999999", 10), std::nullopt);
+  EXPECT_EQ(**parse_range("bytes=1-99999999999999999999", 10), (ByteRange{1, 10}));
+  EXPECT_FALSE(parse_range("bytes=99999999999999999999-99999999999999999999", 10));
+  EXPECT_EQ(*parse_range("bytes=0-9999999999999999999x", 10), std::nullopt);
   EXPECT_FALSE(parse_range("bytes=0-", 0));
 }
 

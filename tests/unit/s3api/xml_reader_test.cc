@@ -9,14 +9,14 @@ namespace ostraka::s3api {
 namespace {
 
 bool parses(std::string text) {
-  return XmlDocument::parse(std::move(text), 1U << 20).has_value();
+  return XmlDocument::parse(std::move(text), kSmallXml).has_value();
 }
 
 TEST(XmlReader, GivesLocalNamesAndText) {
   auto document = XmlDocument::parse(
       "\xEF\xBB\xBF<?xml version=\"1.0\"?><!-- c --><s3:Root xmlns:s3='x'>\n <A>1</A><B/><s3:A>2</s3:A> "
       "</s3:Root>",
-      1000);
+      kSmallXml);
   ASSERT_TRUE(document);
   const XmlElement root = document->root();
   EXPECT_EQ(root.name(), "Root");
@@ -30,7 +30,7 @@ TEST(XmlReader, GivesLocalNamesAndText) {
 
 TEST(XmlReader, KeepsTextWhole) {
   const auto text_of = [](std::string inner) {
-    auto document = XmlDocument::parse("<A>" + inner + "</A>", 1000);
+    auto document = XmlDocument::parse("<A>" + inner + "</A>", kSmallXml);
     return document ? document->root().text() : "?";
   };
   EXPECT_EQ(text_of(" "), " ");
@@ -71,11 +71,27 @@ TEST(XmlReader, BoundsDepthElementsAndSize) {
   EXPECT_TRUE(parses(nested(kMaxXmlDepth)));
   EXPECT_FALSE(parses(nested(kMaxXmlDepth + 1)));
   std::string wide = "<A>";
-  for (std::size_t i = 0; i < kMaxXmlElements; ++i) wide += "<B/>";
-  EXPECT_FALSE(parses(wide + "</A>"));
-  const auto large = XmlDocument::parse("<A>" + std::string(1000, 'x') + "</A>", 1000);
+  for (int i = 0; i < 9; ++i) wide += "<B/>";
+  constexpr XmlLimits kTen{.bytes = 1000, .elements = 10};
+  EXPECT_TRUE(XmlDocument::parse(wide + "</A>", kTen));
+  EXPECT_FALSE(XmlDocument::parse(wide + "<B/></A>", kTen));
+  const auto large = XmlDocument::parse("<A>" + std::string(1000, 'x') + "</A>", kTen);
   ASSERT_FALSE(large);
   EXPECT_EQ(large.error().code(), "MaxMessageLengthExceeded");
+}
+
+TEST(XmlRequests, DeleteAThousandKeys) {
+  const auto list = [](int keys, std::string_view more) {
+    std::string out = "<Delete>";
+    for (int i = 0; i < keys; ++i) {
+      out += "<Object><Key>k</Key><VersionId>null</VersionId><ETag>e</ETag><Size>1</Size></Object>";
+    }
+    return parse_delete_objects(out.append(more) + "</Delete>");
+  };
+  EXPECT_TRUE(list(1000, "<Quiet>true</Quiet>"));
+  const auto more = list(1001, "");
+  ASSERT_FALSE(more);
+  EXPECT_EQ(more.error().code(), "MalformedXML");
 }
 
 TEST(XmlRequests, ReadTenThousandParts) {
