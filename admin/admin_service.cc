@@ -17,6 +17,7 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 constexpr Duration kDriveAnswerTime = std::chrono::seconds(1);
+constexpr std::string_view kDriveInfoMetric = "ostraka_drive_info";
 
 // A drive that did not answer: offline, with the reason for people.
 disk::DriveInfo silent_drive(const disk::Drive& drive, const std::string& path, std::string problem) {
@@ -48,11 +49,26 @@ std::string geometry_text(const erasure::Geometry& geometry) {
   return fmt::format("{}+{}", geometry.data_shards, geometry.parity_shards);
 }
 
+// Numbers as the label `drive` of the metrics has them. A problem's text names the folder, too.
+void hide_folders(std::vector<disk::DriveInfo>& drives) {
+  for (std::size_t slot = 0; slot < drives.size(); ++slot) {
+    drives[slot].path = fmt::format("drive {}", slot);
+    drives[slot].problem.clear();
+  }
+}
+
 std::string cluster_json(const Assessment& assessment, const std::vector<disk::DriveInfo>& drives,
-                         const erasure::Geometry& geometry) {
+                         const erasure::Geometry& geometry, Audience audience) {
   Json missing = Json::array();
-  for (const disk::DriveInfo& drive : drives) {
-    if (!drive.online) missing.push_back({{"path", drive.path}, {"problem", drive.problem}});
+  for (std::size_t slot = 0; slot < drives.size(); ++slot) {
+    const disk::DriveInfo& drive = drives[slot];
+    if (drive.online) continue;
+    Json entry{{"drive", slot}, {"id", to_string(drive.id)}};
+    if (audience == Audience::operators) {
+      entry["path"] = drive.path;
+      entry["problem"] = drive.problem;
+    }
+    missing.push_back(std::move(entry));
   }
   const Json json{
       {"status", to_string(assessment.health)},     {"sentence", assessment.sentence},
@@ -85,7 +101,7 @@ AdminService::AdminService(AdminContext context)
   for (std::size_t slot = 0; slot < context_.facts.drive_paths.size(); ++slot) {
     const Labels drive{{"drive", std::to_string(slot)}};
     metrics
-        .gauge("ostraka_drive_info", "The folder of each drive",
+        .gauge(kDriveInfoMetric, "The folder of each drive",
                {{"drive", std::to_string(slot)}, {"path", context_.facts.drive_paths[slot]}})
         .set(1);
     drive_gauges_.push_back(
@@ -126,6 +142,16 @@ Task<std::vector<disk::DriveInfo>> AdminService::look_at_drives(Ctx& ctx) {
   co_return drives;
 }
 
+void AdminService::begin_serving(Layout layout) {
+  layout_ = std::move(layout);
+  serving_.store(true, std::memory_order_release);
+}
+
+Assessment AdminService::assess_drives(const std::vector<disk::DriveInfo>& drives) const {
+  if (serving_.load(std::memory_order_acquire)) return assess(layout_, drives);
+  return assess_start(context_.drives_to_start, drives);
+}
+
 void AdminService::refresh_process_gauges() {
   const auto up = std::chrono::duration_cast<std::chrono::seconds>(context_.clock.now() - started_);
   uptime_seconds_.set(up.count());
@@ -161,7 +187,7 @@ Task<std::string> AdminService::status_json(Ctx& ctx) {
     heal_queue = std::max(heal_queue, drive.heal_queue);  // an entry is recorded on each drive that committed
     list.push_back(drive_json(drive));
   }
-  const erasure::Geometry& geometry = context_.layout.geometry;
+  const erasure::Geometry& geometry = context_.geometry;
   const Json json{{"status", to_string(assessment.health)},
                   {"sentence", assessment.sentence},
                   {"version", context_.facts.version},
@@ -187,7 +213,7 @@ Task<std::string> AdminService::status_json(Ctx& ctx) {
   co_return dump(json);
 }
 
-Task<AdminService::Answer> AdminService::answer(Ctx& ctx, std::string path) {
+Task<AdminService::Answer> AdminService::answer(Ctx& ctx, std::string path, Audience audience) {
   Answer out;
   if (path == "/health/live") {
     out.body = "live\n";
@@ -202,8 +228,10 @@ Task<AdminService::Answer> AdminService::answer(Ctx& ctx, std::string path) {
     refresh_process_gauges();
     out.type = "text/plain; version=0.0.4; charset=utf-8";
     out.body = context_.metrics.prometheus_text();
+    if (audience == Audience::anybody) out.body = without_metric(out.body, kDriveInfoMetric);
   } else if (path == "/health/ready" || path == "/health/cluster") {
-    const std::vector<disk::DriveInfo> drives = co_await look_at_drives(ctx);
+    std::vector<disk::DriveInfo> drives = co_await look_at_drives(ctx);
+    if (audience == Audience::anybody) hide_folders(drives);
     const Assessment assessment = assess_drives(drives);
     const bool stopping = stopping_.load(std::memory_order_relaxed);
     const bool serves = assessment.health == Health::ok || assessment.health == Health::degraded;
@@ -213,8 +241,11 @@ Task<AdminService::Answer> AdminService::answer(Ctx& ctx, std::string path) {
     } else {
       out.status = serves ? 200 : 503;
       out.type = "application/json";
-      out.body = cluster_json(assessment, drives, context_.layout.geometry);
+      out.body = cluster_json(assessment, drives, context_.geometry, audience);
     }
+  } else if (path.starts_with("/admin/")) {
+    out.status = 503;
+    out.body = "{\"message\": \"the node is starting\"}\n";
   } else {
     out.status = 404;
     out.body = "There is nothing here; the status page is at /\n";
@@ -222,12 +253,24 @@ Task<AdminService::Answer> AdminService::answer(Ctx& ctx, std::string path) {
   co_return out;
 }
 
-Task<> AdminService::serve(Ctx& ctx, net::RequestHead& head, net::BodySource&, net::ResponseSink& sink) {
+Task<> AdminService::serve(Ctx& ctx, net::RequestHead& head, net::BodySource& body, net::ResponseSink& sink) {
+  if (head.target.starts_with("/admin/")) {
+    net::Service* const api = api_.load(std::memory_order_acquire);
+    if (api != nullptr) return api->serve(ctx, head, body, sink);
+  }
+  return serve_to(Audience::operators, ctx, head, sink);
+}
+
+Task<> ProbeService::serve(Ctx& ctx, net::RequestHead& head, net::BodySource&, net::ResponseSink& sink) {
+  return admin_.serve_to(Audience::anybody, ctx, head, sink);
+}
+
+Task<> AdminService::serve_to(Audience audience, Ctx& ctx, net::RequestHead& head, net::ResponseSink& sink) {
   Answer out;
   const bool reads = head.method == net::Method::get || head.method == net::Method::head;
   if (reads) {
     std::string path = head.target.substr(0, head.target.find('?'));
-    out = co_await answer(ctx, std::move(path));
+    out = co_await answer(ctx, std::move(path), audience);
   } else {
     out.status = 405;
     out.body = "Only GET and HEAD are served here\n";
@@ -255,7 +298,8 @@ bool is_probe(const net::RequestHead& head) noexcept {
 }
 
 Task<> FrontService::serve(Ctx& ctx, net::RequestHead& head, net::BodySource& body, net::ResponseSink& sink) {
-  net::Service& service = is_probe(head) ? probes_ : s3_;
+  const bool probes = probes_ != nullptr && is_probe(head);
+  net::Service& service = probes ? *probes_ : *s3_.load(std::memory_order_acquire);
   return service.serve(ctx, head, body, sink);
 }
 

@@ -1,6 +1,6 @@
 // AdminService: what operators and their tools ask a node: health, metrics, and the status page with its
 // data. Read-only, without authentication and without secrets; it listens on the console address, and four of
-// its paths also answer on the S3 address (FrontService).
+// its paths also answer on the S3 address (FrontService), where anybody may ask: there they name no folder.
 #pragma once
 
 #include <atomic>
@@ -31,8 +31,15 @@ struct AdminContext {
   MetricRegistry& metrics;
   Gate& background;                  // questions to drives that do not answer in time
   std::vector<disk::Drive*> drives;  // by slot
-  Layout layout;
+  erasure::Geometry geometry;
+  std::size_t drives_to_start = 1;  // that must answer before anything can be served
   NodeFacts facts;
+};
+
+// Who reads an answer.
+enum class Audience : std::uint8_t {
+  operators,  // on the console address
+  anybody,    // on the S3 address: drives have numbers, not folders
 };
 
 class AdminService final : public net::Service {
@@ -41,13 +48,17 @@ class AdminService final : public net::Service {
   // GET and HEAD of /, /api/status, /health/live, /health/ready, /health/cluster and /metrics; 404 for the
   // rest, 405 for other methods.
   Task<> serve(Ctx& ctx, net::RequestHead& head, net::BodySource& body, net::ResponseSink& sink) override;
+  Task<> serve_to(Audience audience, Ctx& ctx, net::RequestHead& head, net::ResponseSink& sink);
+  // The node waits for drives until this is called: not ready. Once; requests may be under way.
+  void begin_serving(Layout layout);
+  // From now on requests under /admin/ go there; before that they get 503. It outlives all of them. Thread
+  // safe.
+  void lead_api_to(net::Service& api) noexcept { api_.store(&api, std::memory_order_release); }
   // From now on not ready: load balancers should send no more. Thread safe.
   void begin_shutdown() noexcept { stopping_.store(true, std::memory_order_relaxed); }
   // Asks every drive, at most a second, and sets their gauges.
   Task<std::vector<disk::DriveInfo>> look_at_drives(Ctx& ctx);
-  Assessment assess_drives(const std::vector<disk::DriveInfo>& drives) const {
-    return assess(context_.layout, drives);
-  }
+  Assessment assess_drives(const std::vector<disk::DriveInfo>& drives) const;
 
  private:
   struct DriveGauges {
@@ -59,7 +70,7 @@ class AdminService final : public net::Service {
     std::string type = "text/plain; charset=utf-8";
     std::string body;
   };
-  Task<Answer> answer(Ctx& ctx, std::string path);
+  Task<Answer> answer(Ctx& ctx, std::string path, Audience audience);
   void refresh_process_gauges();
 
   AdminContext context_;
@@ -69,21 +80,37 @@ class AdminService final : public net::Service {
   const TimePoint started_;
   const std::string page_;
   const std::string page_policy_;  // Content-Security-Policy
+  Layout layout_;                  // set before serving_
+  std::atomic<bool> serving_{false};
   std::atomic<bool> stopping_{false};
+  std::atomic<net::Service*> api_{nullptr};
 };
 
 // True for the four paths that also answer on the S3 address: GET of exactly these, not signed for S3.
 bool is_probe(const net::RequestHead& head) noexcept;
 
-// The service of the S3 address: probes go to the admin service, all else to S3. Both outlive it.
-class FrontService final : public net::Service {
+// What of the admin service anybody may ask.
+class ProbeService final : public net::Service {
  public:
-  FrontService(net::Service& probes, net::Service& s3) : probes_(probes), s3_(s3) {}
+  explicit ProbeService(AdminService& admin) : admin_(admin) {}
   Task<> serve(Ctx& ctx, net::RequestHead& head, net::BodySource& body, net::ResponseSink& sink) override;
 
  private:
-  net::Service& probes_;
-  net::Service& s3_;
+  AdminService& admin_;
+};
+
+// The service of the S3 address: probes go to `probes`, unless it is null, all else to S3. All of them
+// outlive it.
+class FrontService final : public net::Service {
+ public:
+  FrontService(net::Service* probes, net::Service& s3) : probes_(probes), s3_(&s3) {}
+  Task<> serve(Ctx& ctx, net::RequestHead& head, net::BodySource& body, net::ResponseSink& sink) override;
+  // Another S3 from the next request on. Thread safe.
+  void lead_to(net::Service& s3) noexcept { s3_.store(&s3, std::memory_order_release); }
+
+ private:
+  net::Service* const probes_;
+  std::atomic<net::Service*> s3_;
 };
 
 }  // namespace ostraka::admin

@@ -68,6 +68,18 @@ std::string_view to_string(Health health) noexcept {
   return "unavailable";
 }
 
+Assessment assess_start(std::size_t needed, std::span<const disk::DriveInfo> drives) {
+  Assessment out;
+  out.health = Health::unavailable;
+  for (const disk::DriveInfo& drive : drives) out.online += drive.online ? 1 : 0;
+  out.sentence = "Starting.";
+  if (out.online < drives.size()) {
+    out.sentence = fmt::format("Waiting for drives: {} of {} answer, {} are needed to start; missing: {}.",
+                               out.online, drives.size(), needed, missing_names(drives));
+  }
+  return out;
+}
+
 Assessment assess(const Layout& layout, std::span<const disk::DriveInfo> drives) {
   const unsigned write_need = layout.geometry.write_quorum();
   // The election of a version needs r answers, its body k shards.

@@ -38,5 +38,7 @@ struct Assessment {
 
 // drives: in the order that layout.sets refers to.
 Assessment assess(const Layout& layout, std::span<const disk::DriveInfo> drives);
+// Before the node serves at all: it waits until `needed` drives answer.
+Assessment assess_start(std::size_t needed, std::span<const disk::DriveInfo> drives);
 
 }  // namespace ostraka::admin

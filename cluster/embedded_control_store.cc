@@ -177,7 +177,7 @@ Task<EmbeddedControlStore::Outcome> EmbeddedControlStore::write(Ctx& ctx, std::s
     const bool ok = answer && answer->has_value();
     have += ok ? 1U : 0U;
     lack += answer && !ok && certainly_not_written(answer->error()) ? 1U : 0U;
-    if (ok) continue;
+    if (ok || behind_[slot]) continue;  // of a drive that is away, the first document says it all
     behind_[slot] = true;
     log::warn("control document not written drive={} document={} reason={}", to_string(drives_[slot]->id()),
               name, answer ? answer->error().detail : "no answer");

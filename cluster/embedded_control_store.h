@@ -38,6 +38,7 @@ class EmbeddedControlStore final : public control::ControlStore {
   // again after a failure.
   Task<Result<>> load(Ctx& ctx);
   bool loaded() const;
+  std::size_t majority() const noexcept { return drives_.size() / 2 + 1; }  // drives that must answer
   // Brings a drive that was away to the state of the others.
   Task<Result<>> sync_drive(Ctx& ctx, disk::Drive& drive);
 
@@ -66,7 +67,6 @@ class EmbeddedControlStore final : public control::ControlStore {
   enum class Outcome : std::uint8_t { everywhere, majority, nowhere, doubtful };
   using DriveDocuments = std::map<std::string, StoredDocument, std::less<>>;
 
-  std::size_t majority() const noexcept { return drives_.size() / 2 + 1; }
   Task<Result<control::DocumentPtr>> change(Ctx& ctx, std::string name, StoredDocument wanted,
                                             std::optional<std::uint64_t> expected);
   Task<Result<>> settle_pending(Ctx& ctx);

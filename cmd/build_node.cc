@@ -10,6 +10,7 @@
 #include "base/hlc.h"
 #include "cluster/local_lock_service.h"
 #include "cluster/placement.h"
+#include "cmd/starting_s3.h"
 #include "cmd/version.h"
 #include "erasure/erasure_set.h"
 #include "iam/credentials.h"
@@ -95,39 +96,48 @@ std::uint32_t random_origin(Random& random) {
 // Members are in the order of their needs: each uses only those above it.
 class ServingNode final : public Node {
  public:
-  ServingNode(Deps deps, NodeDrives drives)
+  ServingNode(Deps deps, NodeDrives drives, const ServerConfig& config, object::StorageClasses classes)
       : deps_(deps),
+        config_(config),
+        classes_(classes),
         drives_(std::move(drives)),
         hlc_(random_origin(deps.random)),
-        control_(deps.clock, background_, locks_, pointers(drives_.drives)) {}
+        control_(deps.clock, background_, locks_, pointers(drives_.drives)),
+        console_({deps.clock,
+                  deps.fs,
+                  deps.metrics,
+                  background_,
+                  pointers(drives_.drives),
+                  drives_.geometry,
+                  control_.majority(),
+                  {std::string(version()), to_string(drives_.deployment), to_string(config.address),
+                   drives_.paths, drives_.file_systems}}),
+        probes_(console_),
+        front_(config.s3_probes ? &probes_ : nullptr, starting_) {}
 
-  Task<Result<>> load(Ctx& ctx, const ServerConfig& config) {
+  Task<Result<>> load(Ctx& ctx) override {
     CO_TRY_VOID(co_await control_.load(ctx));
     CO_TRY(placement, co_await load_placement(ctx, control_, drives_));
     placement_ = std::make_unique<cluster::Placement>(std::move(placement));
     CO_TRY(layout, layout_of(*placement_, drives_));
-    CO_TRY(classes, object::make_storage_classes(drives_.geometry, config.reduced_parity.value_or(0)));
-    make_sets(classes);
-    buckets_ = std::make_unique<object::BucketStore>(control_, deps_.clock, deps_.random, config.region);
+    make_sets();
+    buckets_ = std::make_unique<object::BucketStore>(control_, deps_.clock, deps_.random, config_.region);
     objects_ = std::make_unique<object::ErasureObjectLayer>(
         object::LayerDeps{deps_.clock, deps_.random, hlc_, locks_, background_, *buckets_, *object_sets_});
     credentials_ =
-        std::make_unique<iam::RootCredentials>(config.root_user, iam::Secret(config.root_password));
-    verifier_ = std::make_unique<iam::SigV4Verifier>(*credentials_, config.region, deps_.clock);
-    s3_ = std::make_unique<s3api::S3Service>(s3_config(config, drives_.deployment), *objects_, *verifier_,
+        std::make_unique<iam::RootCredentials>(config_.root_user, iam::Secret(config_.root_password));
+    verifier_ = std::make_unique<iam::SigV4Verifier>(*credentials_, config_.region, deps_.clock);
+    s3_ = std::make_unique<s3api::S3Service>(s3_config(config_, drives_.deployment), *objects_, *verifier_,
                                              deps_.metrics);
-    admin::NodeFacts facts{std::string(version()), to_string(drives_.deployment), to_string(config.address),
-                           drives_.paths, drives_.file_systems};
-    console_ = std::make_unique<admin::AdminService>(
-        admin::AdminContext{deps_.clock, deps_.fs, deps_.metrics, background_, pointers(drives_.drives),
-                            std::move(layout), std::move(facts)});
-    front_ = std::make_unique<admin::FrontService>(*console_, *s3_);
+    console_.begin_serving(std::move(layout));
+    front_.lead_to(*s3_);
     background_.spawn(ctx.shard.executor(), watch_drives(this, &ctx.shard));
     co_return Result<>{};
   }
 
-  net::Service& s3() noexcept override { return *front_; }
-  admin::AdminService& console() noexcept override { return *console_; }
+  std::size_t drives_to_load() const noexcept override { return control_.majority(); }
+  net::Service& s3() noexcept override { return front_; }
+  admin::AdminService& console() noexcept override { return console_; }
   cluster::EmbeddedControlStore& control_store() noexcept override { return control_; }
   Task<> close() override {
     stopping_.set();
@@ -135,7 +145,7 @@ class ServingNode final : public Node {
   }
 
  private:
-  void make_sets(object::StorageClasses classes) {
+  void make_sets() {
     set_context_ = std::make_unique<erasure::SetContext>(erasure::SetContext{.clock = deps_.clock,
                                                                              .random = deps_.random,
                                                                              .hlc = hlc_,
@@ -155,7 +165,7 @@ class ServingNode final : public Node {
           erasure::make_erasure_set(*set_context_, group, where.epoch, drives_.geometry, std::move(members)));
       by_group.push_back(sets_.back().get());
     }
-    object_sets_ = std::make_unique<object::ObjectSets>(*placement_, std::move(by_group), classes);
+    object_sets_ = std::make_unique<object::ObjectSets>(*placement_, std::move(by_group), classes_);
   }
 
   // A drive that was away gets the documents it missed as soon as it is back.
@@ -180,12 +190,19 @@ class ServingNode final : public Node {
   }
 
   const Deps deps_;
+  const ServerConfig& config_;
+  const object::StorageClasses classes_;
   const NodeDrives drives_;
   Gate background_;
   Event stopping_;
   Hlc hlc_;
   cluster::LocalLockService locks_;
   cluster::EmbeddedControlStore control_;
+  admin::AdminService console_;
+  admin::ProbeService probes_;
+  StartingS3 starting_;
+  admin::FrontService front_;
+  // made by load()
   std::unique_ptr<cluster::Placement> placement_;
   std::unique_ptr<erasure::SetContext> set_context_;
   std::vector<std::unique_ptr<erasure::ErasureSet>> sets_;
@@ -195,22 +212,23 @@ class ServingNode final : public Node {
   std::unique_ptr<iam::RootCredentials> credentials_;
   std::unique_ptr<iam::SigV4Verifier> verifier_;
   std::unique_ptr<s3api::S3Service> s3_;
-  std::unique_ptr<admin::AdminService> console_;
-  std::unique_ptr<admin::FrontService> front_;
 };
 
 }  // namespace
 
+Result<std::unique_ptr<Node>> make_node(Deps deps, NodeDrives drives, const ServerConfig& config) {
+  TRY(classes, object::make_storage_classes(drives.geometry, config.reduced_parity.value_or(0)));
+  std::unique_ptr<Node> node = std::make_unique<ServingNode>(deps, std::move(drives), config, classes);
+  return node;
+}
+
 Task<Result<std::unique_ptr<Node>>> build_node(Ctx& ctx, Deps deps, NodeDrives drives,
                                                const ServerConfig& config) {
-  auto node = std::make_unique<ServingNode>(deps, std::move(drives));
-  const Result<> loaded = co_await node->load(ctx, config);
-  if (!loaded) {
-    co_await node->close();
-    co_return tl::unexpected<Error>(loaded.error());
-  }
-  std::unique_ptr<Node> out = std::move(node);
-  co_return out;
+  CO_TRY(node, make_node(deps, std::move(drives), config));
+  const Result<> loaded = co_await node->load(ctx);
+  if (loaded) co_return std::move(node);
+  co_await node->close();
+  co_return tl::unexpected<Error>(loaded.error());
 }
 
 std::size_t slab_bytes(const erasure::Geometry& standard, const erasure::Geometry& reduced) {

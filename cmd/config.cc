@@ -78,6 +78,18 @@ bool set_duration(std::chrono::milliseconds& out, std::string_view text) {
   return true;
 }
 
+bool set_period(std::chrono::hours& out, std::string_view text) {
+  static constexpr std::array<std::pair<std::string_view, std::uint64_t>, 2> kUnits{{{"h", 1}, {"d", 24}}};
+  if (text == "0" || text == "off") {
+    out = std::chrono::hours(0);
+    return true;
+  }
+  const auto hours = parse_with_unit(text, kUnits);
+  if (!hours || *hours < 1 || *hours > 366 * 24) return false;
+  out = std::chrono::hours(*hours);
+  return true;
+}
+
 template <class T>
 bool set_number(T& out, std::string_view text, std::uint64_t min, std::uint64_t max) {
   const auto number = parse_u64(text);
@@ -170,6 +182,9 @@ constexpr Setting kSettings[] = {
     {"api.requests_max", "requests in flight; more are answered 503 SlowDown", "512",
      "a whole number from 1 to 100000",
      [](C& c, Text t) { return set_number(c.requests_max, t, 1, 100'000); }},
+    {"api.probes",
+     "whether health and metrics also answer on the S3 address, unsigned and without folder names", "on",
+     "on or off", [](C& c, Text t) { return set_switch(c.s3_probes, t); }},
     {"api.request_timeout", "time for the drives to answer, and for a client to send or take the next bytes",
      "30s", kDurationRule, [](C& c, Text t) { return set_duration(c.request_timeout, t); }},
     {"api.header_timeout", "time to send the head of a request", "10s", kDurationRule,
@@ -184,6 +199,9 @@ constexpr Setting kSettings[] = {
     {"memory.index", "memory for the indexes of all drives together", "96MiB",
      "bytes with KiB, MiB or GiB, from 16MiB to 256GiB",
      [](C& c, Text t) { return set_bytes(c.index_memory_bytes, t, 16ULL << 20, 256ULL << 30); }},
+    {"scanner.period", "the time in which every shard of every object is read and verified once", "14d",
+     "a time from 1h to 366d, for example 14d; off: only on demand",
+     [](C& c, Text t) { return set_period(c.scanner_period, t); }},
     {"log.level", "the least serious lines that are logged", "info", "debug, info, warn or error",
      [](C& c, Text t) { return set_log_level(c.log_level, t); }},
     {"log.access", "whether each request is logged", "on", "on or off",

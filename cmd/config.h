@@ -39,12 +39,14 @@ struct ServerConfig {
       reduced_parity;    // parity shards of REDUCED_REDUNDANCY; none: half of the set's parity
   unsigned threads = 0;  // 0: one for each CPU this process may use
   std::uint64_t requests_max = 512;
+  bool s3_probes = true;  // health and metrics on the S3 address, too
   std::chrono::milliseconds request_timeout{30'000};
   std::chrono::milliseconds header_timeout{10'000};
   std::chrono::milliseconds idle_timeout{60'000};
   std::chrono::milliseconds shutdown_timeout{30'000};
   std::uint64_t buffer_memory_bytes = 192ULL << 20;
   std::uint64_t index_memory_bytes = 96ULL << 20;
+  std::chrono::hours scanner_period{14 * 24};  // zero: only on demand
   log::Level log_level = log::Level::info;
   bool access_log = true;
   std::string root_user;      // OSTRAKA_ROOT_USER

@@ -55,6 +55,12 @@ Result<DriveFormat> elect_deployment(const std::vector<FoundFolder>& folders) {
   return *first;
 }
 
+// Gone, empty or unreadable: that may pass. What holds something else will not become this drive.
+bool is_awaited(const FoundFolder& folder) {
+  if (folder.format) return !*folder.format;
+  return folder.format.failed_with(Errc::io) || folder.format.failed_with(Errc::not_found);
+}
+
 std::string problem_of(const FoundFolder& folder, const DriveFormat& deployment) {
   if (!folder.format) return folder.format.error().detail;
   if (const DriveFormat* format = format_of(folder)) {
@@ -101,7 +107,7 @@ Result<DrivePlan> plan_drives(const std::vector<FoundFolder>& folders,
   plan.fresh = std::all_of(folders.begin(), folders.end(),
                            [](const FoundFolder& folder) { return folder.format && !*folder.format; });
   if (plan.fresh) {
-    for (const FoundFolder& folder : folders) plan.seats.push_back({folder.path, true, ""});
+    for (const FoundFolder& folder : folders) plan.seats.push_back({.folder = folder.path, .usable = true});
     return plan;
   }
   TRY(deployment, elect_deployment(folders));
@@ -119,7 +125,7 @@ Result<DrivePlan> plan_drives(const std::vector<FoundFolder>& folders,
   for (std::size_t slot = 0; slot < n; ++slot) {
     if (claims[slot].size() != 1) continue;
     const std::size_t i = claims[slot].front();
-    plan.seats[slot] = {folders[i].path, true, ""};
+    plan.seats[slot] = {.folder = folders[i].path, .usable = true};
     seated[i] = true;
     if (i != slot) {
       plan.notices.push_back(
@@ -128,11 +134,14 @@ Result<DrivePlan> plan_drives(const std::vector<FoundFolder>& folders,
     }
   }
   // The others keep their place where it is free, so that a drive that returns is found where it was.
+  const auto left_out = [&](const FoundFolder& folder) {
+    return Seat{folder.path, false, is_awaited(folder), problem_of(folder, deployment)};
+  };
   std::vector<std::size_t> left_over;
   for (std::size_t i = 0; i < n; ++i) {
     if (seated[i]) continue;
     if (!plan.seats[i].usable) {
-      plan.seats[i] = {folders[i].path, false, problem_of(folders[i], deployment)};
+      plan.seats[i] = left_out(folders[i]);
     } else {
       left_over.push_back(i);
     }
@@ -140,7 +149,7 @@ Result<DrivePlan> plan_drives(const std::vector<FoundFolder>& folders,
   for (Seat& seat : plan.seats) {
     if (!seat.folder.empty()) continue;
     CHECK(!left_over.empty());
-    seat = {folders[left_over.back()].path, false, problem_of(folders[left_over.back()], deployment)};
+    seat = left_out(folders[left_over.back()]);
     left_over.pop_back();
   }
   plan.format = std::move(deployment);

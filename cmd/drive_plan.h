@@ -22,8 +22,9 @@ struct FoundFolder {
 // One drive of the deployment and the folder that is, or should be, its own.
 struct Seat {
   std::string folder;
-  bool usable = false;  // the folder held this drive
-  std::string problem;  // else: why it is left out, for people
+  bool usable = false;       // the folder held this drive
+  bool awaited = false;      // it does not, and holds nothing else: the drive may still be mounted there
+  std::string problem = {};  // else: why it is left out, for people
 };
 
 struct DrivePlan {

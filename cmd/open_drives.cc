@@ -83,7 +83,8 @@ class Opener {
     log::info("the first start was interrupted before anything was stored: formatting the other {} drives",
               missing.size());
     TRY_VOID(format(plan, missing));
-    for (const std::size_t slot : missing) plan.seats[slot] = {plan.seats[slot].folder, true, ""};
+    for (const std::size_t slot : missing)
+      plan.seats[slot] = Seat{.folder = plan.seats[slot].folder, .usable = true};
     return {};
   }
 
@@ -126,7 +127,12 @@ class Opener {
       out.drives[slot] = std::move(drive);
     });
     for (std::size_t slot = 0; slot < plan.seats.size(); ++slot) {
-      out.paths.push_back(plan.seats[slot].folder);
+      const Seat& seat = plan.seats[slot];
+      out.paths.push_back(seat.folder);
+      const Result<>& drive = started[slot];
+      const bool gone_since =
+          seat.usable && (drive.failed_with(Errc::not_found) || drive.failed_with(Errc::io));
+      out.awaited.push_back(!drive && (seat.awaited || gone_since));
       const auto identity = o_.fs.identity(plan.seats[slot].folder);
       out.file_systems.push_back(identity ? identity->device : 0);
       // What the plan left out was told already.

@@ -19,6 +19,8 @@
 #include "net/http_server.h"
 #include "net/tls.h"
 #include "object/object_sets.h"
+#include "runtime/event.h"
+#include "runtime/gate.h"
 #include "runtime/shard.h"
 #include "runtime/worker_pool.h"
 
@@ -28,6 +30,9 @@ namespace {
 constexpr std::size_t kMinSlabsPerShard = 8;
 constexpr std::size_t kKeptSlabsPerShard = 2;
 constexpr Duration kStartDeadline = std::chrono::seconds(30);
+constexpr Duration kStartRetry = std::chrono::seconds(1);
+constexpr Duration kStartReminder = std::chrono::minutes(1);
+constexpr std::uint64_t kFilesPerDrive = 100;  // tables and logs of its index, and what is always open
 
 unsigned usable_cpus() {
   cpu_set_t set;
@@ -58,7 +63,7 @@ disk::IndexBudget::Spec index_budget(const ServerConfig& config) {
 }
 
 ShardSpec shard_spec(const ServerConfig& config, const NodeDrives& drives, unsigned threads) {
-  // Classes that do not fit are refused by build_node(); any size will do until then.
+  // Classes that do not fit are refused by make_node(); any size will do until then.
   const auto classes = object::make_storage_classes(drives.geometry, config.reduced_parity.value_or(0));
   ShardSpec spec;
   spec.slab_bytes = slab_bytes(drives.geometry, classes ? classes->reduced : drives.geometry);
@@ -149,22 +154,79 @@ std::string banner(const ServerConfig& config, const NodeFacts& node,
   return out;
 }
 
-Task<> wait_for_signal(Process& process) {
+// Sets `stop` at the first signal, or when the wait is cancelled.
+Task<> wait_for_signal(Process* process, Event* stop) {
   boost::system::error_code error;
   auto token = boost::asio::redirect_error(kAwait, error);
-  co_await process.signals.async_wait(token);
-  process.signals.clear(error);  // a second signal ends the process at once, which is safe too
+  co_await process->signals.async_wait(token);
+  process->signals.clear(error);  // a second signal ends the process at once, which is safe too
+  stop->set();
+}
+
+// Drives that answer, and those that only have to be mounted.
+std::size_t drives_to_hope_for(const NodeDrives& drives) {
+  std::size_t count = 0;
+  for (std::size_t slot = 0; slot < drives.drives.size(); ++slot)
+    count += drives.drives[slot]->online() || drives.awaited[slot] ? 1U : 0U;
+  return count;
+}
+
+std::string missing_text(const std::vector<disk::DriveInfo>& drives) {
+  std::string out;
+  for (const disk::DriveInfo& drive : drives) {
+    if (!drive.online) out += fmt::format("{}{} ({})", out.empty() ? "" : "; ", drive.path, drive.problem);
+  }
+  return out;
+}
+
+// As a running server waits for drives that left, a starting one waits for those that come late. Ends without
+// an error when `stop` is set, too.
+Task<Result<>> load(Process& process, Clock& clock, Node& node, Event& stop) {
+  std::string told;
+  TimePoint remind{};
+  for (;;) {
+    Ctx ctx{process.main, clock.now() + kStartDeadline, "start"};
+    Result<> loaded = co_await node.load(ctx);
+    if (!loaded.failed_with(Errc::unavailable)) co_return loaded;
+    const std::vector<disk::DriveInfo> drives = co_await node.console().look_at_drives(ctx);
+    std::string missing = missing_text(drives);
+    if (missing != told || clock.now() >= remind) {
+      log::warn("waiting for drives: {}. Missing: {}", loaded.error().detail, missing);
+      told = std::move(missing);
+      remind = clock.now() + kStartReminder;
+    }
+    const TimePoint next = clock.now() + kStartRetry;
+    const bool stopping = co_await stop.wait_until(clock, next);
+    if (stopping) co_return Result<>{};
+  }
+}
+
+// What may be open at once: a connection and the shard files of a set for each request, and the indexes.
+void warn_of_few_files(const ServerConfig& config, const erasure::Geometry& geometry, std::size_t files_max) {
+  const std::uint64_t wanted =
+      config.requests_max * (1 + geometry.drives()) + config.drives.size() * kFilesPerDrive;
+  if (files_max >= wanted) return;
+  log::warn(
+      "only {} files may be open at once (RLIMIT_NOFILE), and {} requests in flight on {} drives may need "
+      "{}: "
+      "raise the limit (ulimit -n, LimitNOFILE= of systemd), or lower api.requests_max",
+      files_max, config.requests_max, config.drives.size(), wanted);
 }
 
 Task<Result<>> serve(Process& process, Deps deps, NodeDrives drives) {
   const ServerConfig& config = process.config;
   const erasure::Geometry geometry = drives.geometry;
   const bool shared_file_system = share_a_file_system(drives.file_systems);
-  Ctx ctx{process.main, deps.clock.now() + kStartDeadline, "start"};
-  CO_TRY(node, co_await build_node(ctx, deps, std::move(drives), config));
+  const std::size_t hoped_for = drives_to_hope_for(drives);
+  CO_TRY(node, make_node(deps, std::move(drives), config));
   admin::AdminService& console = node->console();
-  const std::vector<disk::DriveInfo> infos = co_await console.look_at_drives(ctx);
-  const admin::Assessment assessment = console.assess_drives(infos);
+  if (hoped_for < node->drives_to_load()) {
+    co_await node->close();
+    co_return fail(Errc::unavailable,
+                   fmt::format("{} drives must answer, and of the folders named only {} hold a drive or may "
+                               "still have one mounted; see above for the others",
+                               node->drives_to_load(), hoped_for));
+  }
 
   net::HttpServer s3_server(process.shards, node->s3(),
                             http_config(config, config.address, process.tls, process.files_max),
@@ -172,24 +234,32 @@ Task<Result<>> serve(Process& process, Deps deps, NodeDrives drives) {
   net::HttpServer console_server(process.shards, console,
                                  http_config(config, config.console_address, process.tls, process.files_max),
                                  process.metrics);
-  Result<> serving;
-  if (assessment.health == admin::Health::unavailable) serving = fail(Errc::unavailable, assessment.sentence);
+  Gate tasks;
+  Event stop;
+  tasks.spawn(process.main.executor(), wait_for_signal(&process, &stop));
   process.shards.start();
-  const bool s3_listens = serving.has_value() && (serving = s3_server.start()).has_value();
+  Result<> serving = s3_server.start();
+  const bool s3_listens = serving.has_value();
   const bool console_listens = s3_listens && (serving = console_server.start()).has_value();
-  if (console_listens) {
+  if (console_listens) serving = co_await load(process, deps.clock, *node, stop);
+  if (serving && !stop.is_set()) {
+    Ctx ctx{process.main, deps.clock.now() + kStartDeadline, "start"};
+    const std::vector<disk::DriveInfo> infos = co_await console.look_at_drives(ctx);
+    const admin::Assessment assessment = console.assess_drives(infos);
     const NodeFacts facts{geometry, shared_file_system, to_string({config.address.host, s3_server.port()}),
                           to_string({config.console_address.host, console_server.port()})};
     const std::string text = banner(config, facts, infos, assessment.sentence);
     std::fputs(text.c_str(), stdout);
     std::fflush(stdout);
-    co_await wait_for_signal(process);
+    co_await stop.wait();
     log::info("shutting down: running requests have {} s", config.shutdown_timeout.count() / 1000);
-    console.begin_shutdown();
   }
+  console.begin_shutdown();
   if (s3_listens) co_await s3_server.stop(config.shutdown_timeout);
   if (console_listens) co_await console_server.stop(std::chrono::seconds(1));
   co_await node->close();
+  process.signals.cancel();
+  co_await tasks.close();
   co_return serving;
 }
 
@@ -223,6 +293,7 @@ int run_server(const ServerConfig& config) {
   auto drives =
       open_drives({clock, random, fs, indexes, workers, metrics, config.drives, config.erasure_set, true});
   if (!drives) return say(drives.error());
+  warn_of_few_files(config, drives->geometry, files_max);
   ShardPool shards(threads, clock, shard_spec(config, *drives, threads));
   watch_pools(metrics, shards, budget);
   Process process{config, metrics, shards, main, signals, std::move(tls), files_max};

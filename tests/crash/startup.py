@@ -6,6 +6,7 @@ import fcntl
 import json
 import os
 import re
+import resource
 import shutil
 import time
 from pathlib import Path
@@ -82,6 +83,7 @@ class Startup(CrashCase):
             self.contents.change(client)
             self.contents.check(client)
         self.assertEqual(self.formats(), before, "a format.json was changed")
+        self.assertLessEqual(self.node.said().count("control document not written"), len(bad))
         until(lambda: self.node.names_as_missing(bad), 10, f"/health/cluster names {bad}: {self.node.health('cluster')}")
 
     def comes_back(self) -> None:
@@ -209,33 +211,57 @@ class Startup(CrashCase):
             self.serves_without([bad], "lock|in use|another process")
         self.comes_back()
 
-    def test_too_few_folders(self):
-        """Three of six: it does not serve old or wrong data and formats nothing; it says which are missing, or waits for them."""
-        bad = sorted(self.random.sample(self.drives, 3))
-        for drive in bad:
+    def start_with_three_of_six(self) -> list[Path]:
+        """Starts, and gives the folders that it waits for."""
+        away = sorted(self.random.sample(self.drives, 3))
+        for drive in away:
             drive.rename(drive.with_name(drive.name + ".away"))
-        before = self.formats()
         self.node.launch()
+        until(lambda: self.node.health("live")[0] == 200, 30, f"it lives: {self.node.log_tail()}")
+        return away
 
-        def settled() -> bool:
-            return self.node.process.poll() is not None or self.node.health("live")[0] == 200
+    def test_too_few_folders(self):
+        """Three of six: it says which it waits for, formats nothing, and serves as soon as enough are there."""
+        away = self.start_with_three_of_six()
+        before = self.formats()
+        until(lambda: self.node.names_as_missing(away), 10, f"/health/cluster names {away}")
+        status, text = self.node.health("ready")
+        self.assertEqual((status, text[:19]), (503, "Waiting for drives:"))
+        until(lambda: "waiting for drives" in self.node.said(), 10, "the log tells")
+        for drive in away:
+            self.assertRegex(self.node.said(), rf"waiting for drives.*{re.escape(str(drive))}\b")
+        with self.node.client() as client:
+            self.contents.check_never_wrong(client)
+            self.assertEqual(client.put(BUCKET, "early", b"too early").status, 503)
+        time.sleep(2.5)  # it has tried again by now
+        self.assertEqual(self.node.said().count("waiting for drives"), 1)
+        self.assertEqual(self.formats(), before)
+        for drive in away:
+            drive.with_name(drive.name + ".away").rename(drive)
+        until(lambda: self.node.health("ready")[0] == 200, 30, "it serves once the drives are there")
+        until(lambda: self.node.names_as_missing([]), 30, "all drives are back")
+        with self.node.client() as client:
+            self.contents.check(client)
 
-        until(settled, 30, "it serves or exits")
-        for drive in bad:
-            self.assertRegex(self.node.said(), rf"{re.escape(str(drive))}\b")
-        if self.node.running():
-            with self.node.client() as client:
-                self.contents.check_never_wrong(client)
-            for drive in bad:
-                if drive.exists():
-                    shutil.rmtree(drive)
-                drive.with_name(drive.name + ".away").rename(drive)
-            until(lambda: self.node.names_as_missing([]), 30, "all drives are back")
-            with self.node.client() as client:
-                self.contents.check(client)
-        else:
-            self.assertNotEqual(self.node.process.returncode, 0)
-            self.assertEqual(self.formats(), before)
+    def test_stopped_while_it_waits(self):
+        self.start_with_three_of_six()
+        self.assertEqual(self.node.stop(), 0)
+
+    def test_what_no_mount_can_mend_ends_the_start(self):
+        """Three folders hold something else than their drives: nothing to wait for."""
+        for drive in self.random.sample(self.drives, 3):
+            (drive / "format.json").write_bytes(b"damaged")
+        self.node.launch()
+        self.assertNotEqual(self.node.wait_exit(30), 0)
+        self.assertIn("4 drives must answer", self.node.said())
+
+    def test_a_low_limit_of_files_is_told(self):
+        self.node.start()
+        self.assertNotIn("RLIMIT_NOFILE", self.node.said())
+        self.assertEqual(self.node.stop(), 0)
+        self.node.before_exec = lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (256, 1000))
+        self.node.start()
+        self.assertIn("only 1000 files may be open", self.node.said())
 
 
 if __name__ == "__main__":

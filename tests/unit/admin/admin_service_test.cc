@@ -95,12 +95,13 @@ class AdminServiceTest : public ::testing::Test {
  protected:
   AdminServiceTest() {
     for (int i = 0; i < 3; ++i) drives_.push_back(std::make_unique<InfoDrive>(online_drive()));
-    AdminContext context{clock_, fs_, metrics_, gate_, {}, {}, {}};
+    AdminContext context{clock_, fs_, metrics_, gate_, {}, *erasure::make_geometry(2, 1), 2, {}};
     for (const auto& drive : drives_) context.drives.push_back(drive.get());
-    context.layout = Layout{*erasure::make_geometry(2, 1), {{0, 1, 2}}};
     context.facts = {"1.2.3", "some-deployment", "127.0.0.1:9000", {"/d1", "/d2", "/d3"}, {7, 8, 7}};
     service_ = std::make_unique<AdminService>(std::move(context));
+    service_->begin_serving(layout());
   }
+  static Layout layout() { return Layout{*erasure::make_geometry(2, 1), {{0, 1, 2}}}; }
   ~AdminServiceTest() override { run_to_end(shard_, gate_.close()); }
 
   KeptAnswer ask(net::Service& service, std::string target, net::Method method = net::Method::get,
@@ -145,6 +146,28 @@ TEST_F(AdminServiceTest, NotReadyOnceShuttingDown) {
   EXPECT_EQ(answer.body_, "shutting down\n");
 }
 
+TEST_F(AdminServiceTest, NotReadyWhileItWaitsForDrives) {
+  AdminContext context{clock_, fs_, metrics_, gate_, {}, layout().geometry, 2, {}};
+  for (const auto& drive : drives_) context.drives.push_back(drive.get());
+  context.facts = {"1.2.3", "some-deployment", "127.0.0.1:9000", {"/d1", "/d2", "/d3"}, {7, 8, 7}};
+  drives_[0]->become(fail(Errc::unavailable, "no answer"));
+  drives_[1]->become(fail(Errc::unavailable, "no answer"));
+  AdminService starting(std::move(context));
+  EXPECT_EQ(ask(starting, "/health/live").head_.status, 200U);
+  const KeptAnswer ready = ask(starting, "/health/ready");
+  EXPECT_EQ(ready.head_.status, 503U);
+  EXPECT_EQ(ready.body_, "Waiting for drives: 1 of 3 answer, 2 are needed to start; missing: /d1, /d2.\n");
+  const auto json = nlohmann::json::parse(ask(starting, "/health/cluster").body_);
+  EXPECT_EQ(json["status"], "unavailable");
+  EXPECT_EQ(json["missing"].size(), 2U);
+  EXPECT_EQ(ask(starting, "/api/status").head_.status, 200U);
+  drives_[0]->become(online_drive());
+  drives_[1]->become(online_drive());
+  EXPECT_EQ(ask(starting, "/health/ready").body_, "Starting.\n");
+  starting.begin_serving(layout());
+  EXPECT_EQ(ask(starting, "/health/ready").head_.status, 200U);
+}
+
 TEST_F(AdminServiceTest, ClusterHealthNamesWhatIsMissingAndWhy) {
   drives_[1]->become(fail(Errc::unavailable, "no answer \xff"));  // not UTF-8: must not break the JSON
   const KeptAnswer answer = get("/health/cluster");
@@ -154,6 +177,7 @@ TEST_F(AdminServiceTest, ClusterHealthNamesWhatIsMissingAndWhy) {
   EXPECT_EQ(json["drives"], 3);
   EXPECT_EQ(json["drives_online"], 2);
   ASSERT_EQ(json["missing"].size(), 1U);
+  EXPECT_EQ(json["missing"][0]["drive"], 1);
   EXPECT_EQ(json["missing"][0]["path"], "/d2");
   EXPECT_THAT(json["missing"][0]["problem"].get<std::string>(), HasSubstr("no answer"));
 }
@@ -202,8 +226,8 @@ TEST_F(AdminServiceTest, RefusesOtherPathsAndMethods) {
 }
 
 TEST_F(AdminServiceTest, OnlyUnsignedProbesPassTheFrontDoor) {
-  NamedService probes("probe"), s3("s3");
-  FrontService front(probes, s3);
+  NamedService probes("probe"), s3("s3"), later("later");
+  FrontService front(&probes, s3);
   const net::Headers signed_for_s3{{"Authorization", "AWS4-HMAC-SHA256 Credential=x"}};
   EXPECT_EQ(ask(front, "/health/live").body_, "probe");
   EXPECT_EQ(ask(front, "/metrics").body_, "probe");
@@ -214,6 +238,27 @@ TEST_F(AdminServiceTest, OnlyUnsignedProbesPassTheFrontDoor) {
   EXPECT_EQ(ask(front, "/health").body_, "s3");
   EXPECT_EQ(ask(front, "/").body_, "s3");
   EXPECT_EQ(ask(front, "/api/status").body_, "s3");
+  front.lead_to(later);
+  EXPECT_EQ(ask(front, "/").body_, "later");
+  FrontService without_probes(nullptr, s3);
+  EXPECT_EQ(ask(without_probes, "/health/live").body_, "s3");
+  EXPECT_EQ(ask(without_probes, "/metrics").body_, "s3");
+}
+
+TEST_F(AdminServiceTest, AnybodyIsToldNoFolder) {
+  drives_[1]->become(fail(Errc::unavailable, "/d2: Permission denied"));
+  ProbeService probes(*service_);
+  for (const char* path : {"/health/live", "/health/ready", "/health/cluster", "/metrics"}) {
+    const KeptAnswer answer = ask(probes, path);
+    EXPECT_EQ(answer.head_.status, 200U) << path;
+    for (const char* folder : {"/d1", "/d2", "/d3"})
+      EXPECT_THAT(answer.body_, Not(HasSubstr(folder))) << path;
+  }
+  const auto json = nlohmann::json::parse(ask(probes, "/health/cluster").body_);
+  EXPECT_EQ(json["missing"][0]["drive"], 1);
+  EXPECT_EQ(json["missing"][0]["id"], to_string(DriveId{}));
+  EXPECT_THAT(json["sentence"].get<std::string>(), HasSubstr("(drive 1)"));
+  EXPECT_THAT(ask(probes, "/metrics").body_, HasSubstr("ostraka_drive_free_bytes{drive=\"2\"} 600"));
 }
 
 }  // namespace

@@ -21,5 +21,14 @@ TEST(MetricTextTest, SumsWhatTheRegistryPrints) {
   EXPECT_EQ(sum_samples("", "a_total"), 0);
 }
 
+TEST(MetricTextTest, LeavesOneMetricOut) {
+  MetricRegistry metrics;
+  metrics.gauge("a", "help", {{"path", "/d1"}}).set(1);
+  metrics.gauge("a_more", "a /d1 of another").set(2);
+  const std::string text = without_metric(metrics.prometheus_text(), "a");
+  EXPECT_EQ(text, "# HELP a_more a /d1 of another\n# TYPE a_more gauge\na_more 2\n");
+  EXPECT_EQ(without_metric(text, "b"), text);
+}
+
 }  // namespace
 }  // namespace ostraka::admin

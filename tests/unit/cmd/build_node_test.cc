@@ -2,6 +2,8 @@
 
 #include <gmock/gmock.h>
 
+#include <thread>
+
 #include "base/limits.h"
 #include "tests/unit/cmd/node_fixture.h"
 
@@ -65,6 +67,37 @@ TEST_F(BuildNodeTest, TooFewDrivesAreAnErrorAndNotAnEmptyStore) {
   auto drives = open();
   ASSERT_TRUE(drives.has_value());
   EXPECT_TRUE(build(std::move(*drives)).failed_with(Errc::unavailable));
+}
+
+TEST_F(BuildNodeTest, WaitsForDrivesThatComeLate) {
+  {
+    auto drives = open();
+    ASSERT_TRUE(drives.has_value());
+    auto node = build(std::move(*drives));
+    ASSERT_TRUE(node.has_value());
+    close(std::move(*node));
+  }
+  const auto away = [&](std::size_t i) { return folders_[i] + ".away"; };
+  for (const std::size_t i : {0U, 2U, 4U}) std::filesystem::rename(folders_[i], away(i));
+  auto drives = open();
+  ASSERT_TRUE(drives.has_value());
+  EXPECT_EQ(drives->awaited, (std::vector<bool>{true, false, true, false, true, false}));
+  const disk::Drive* late = drives->drives[0].get();
+  auto node = make_node({clock_, random_, fs_, metrics_}, std::move(*drives), config_);
+  ASSERT_TRUE(node.has_value());
+  EXPECT_EQ((*node)->drives_to_load(), 4U);
+  const auto load = [&] {
+    Ctx ctx{shard_, clock_.now() + std::chrono::seconds(30), "test"};
+    return run_to_end(shard_, (*node)->load(ctx));
+  };
+  EXPECT_TRUE(load().failed_with(Errc::unavailable));
+  EXPECT_TRUE(load().failed_with(Errc::unavailable));
+  std::filesystem::rename(away(0), folders_[0]);
+  const TimePoint deadline = clock_.now() + std::chrono::seconds(20);
+  while (!late->online() && clock_.now() < deadline) std::this_thread::yield();
+  const Result<> loaded = load();
+  EXPECT_TRUE(loaded.has_value()) << loaded.error().detail;
+  close(std::move(*node));
 }
 
 TEST_F(BuildNodeTest, MoreDrivesThanTheSetSpreadTheGroups) {

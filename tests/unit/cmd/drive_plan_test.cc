@@ -69,6 +69,16 @@ TEST(DrivePlanTest, WhatIsLeftOutKeepsItsPlaceAndSaysWhy) {
   EXPECT_THAT(plan->seats[1].problem, HasSubstr("/d2: it is empty"));
   EXPECT_THAT(plan->seats[2].problem, HasSubstr("/d3: the folder is missing"));
   EXPECT_EQ(plan->seats[3].problem, "/d4: Permission denied");
+  for (unsigned slot = 1; slot < 4; ++slot) EXPECT_TRUE(plan->seats[slot].awaited) << slot;
+}
+
+TEST(DrivePlanTest, WhatHoldsSomethingElseIsNotAwaited) {
+  const auto two = plan_drives({holding(1, 0), holding(2, 1), folder(3, fail(Errc::corrupt, "/d3: damaged")),
+                                folder(4, fail(Errc::unsupported_version, "/d4: newer"))},
+                               std::nullopt);
+  ASSERT_TRUE(two.has_value());
+  EXPECT_FALSE(two->seats[2].awaited);
+  EXPECT_FALSE(two->seats[3].awaited);
 }
 
 TEST(DrivePlanTest, AForeignFolderIsLeftOut) {
