@@ -2,6 +2,7 @@
 
 #include <boost/asio/post.hpp>
 
+#include "base/fault_point.h"
 #include "base/log.h"
 #include "disk/op_batch.h"
 
@@ -147,7 +148,9 @@ std::size_t Committer::run_batch(const std::shared_ptr<OpenDrive>& life, Ops& op
     }
   }
   const std::size_t end = first + answers.size();
+  fault_point("batch.before_write");
   Result<> written = batch.write();
+  fault_point("batch.written");
   const bool index_failed = !written;
   if (written && waited_for) written = core_.check_folder(*life);
   batch.settle(written.has_value());
@@ -166,6 +169,7 @@ std::size_t Committer::run_batch(const std::shared_ptr<OpenDrive>& life, Ops& op
     failed(life, written.error());
   }
   core_.batch_ended();
+  fault_point("batch.before_answer");
   answer(ops, first, std::move(answers));
   return end;
 }
