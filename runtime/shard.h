@@ -1,5 +1,5 @@
-// A shard: one thread, one io_context, one buffer pool. A request lives on one shard from its first byte to
-// its last.
+// A shard: one thread, one io_context, one buffer pool, one queue of hashing. A request lives on one shard
+// from its first byte to its last.
 #pragma once
 
 #include <boost/asio/executor_work_guard.hpp>
@@ -11,6 +11,7 @@
 
 #include "runtime/buffer_pool.h"
 #include "runtime/clock.h"
+#include "runtime/md5_queue.h"
 #include "runtime/task.h"
 
 namespace ostraka {
@@ -34,11 +35,13 @@ class Shard {
   IoExecutor executor() noexcept { return io_.get_executor(); }
   Clock& clock() noexcept { return clock_; }
   BufferPool& buffers() noexcept { return buffers_; }
+  Md5Queue& md5() noexcept { return md5_; }
 
  private:
   const unsigned index_;
   Clock& clock_;
   BufferPool buffers_;  // before io_: frames still alive when io_ is destroyed hold buffers
+  Md5Queue md5_;        // as the buffers
   boost::asio::io_context io_{1};
   friend class ShardPool;
   void trim_regularly();                      // keeps trimming while the loop runs
