@@ -80,7 +80,7 @@ bool set_duration(std::chrono::milliseconds& out, std::string_view text) {
 
 bool set_period(std::chrono::hours& out, std::string_view text) {
   static constexpr std::array<std::pair<std::string_view, std::uint64_t>, 2> kUnits{{{"h", 1}, {"d", 24}}};
-  if (text == "0" || text == "off") {
+  if (text == "0" || text == "off" || text == "false") {
     out = std::chrono::hours(0);
     return true;
   }

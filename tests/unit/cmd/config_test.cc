@@ -100,6 +100,18 @@ TEST_F(ConfigTest, ValuesAreRead) {
   EXPECT_EQ(config.reduced_parity, 1U);
 }
 
+TEST_F(ConfigTest, TheScannerHasAPeriodOrNone) {
+  EXPECT_EQ(load().scanner_period, std::chrono::hours(14 * 24));
+  sources_.flags = {{"scanner.period", "36h"}};
+  EXPECT_EQ(load().scanner_period, std::chrono::hours(36));
+  sources_.flags = {{"scanner.period", "30d"}};
+  EXPECT_EQ(load().scanner_period, std::chrono::hours(30 * 24));
+  for (const char* off : {"off", "0", "false"}) {
+    sources_.flags = {{"scanner.period", off}};
+    EXPECT_EQ(load().scanner_period, std::chrono::hours(0)) << off;
+  }
+}
+
 TEST_F(ConfigTest, RefusalsNameSettingValueOriginAndRange) {
   environment_["OSTRAKA_API_REQUESTS_MAX"] = "many";
   const std::string message = refusal();
@@ -143,7 +155,10 @@ TEST_F(ConfigTest, RefusesValuesOutOfRange) {
                                                      {"memory.index", "99999999999GiB"},
                                                      {"log.level", "loud"},
                                                      {"log.access", "maybe"},
-                                                     {"storage.reduced_parity", "-1"}};
+                                                     {"storage.reduced_parity", "-1"},
+                                                     {"scanner.period", "14"},
+                                                     {"scanner.period", "0d"},
+                                                     {"scanner.period", "2000d"}};
   for (const auto& [name, value] : bad) {
     sources_.flags = {{name, value}};
     const std::string message = refusal();
