@@ -25,7 +25,7 @@ constexpr std::size_t kFewRequests = 4;  // in flight: these do not make a node 
 constexpr std::chrono::milliseconds kBeingWritten = std::chrono::seconds(10);
 constexpr Duration kPurgeMargin = std::chrono::seconds(2);
 constexpr std::uint64_t kSlowHealBytesPerSecond = 8U << 20;
-constexpr double kRowCost = kScanKeyCost / 16;  // of a key that only its rows were compared of
+constexpr double kComparedCost = kScanKeyCost / 16;  // of a key that was only compared
 
 std::int64_t to_ms(Duration duration) {
   return std::chrono::duration_cast<std::chrono::milliseconds>(duration).count();
@@ -60,6 +60,7 @@ PassRunner::PassRunner(PassDeps deps, PassState& state)
     }
   }
   refilling_.resize(drives.size());
+  rows_on_.resize(drives.size(), 1);
 }
 
 Ctx PassRunner::ctx(Duration time) const {
@@ -101,13 +102,13 @@ const std::string* PassRunner::name_of(BucketId bucket) {
 }
 
 void PassRunner::tell(bool waiting) {
-  constexpr double kKeys = 0.96, kOrphans = 0.98;  // where the phases end
-  double progress = kOrphans;
-  if (state_.phase == PassState::Phase::keys)
-    progress = total_cost_ > 0 ? std::min(kKeys, kKeys * state_.cost_done / total_cost_) : 0;
-  else if (state_.phase == PassState::Phase::orphans)
-    progress = kKeys;
-  deps_.board.update(state_, progress, waiting);
+  constexpr double kNotYetDone = 0.99;  // the cost is an estimate
+  const double progress = total_cost_ > 0 ? state_.cost_done / total_cost_ : 0;
+  deps_.board.update(state_, std::min(kNotYetDone, progress), waiting);
+}
+
+std::shared_ptr<Ctx> PassRunner::begin_call(Duration time) {
+  return running_.emplace_back(std::make_shared<Ctx>(ctx(time)));
 }
 
 // How much a whole pass will cost, from the numbers that the drives keep.
@@ -116,20 +117,24 @@ Task<> PassRunner::estimate() {
   if (estimated_at_ != TimePoint{} && now < estimated_at_ + kEstimateEvery) co_return;
   estimated_at_ = now;
   double bytes = 0, rows = 0;
-  for (disk::Drive* drive : deps_.scanner.drives) {
-    if (!drive->online()) continue;
+  for (std::size_t i = 0; i < deps_.scanner.drives.size(); ++i) {
+    disk::Drive& drive = *deps_.scanner.drives[i];
+    if (!drive.online()) continue;
     Ctx call = ctx(kDriveCall);
-    const auto usage = co_await drive->usage(call);
+    const auto usage = co_await drive.usage(call);
     if (!usage) continue;
+    rows_on_[i] = 1;
     for (const disk::BucketUsage& bucket : *usage) {
       bytes += static_cast<double>(bucket.object_bytes + bucket.part_bytes);
-      rows += static_cast<double>(bucket.objects + bucket.uploads);
+      rows_on_[i] += static_cast<double>(bucket.objects + bucket.uploads);
     }
+    rows += rows_on_[i];
   }
   const erasure::Geometry geometry = deps_.scanner.sets.geometry({});
   const double keys = rows / deps_.scanner.sets.placement().set_drives();
   const double shard_bytes = bytes / geometry.data_shards;
-  total_cost_ = state_.deep ? keys * kScanKeyCost + shard_bytes : keys * kRowCost;
+  total_cost_ = state_.deep ? keys * kScanKeyCost + shard_bytes : keys * kComparedCost;
+  total_cost_ += 2 * rows * kScanRowCost;  // read for orphans, and for the usage
   pace_.set_total(total_cost_);
 }
 
@@ -196,6 +201,7 @@ Task<bool> PassRunner::rest(double cost) {
 
 Task<bool> PassRunner::run() {
   work_began_ = saved_at_ = deps_.scanner.clock.now();
+  co_await estimate();
   using Phase = PassState::Phase;
   if (state_.phase == Phase::keys) {
     const bool done = co_await scan_keys();
@@ -271,7 +277,7 @@ Task<bool> PassRunner::scan_page(const MergedPage& page) {
     const Look look = look_at(key, page, job.ref, job.bytes);
     if (look == Look::skip) {
       ++state_.totals.keys;
-      skipped += kRowCost;
+      skipped += kComparedCost;
     } else if (look == Look::later && later_.size() < kScanDeferred) {
       put_off(std::move(job));
     } else {
@@ -315,8 +321,7 @@ Task<bool> PassRunner::heal_window(std::vector<Job> window) {
   for (std::size_t i = 0; i < window.size(); ++i) {
     const Duration time =
         erasure::kLongestCall + std::chrono::seconds(window[i].bytes / kSlowHealBytesPerSecond);
-    auto call = std::make_shared<Ctx>(ctx(time));
-    running_.push_back(call);
+    const std::shared_ptr<Ctx> call = begin_call(time);
     fan->start(deps_.shard.executor(), deps_.gate, i, heal_one(&deps_.scanner, call, window[i].ref, spec));
   }
   co_await fan->wait_all(deps_.scanner.clock, kNoDeadline);
@@ -329,7 +334,7 @@ Task<bool> PassRunner::heal_window(std::vector<Job> window) {
   }
   const double bytes = static_cast<double>(state_.totals.bytes_verified - verified);
   co_return co_await rest(bytes +
-                          static_cast<double>(window.size()) * (state_.deep ? kScanKeyCost : kRowCost));
+                          static_cast<double>(window.size()) * (state_.deep ? kScanKeyCost : kComparedCost));
 }
 
 void PassRunner::absorb(const Job& job, const Result<HealReport>& answer) {

@@ -56,6 +56,7 @@ class PassRunner {
   Task<bool> heal_window(std::vector<Job> window);
   Task<bool> remove_orphans();
   Task<bool> recount_usage();
+  void note_orphans(const disk::Drive& drive, const disk::OrphanReport& found);
   Task<> recount_bucket(disk::Drive& drive, BucketId bucket);
   Task<> estimate();
   Task<> ask_groups();
@@ -75,16 +76,18 @@ class PassRunner {
   void tell(bool waiting);
   bool busy() const;
   Ctx ctx(Duration time) const;
+  std::shared_ptr<Ctx> begin_call(Duration time);  // among those that give_up() ends
 
   const PassDeps deps_;
   PassState& state_;
   ScanPace pace_;
-  double total_cost_ = 0;  // an estimate
+  double total_cost_ = 0;        // an estimate
+  std::vector<double> rows_on_;  // by drive; an estimate
   TimePoint estimated_at_{}, asked_groups_at_{}, saved_at_{}, work_began_{};
   std::vector<std::vector<unsigned>> members_;  // by group: drives by slot of the group
   std::vector<std::vector<bool>> refilling_;    // by drive, by group
   std::deque<Job> later_;                       // being written, or not to be told just now
-  std::vector<std::shared_ptr<Ctx>> running_;   // of repairs
+  std::vector<std::shared_ptr<Ctx>> running_;   // calls that may take long
   std::map<BucketId, std::string> names_;
   std::set<BucketId> unknown_;  // buckets that are not there
   std::uint64_t named_in_log_ = 0;
