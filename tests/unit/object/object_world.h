@@ -71,20 +71,17 @@ class ObjectWorld {
       by_id[ids.back()] = all.back();
     }
     placement = cluster::Placement::make(DeploymentId{}, ids, spec.geometry.drives());
-    std::vector<erasure::ErasureSet*> by_group;
     for (unsigned g = 0; g < kPlacementGroups; ++g) {
       const auto group = static_cast<std::uint16_t>(g);
       std::vector<disk::Drive*> drives;
       for (const DriveId& id : placement.group(group).drives) drives.push_back(by_id[id]);
       owned_sets.push_back(erasure::make_erasure_set(context, group, 1, spec.geometry, drives));
-      by_group.push_back(owned_sets.back().get());
     }
-    sets = std::make_unique<ObjectSets>(placement, by_group, *make_storage_classes(spec.geometry, 0));
     control = std::make_unique<cluster::EmbeddedControlStore>(clock, gate, locks, all);
     buckets = std::make_unique<BucketStore>(*control, clock, random, "test-region");
     Ctx load = ctx();
     EXPECT_TRUE(run(control->load(load)).has_value());
-    layer = std::make_unique<ErasureObjectLayer>(LayerDeps{clock, random, hlc, locks, gate, *buckets, *sets});
+    configure(spec.geometry, 0);
     make_bucket("bucket");
   }
   ObjectWorld(const ObjectWorld&) = delete;
@@ -92,6 +89,15 @@ class ObjectWorld {
   ~ObjectWorld() {
     for (const auto& drive : faulty) drive->follow({});
     run(gate.close());
+  }
+
+  // As after a restart with this setting storage.reduced_parity; 0: its default.
+  void configure(erasure::Geometry geometry, unsigned reduced_parity) {
+    layer.reset();
+    std::vector<erasure::ErasureSet*> by_group;
+    for (const auto& set : owned_sets) by_group.push_back(set.get());
+    sets = std::make_unique<ObjectSets>(placement, by_group, *make_storage_classes(geometry, reduced_parity));
+    layer = std::make_unique<ErasureObjectLayer>(LayerDeps{clock, random, hlc, locks, gate, *buckets, *sets});
   }
 
   Ctx ctx() { return Ctx{shard, deadline_after(clock.now(), std::chrono::seconds(60)), "test"}; }
