@@ -127,6 +127,7 @@ Task<Result<OrphanReport>> LocalDrive::find_orphans(Ctx& ctx, OrphanSpec spec) {
   const auto search = std::make_shared<OrphanSearch>(core_, spec);
   auto searching = search_orphans(ctx, search);
   const Result<> done = co_await std::move(searching);
+  search->end();
   if (!done) co_return core_.noted(Result<OrphanReport>(fail(done.code(), done.error().detail)));
   co_return search->report();
 }

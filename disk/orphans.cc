@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <utility>
 
 #include "base/log.h"
 #include "disk/row_key.h"
@@ -22,8 +23,8 @@ std::unique_ptr<IndexCursor> go_on(MetaIndex& index, Column column, const std::s
 
 }  // namespace
 
-OrphanSearch::~OrphanSearch() {
-  if (searching_) core_.files->end_search();
+void OrphanSearch::end() {
+  if (std::exchange(searching_, false)) core_.files->end_search();
 }
 
 Result<OrphanSearch::Next> OrphanSearch::step(const std::shared_ptr<OpenDrive>& life) {

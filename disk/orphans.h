@@ -19,7 +19,7 @@ class OrphanSearch {
   OrphanSearch(DriveCore& core, const OrphanSpec& spec) : core_(core), spec_(spec), folder_(spec.first) {}
   OrphanSearch(const OrphanSearch&) = delete;
   OrphanSearch& operator=(const OrphanSearch&) = delete;
-  ~OrphanSearch();
+  ~OrphanSearch() { end(); }
 
   enum class Next : std::uint8_t {
     step,    // call step() again
@@ -31,6 +31,7 @@ class OrphanSearch {
   Result<Next> step(const std::shared_ptr<OpenDrive>& life);
   std::unique_ptr<DriveOp> make_change();
   void changed(OpAnswer answer);
+  void end();  // no step may be under way
   OrphanReport report() { return std::move(report_); }
 
  private:

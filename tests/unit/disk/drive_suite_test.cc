@@ -1,4 +1,5 @@
 #include "tests/unit/disk/drive_suite.h"
+#include "tests/unit/disk/drive_upkeep_suite.h"
 #include "tests/unit/disk/drive_upload_suite.h"
 #include "tests/unit/disk/drive_world.h"
 
@@ -26,6 +27,8 @@ INSTANTIATE_TYPED_TEST_SUITE_P(LocalOnRocks, DriveSuite, LocalBackend<false>);
 INSTANTIATE_TYPED_TEST_SUITE_P(LocalOnMemory, DriveSuite, LocalBackend<true>);
 INSTANTIATE_TYPED_TEST_SUITE_P(LocalOnRocks, DriveUploadSuite, LocalBackend<false>);
 INSTANTIATE_TYPED_TEST_SUITE_P(LocalOnMemory, DriveUploadSuite, LocalBackend<true>);
+INSTANTIATE_TYPED_TEST_SUITE_P(LocalOnRocks, DriveUpkeepSuite, LocalBackend<false>);
+INSTANTIATE_TYPED_TEST_SUITE_P(LocalOnMemory, DriveUpkeepSuite, LocalBackend<true>);
 
 }  // namespace
 }  // namespace ostraka::disk

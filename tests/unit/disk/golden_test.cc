@@ -10,6 +10,7 @@
 #include "disk/inline_value.h"
 #include "disk/row_key.h"
 #include "disk/shard_file.h"
+#include "disk/usage_table.h"
 #include "tests/unit/disk/drive_caller.h"
 #include "tests/unit/disk/drive_world.h"
 
@@ -149,6 +150,15 @@ TEST(Golden, SmallValues) {
   const GroupState group{.epoch = 7, .birth = 3, .refilling = true};
   const std::string record = GroupTable::record_name(513) + GroupTable::encode(group);
   EXPECT_EQ(golden("group_record.bin", record), record);
+  BucketUsage usage;
+  usage.bucket = BucketId{0x0102030405060708};
+  usage.objects = 3;
+  usage.object_bytes = 70'000'000'000;
+  usage.uploads = 1;
+  usage.part_bytes = 5U << 20;
+  usage.changes = std::uint64_t{1'700'000'000'123} << 10;
+  const std::string usage_record = UsageTable::record_name(usage.bucket) + UsageTable::encode(usage);
+  EXPECT_EQ(golden("usage_record.bin", usage_record), usage_record);
 }
 
 TEST(Golden, DriveFormat) {
@@ -195,6 +205,12 @@ TEST(Golden, DriveFolder) {
   EXPECT_EQ(*block, c.block(1, 0, shard_block_bytes(1000, 4)));
   EXPECT_EQ(c.wait(world.drive->info(c.ctx()))->heal_queue, 1U);
   EXPECT_EQ(c.list({}), (std::vector<std::string>{"big", "small"}));
+  const auto usage =
+      c.wait(world.drive->usage(c.ctx()));  // that release kept none: counted when it was opened
+  ASSERT_TRUE(usage);
+  ASSERT_EQ(usage->size(), 1U);
+  EXPECT_EQ((*usage)[0].objects, 2);
+  EXPECT_EQ((*usage)[0].object_bytes, 2000);
 }
 
 }  // namespace

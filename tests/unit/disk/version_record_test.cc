@@ -119,6 +119,23 @@ TEST(VersionRecord, NewerFormatsAreRefusedByName) {
   EXPECT_NE(answer.error().detail.find("format 2"), std::string::npos);
 }
 
+TEST(VersionRecord, TheGistIsThatOfTheWhole) {
+  const std::string whole = encode(full_record());
+  const auto gist = decode_record_gist(whole);
+  ASSERT_TRUE(gist) << gist.error().detail;
+  EXPECT_EQ(gist->kind, full_record().kind);
+  EXPECT_EQ(gist->size, full_record().size);
+  VersionRecord empty;
+  empty.kind = RecordKind::tombstone;
+  const auto of_empty = decode_record_gist(encode(empty));
+  ASSERT_TRUE(of_empty);
+  EXPECT_EQ(of_empty->kind, RecordKind::tombstone);
+  EXPECT_EQ(of_empty->size, 0U);
+  for (std::size_t bytes = 0; bytes < 20; ++bytes)
+    EXPECT_TRUE(decode_record_gist(whole.substr(0, bytes)).failed_with(Errc::corrupt)) << bytes;
+  EXPECT_TRUE(decode_record_gist("not a protobuf at all").failed_with(Errc::corrupt));
+}
+
 TEST(VersionRecord, NonsenseIsCorrupt) {
   EXPECT_TRUE(decode_version_record({}).failed_with(Errc::corrupt));
   EXPECT_TRUE(decode_version_record(as_bytes("not a protobuf at all")).failed_with(Errc::corrupt));
