@@ -15,6 +15,10 @@
 namespace ostraka::erasure {
 namespace {
 
+// A stripe that waits for a second one to be written with it waits no longer: its slab is not for a client to
+// sit on.
+constexpr Duration kPairWait = std::chrono::milliseconds(100);
+
 // One drive's part of the write. Lives in WriteState, at a fixed place.
 struct WriteSlot {
   std::unique_ptr<disk::ShardWriter> writer;
@@ -191,8 +195,12 @@ class SetBodyWriter final : public BodyWriter {
     ++stripes_;
     if (stripes_ % kStripesPerAppend != 0 && !last_) {
       CO_TRY_VOID(enough_left());
+      Clock& clock = state_->core->context.clock;
+      const TimePoint until = clock.now() + kPairWait;
+      pair_wait_ = clock.arm(ctx.shard.executor(), until, [this, ctx] { kick_all(ctx); });
       co_return Result<>();
     }
+    pair_wait_.reset();
     kick_all(ctx);
     const std::uint64_t behind = stripes_ > kStripesPerAppend ? stripes_ - kStripesPerAppend : 0;
     co_return co_await written(ctx, behind);
@@ -209,6 +217,7 @@ class SetBodyWriter final : public BodyWriter {
       co_return body;
     }
     state_->closing = true;
+    pair_wait_.reset();
     finish_ctx_.emplace(ctx);
     kick_all(ctx);
     CO_TRY_VOID(co_await written(ctx, stripes_));
@@ -321,6 +330,7 @@ class SetBodyWriter final : public BodyWriter {
   bool last_ = false;      // a short stripe was put: none may follow
   bool returned_ = false;  // finish() gave the body to the caller
   std::optional<Ctx> finish_ctx_;
+  std::unique_ptr<Clock::Timer> pair_wait_;
 };
 
 }  // namespace

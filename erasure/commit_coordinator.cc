@@ -55,16 +55,8 @@ Task<Result<disk::CommitAnswer>> commit_on(std::shared_ptr<Proposal> proposal, u
   co_return answer;
 }
 
-void remember_tombstone(const Proposal& proposal) {
-  if (!proposal.tombstone()) return;
-  constexpr auto kLife = std::chrono::duration_cast<std::chrono::milliseconds>(kLongestCall);
-  TombstoneQueue::Entry entry;
-  entry.set = proposal.core;
-  entry.ref = proposal.ref;
-  entry.id = proposal.record->id;
-  entry.due_ms =
-      proposal.core->context.clock.unix_ms() + 2 * kLife.count();  // the drives learn lazily that it is final
-  proposal.core->shared->tombstones.add(std::move(entry));
+void remember_if_tombstone(const Proposal& proposal) {
+  if (proposal.tombstone()) remember_tombstone(proposal.core, proposal.ref, proposal.record->id);
 }
 
 // Gives laggards a moment, then writes down who missed the commit.
@@ -72,7 +64,7 @@ Task<> follow_up(std::shared_ptr<Proposal> proposal, Ctx ctx) {
   if (proposal->laggards) co_await sleep_for(proposal->core->context.clock, kHealEntryDelay);
   const std::uint32_t missing = proposal->missing();
   if (missing == 0) {
-    remember_tombstone(*proposal);
+    remember_if_tombstone(*proposal);
     co_return;
   }
   HealEntry entry = make_heal_entry(*proposal->core, proposal->ref, HealReason::missed_commit,
@@ -125,7 +117,7 @@ class Coordinator {
         fault_point("commit.at_quorum");
         proposal->keep();
         if (proposal->missing() == 0) {
-          remember_tombstone(*proposal);
+          remember_if_tombstone(*proposal);
         } else {
           core_->context.background.spawn(ctx_.shard.executor(), follow_up(proposal, ctx_));
         }
@@ -295,30 +287,33 @@ Task<> discard_everywhere(CorePtr core, Ctx ctx, DataId data) {
   co_await round.wait(ctx.deadline, never);
 }
 
-// True when all drives have dropped it.
-Task<bool> purge_one(CorePtr core, Ctx ctx, TombstoneQueue::Entry entry) {
+}  // namespace
+
+Task<bool> purge_tombstone(CorePtr core, Ctx ctx, disk::ObjectRef ref, VersionId id) {
   const disk::ReadSpec spec;
   const std::function<bool()> never = [] { return false; };
   DriveRound<Result<disk::Held>> reads(core, ctx, core->size());
   for (unsigned slot = 0; slot < core->size(); ++slot)
-    reads.start(slot, call_read(core, slot, ctx, entry.ref, spec));
+    reads.start(slot, call_read(core, slot, ctx, ref, spec));
   co_await reads.wait(ctx.deadline, never);
   const std::int64_t life_ms = std::chrono::duration_cast<std::chrono::milliseconds>(kLongestCall).count();
   const std::int64_t settled_before = core->context.clock.unix_ms() - life_ms;
   for (const auto& answer : reads.answers()) {
     if (!answer || !*answer || (**answer).group.refilling) co_return false;
     const disk::KeyState& state = (**answer).state;
-    const bool newest_and_final = state.final_id == entry.id && state.newest() == entry.id;
+    const bool newest_and_final = state.final_id == id && state.newest() == id;
     if (!newest_and_final || state.final_at_ms >= settled_before) co_return false;
   }
   DriveRound<Result<disk::Verdict>> purges(core, ctx, core->size());
   for (unsigned slot = 0; slot < core->size(); ++slot)
-    purges.start(slot, call_purge(core, slot, ctx, entry.ref, entry.id));
+    purges.start(slot, call_purge(core, slot, ctx, ref, id));
   co_await purges.wait(ctx.deadline, never);
   for (const auto& answer : purges.answers())
     if (!answer || !*answer) co_return false;
   co_return true;
 }
+
+namespace {
 
 // As long as there are any due: a batch at a time, so that deleting a bucket's worth of keys does not crowd
 // out requests.
@@ -330,7 +325,7 @@ Task<> purge_all(CorePtr core, Ctx ctx, std::vector<TombstoneQueue::Entry> entri
     for (std::size_t i = 0; i < entries.size(); ++i) {
       CorePtr set = entries[i].set.lock();
       if (set == nullptr) continue;
-      Task<bool> purge = purge_one(std::move(set), ctx, std::move(entries[i]));
+      Task<bool> purge = purge_tombstone(std::move(set), ctx, std::move(entries[i].ref), entries[i].id);
       batch->start(ctx.shard.executor(), core->context.background, i, std::move(purge));
     }
     co_await batch->wait_all(core->context.clock, ctx.deadline);
@@ -360,6 +355,17 @@ void discard_body(const CorePtr& core, const Ctx& ctx, DataId data) {
   Ctx later = ctx;
   later.deadline = deadline_after(core->context.clock.now(), kLongestCall);
   core->context.background.spawn(ctx.shard.executor(), discard_everywhere(core, std::move(later), data));
+}
+
+void remember_tombstone(const CorePtr& core, const disk::ObjectRef& ref, VersionId id) {
+  constexpr auto kLife = std::chrono::duration_cast<std::chrono::milliseconds>(kLongestCall);
+  TombstoneQueue::Entry entry;
+  entry.set = core;
+  entry.ref = ref;
+  entry.id = id;
+  entry.due_ms =
+      core->context.clock.unix_ms() + 2 * kLife.count();  // the drives learn lazily that it is final
+  core->shared->tombstones.add(std::move(entry));
 }
 
 void purge_due_tombstones(const CorePtr& core, const Ctx& ctx) {

@@ -31,6 +31,11 @@ Task<Result<Written>> write_version(CorePtr core, Ctx& ctx, WriteSpec spec);
 
 // In the background.
 void discard_body(const CorePtr& core, const Ctx& ctx, DataId data);
+// Remembers a tombstone that all drives of the set have, to be purged when it is time.
+void remember_tombstone(const CorePtr& core, const disk::ObjectRef& ref, VersionId id);
+// Asks all drives, and purges when every one is full, has the tombstone as newest and final, and the longest
+// deadline has passed (rule 9). True when all drives have dropped it.
+Task<bool> purge_tombstone(CorePtr core, Ctx ctx, disk::ObjectRef ref, VersionId id);
 // Purges tombstones that have been final for long enough, in the background. Cheap when there are none.
 void purge_due_tombstones(const CorePtr& core, const Ctx& ctx);
 

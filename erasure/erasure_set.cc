@@ -6,6 +6,7 @@
 #include "erasure/body_reader.h"
 #include "erasure/body_writer.h"
 #include "erasure/commit_coordinator.h"
+#include "erasure/healer.h"
 #include "erasure/inline_body.h"
 #include "erasure/lister.h"
 #include "erasure/quorum_read.h"
@@ -136,6 +137,14 @@ class DriveErasureSet final : public ErasureSet {
                                            ByteRange range) override {
     return open_body_reader(core_, core_->stamped(std::move(ref)), std::move(elected), range);
   }
+
+  Task<Result<HealReport>> heal(Ctx& ctx, disk::ObjectRef ref, HealSpec spec) override {
+    return heal_key(core_, ctx, std::move(ref), spec);
+  }
+
+  void raise_epoch(std::uint64_t epoch) noexcept override { core_->raise_epoch(epoch); }
+
+  std::span<disk::Drive* const> drives() const noexcept override { return core_->drives; }
 
   Task<Result<SetListPage>> list(Ctx& ctx, disk::ListSpec spec, KeyReader reader) override {
     return list_page(core_, ctx, std::move(spec), std::move(reader));

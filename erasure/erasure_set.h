@@ -153,7 +153,7 @@ struct HealReport {
   enum class Outcome : std::uint8_t {
     healthy,    // nothing was lacking on any drive
     healed,     // all that was lacking was made good
-    partly,     // some drive was away, or did not take what it lacks: try again later
+    partly,     // some drive was away, or did not take what it lacks, or it is a dry run: try again later
     absent,     // the key has no committed version; leftovers of dead writers were settled, tombstones purged
     undecided,  // too few drives answer to tell: try again later
     lost        // fewer than k good shards are left of a committed version, all drives having answered
@@ -207,12 +207,12 @@ class ErasureSet {
   // Looks at all drives' parts of a key's newest version and makes good what is lacking: settles leftovers of
   // dead writers, brings records and shards to drives that lack them, replaces corrupt ones, retires, purges.
   // Works for objects, uploads and parts, and for keys that a client is writing at the same time.
-  virtual Task<Result<HealReport>> heal(Ctx&, disk::ObjectRef, HealSpec) {
-    co_return fail(Errc::unavailable);
-  }
+  // Rows of uploads that were completed or aborted go. Never waits for a slow drive for long: what it lacks
+  // makes the outcome `partly`. Errors: deadline, corrupt (a record that does not decode).
+  virtual Task<Result<HealReport>> heal(Ctx& ctx, disk::ObjectRef ref, HealSpec spec) = 0;
   // The group's epoch was raised (a drive lost its data): calls carry it from now on. Never lowers it.
-  virtual void raise_epoch(std::uint64_t) noexcept {}
-  virtual std::span<disk::Drive* const> drives() const noexcept { return {}; }  // by slot of the group
+  virtual void raise_epoch(std::uint64_t epoch) noexcept = 0;
+  virtual std::span<disk::Drive* const> drives() const noexcept = 0;  // by slot of the group
   // One merged, decided page of keys. reader: may be empty when all keys are of this set's group.
   virtual Task<Result<SetListPage>> list(Ctx& ctx, disk::ListSpec spec, KeyReader reader = {}) = 0;
 };

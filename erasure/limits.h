@@ -19,8 +19,22 @@ inline constexpr Duration kSettleWait = std::chrono::seconds(5);
 // Laggards of a commit have this long before what they missed is written down.
 inline constexpr Duration kHealEntryDelay = std::chrono::seconds(1);
 
+// How long a heal waits for an answer of one drive before it goes on without it.
+inline constexpr Duration kHealCallWait = std::chrono::seconds(10);
+// A heal has time: a source that is slower than this is helped out by another one.
+inline constexpr Duration kHealHedge = std::chrono::seconds(1);
+// A heal that finds few free slabs leaves them to the clients and tries again, at growing intervals; after so
+// many tries it stands in line for one, as everybody.
+inline constexpr Duration kHealSlabPause = std::chrono::milliseconds(2);
+inline constexpr int kHealSlabTries = 8;
+inline constexpr std::size_t kHealSlabShare = 4;  // one in so many stays free for the clients
+// A row of an upload is not taken for a leftover while calls of its writer, or of the upload's end, may be
+// under way.
+inline constexpr Duration kUploadRowAge = 2 * kLongestCall;
+
 inline constexpr int kCommitAttempts = 3;
 inline constexpr int kReadAttempts = 4;
+inline constexpr int kHealAttempts = 6;
 
 inline constexpr unsigned kStripesPerAppend = 2;  // written by one call, to save thread hops
 inline constexpr unsigned kLagStripes =

@@ -98,9 +98,15 @@ Ctx SetCore::changing(const Ctx& ctx) const {
   return out;
 }
 
+void SetCore::raise_epoch(std::uint64_t to) noexcept {
+  std::uint64_t known = epoch.load(std::memory_order_relaxed);
+  while (known < to && !epoch.compare_exchange_weak(known, to, std::memory_order_relaxed)) {
+  }
+}
+
 disk::ObjectRef SetCore::stamped(disk::ObjectRef ref) const {
   ref.group = group;
-  ref.epoch = std::max(ref.epoch, epoch);
+  ref.epoch = std::max(ref.epoch, epoch.load(std::memory_order_relaxed));
   return ref;
 }
 

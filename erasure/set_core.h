@@ -34,7 +34,7 @@ struct SetCore {
 
   SetContext& context;
   const std::uint16_t group;
-  const std::uint64_t epoch;
+  std::atomic<std::uint64_t> epoch;  // of the group, as the node knows it: every call carries it
   const Geometry geometry;
   const unsigned write_quorum;  // the smallest that a version of this set can have
   const unsigned read_quorum;
@@ -58,6 +58,7 @@ struct SetCore {
   void observe_read(Duration took) noexcept;
   // ctx with a deadline that drives accept for calls that change them.
   Ctx changing(const Ctx& ctx) const;
+  void raise_epoch(std::uint64_t to) noexcept;
   // The reference as this set sends it.
   disk::ObjectRef stamped(disk::ObjectRef ref) const;
   std::string commit_lease(const disk::ObjectRef& ref) const;

@@ -9,6 +9,8 @@
 #include <map>
 #include <memory>
 #include <mutex>
+#include <set>
+#include <string>
 
 #include "erasure/codec.h"
 #include "erasure/tombstone_queue.h"
@@ -50,6 +52,23 @@ class RecentThings {
   std::array<std::atomic<std::uint64_t>, 1021> places_{};
 };
 
+// The keys that are being healed: one heal of a key at a time.
+class HealingKeys {
+ public:
+  bool enter(const std::string& key) {
+    const std::lock_guard lock(mutex_);
+    return keys_.insert(key).second;
+  }
+  void leave(const std::string& key) {
+    const std::lock_guard lock(mutex_);
+    keys_.erase(key);
+  }
+
+ private:
+  std::mutex mutex_;
+  std::set<std::string> keys_;
+};
+
 struct SetShared {
   CodecCache codecs;
   SlowDrives slow;
@@ -57,6 +76,8 @@ struct SetShared {
   RecentThings retired;                           // versions that a reader retired
   RecentThings reported;                          // damaged shards
   RecentThings settled;                           // leftovers of dead writers
+  RecentThings lost;                              // versions that cannot be rebuilt
+  HealingKeys healing;
   TombstoneQueue tombstones;
 };
 

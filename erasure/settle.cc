@@ -39,7 +39,8 @@ FenceCount count_fences(const FenceRound::Answers& answers, const disk::HeldVers
 // All drives have answered, and what a lost one knew will never be heard: keep the version, since it can be
 // rebuilt.
 Task<bool> heal_over_fences(CorePtr core, const Ctx& ctx, const disk::ObjectRef& ref,
-                            const disk::HeldVersion& version, std::vector<std::uint8_t> holders) {
+                            const disk::HeldVersion& version, std::vector<std::uint8_t> holders,
+                            BringVersion bring) {
   auto record = disk::decode_version_record(as_bytes(*version.record));
   if (!record) co_return false;
   PushSpec push;
@@ -52,13 +53,14 @@ Task<bool> heal_over_fences(CorePtr core, const Ctx& ctx, const disk::ObjectRef&
   const auto have = static_cast<unsigned>(holders.size());
   push.holders = std::move(holders);
   const unsigned need = version.write_quorum > have ? version.write_quorum - have : 0;
-  const std::vector<std::uint8_t> took = co_await push_version(core, ctx, ref, std::move(push), need);
+  const std::vector<std::uint8_t> took = co_await bring(core, ctx, ref, std::move(push), need);
   co_return have + took.size() >= version.write_quorum;
 }
 
 }  // namespace
 
-Task<Settled> settle(CorePtr core, const Ctx& ctx, const disk::ObjectRef& ref, disk::HeldVersion version) {
+Task<Settled> settle(CorePtr core, const Ctx& ctx, const disk::ObjectRef& ref, disk::HeldVersion version,
+                     BringVersion bring) {
   const unsigned n = core->size();
   const unsigned w = version.write_quorum;
   Ctx changing = core->changing(ctx);
@@ -82,7 +84,7 @@ Task<Settled> settle(CorePtr core, const Ctx& ctx, const disk::ObjectRef& ref, d
       std::vector<std::uint8_t> holders;
       for (unsigned slot = 0; slot < n; ++slot)
         if ((**fences.answers()[slot]).has) holders.push_back(static_cast<std::uint8_t>(slot));
-      const bool healed = co_await heal_over_fences(core, ctx, ref, version, std::move(holders));
+      const bool healed = co_await heal_over_fences(core, ctx, ref, version, std::move(holders), bring);
       co_return healed ? Settled::kept : Settled::doubt;
     }
     log::error("a version that may have been committed cannot be rebuilt and is withdrawn key={} version={}",

@@ -4,6 +4,7 @@
 
 #include "disk/drive.h"
 #include "erasure/set_core.h"
+#include "erasure/version_push.h"
 
 namespace ostraka::erasure {
 
@@ -13,7 +14,9 @@ enum class Settled : std::uint8_t {
   doubt,  // nobody can tell
 };
 
-// Fences first, then counts. version: as one holder has it, record included. ref.epoch: as newly read.
-Task<Settled> settle(CorePtr core, const Ctx& ctx, const disk::ObjectRef& ref, disk::HeldVersion version);
+// Fences first, then counts. version: as one holder has it, record included. ref.epoch: as newly read. bring:
+// how drives get a version that is to be kept.
+Task<Settled> settle(CorePtr core, const Ctx& ctx, const disk::ObjectRef& ref, disk::HeldVersion version,
+                     BringVersion bring = push_version);
 
 }  // namespace ostraka::erasure

@@ -53,7 +53,8 @@ Election resolve(std::span<const Vote> votes, unsigned read_quorum, Purpose purp
     }
     const auto unknown = static_cast<unsigned>(votes.size()) - vouching;
     const bool is_final = version->id == final_id;
-    const bool enough = holders >= version->data_shards || version->tombstone || purpose == Purpose::metadata;
+    const bool bodiless = !version->has_inline && !version->has_files;
+    const bool enough = holders >= version->data_shards || bodiless || purpose == Purpose::metadata;
     if (holders >= version->write_quorum || (is_final && enough)) {
       out.outcome = Outcome::value;
     } else if (is_final) {

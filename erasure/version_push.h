@@ -21,5 +21,8 @@ struct PushSpec {
 // Slots that took it, until there are `need` of them or all answered or the deadline.
 Task<std::vector<std::uint8_t>> push_version(CorePtr core, const Ctx& ctx, const disk::ObjectRef& ref,
                                              PushSpec spec, unsigned need);
+// push_version, or what does the same and rebuilds shard files as well (file_heal.h).
+using BringVersion = Task<std::vector<std::uint8_t>> (*)(CorePtr, const Ctx&, const disk::ObjectRef&,
+                                                         PushSpec, unsigned);
 
 }  // namespace ostraka::erasure

@@ -138,6 +138,21 @@ Task<Result<disk::ListPage>> FaultyDrive::list(Ctx& ctx, disk::ListSpec spec) {
   return suffer<disk::ListPage>("list", ctx, std::move(call));
 }
 
+Task<Result<disk::ShardHealth>> FaultyDrive::verify(Ctx& ctx, disk::ShardRef ref) {
+  auto call = [this, ref](Ctx& late) { return inner_.verify(late, ref); };
+  return suffer<disk::ShardHealth>("verify", ctx, std::move(call));
+}
+
+Task<Result<>> FaultyDrive::readmit(Ctx& ctx, std::uint16_t group, std::uint64_t birth) {
+  auto call = [this, group, birth](Ctx& late) { return inner_.readmit(late, group, birth); };
+  return suffer<void>("readmit", ctx, std::move(call));
+}
+
+Task<Result<disk::RowPage>> FaultyDrive::scan(Ctx& ctx, disk::RowScanSpec spec) {
+  auto call = [this, spec](Ctx& late) { return inner_.scan(late, spec); };
+  return suffer<disk::RowPage>("scan", ctx, std::move(call));
+}
+
 Task<Result<>> FaultyDrive::put_system(Ctx& ctx, std::string name, std::string value) {
   auto call = [this, name, value](Ctx& late) { return inner_.put_system(late, name, value); };
   return suffer<void>("put_system", ctx, std::move(call));

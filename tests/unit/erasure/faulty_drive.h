@@ -50,8 +50,16 @@ class FaultyDrive final : public disk::Drive {
   std::optional<Result<disk::Held>> try_read(const disk::ObjectRef& ref, disk::ReadSpec spec) override;
   Task<Result<std::unique_ptr<disk::ShardReader>>> open_shard(Ctx& ctx, disk::ShardRef ref) override;
   Task<Result<disk::ListPage>> list(Ctx& ctx, disk::ListSpec spec) override;
-  Task<Result<disk::ShardHealth>> verify(Ctx& ctx, disk::ShardRef ref) override {
-    return inner_.verify(ctx, ref);
+  Task<Result<disk::ShardHealth>> verify(Ctx& ctx, disk::ShardRef ref) override;
+  Task<Result<>> readmit(Ctx& ctx, std::uint16_t group, std::uint64_t birth) override;
+  Task<Result<std::vector<disk::GroupState>>> groups(Ctx& ctx) override { return inner_.groups(ctx); }
+  Task<Result<disk::RowPage>> scan(Ctx& ctx, disk::RowScanSpec spec) override;
+  Task<Result<std::vector<disk::BucketUsage>>> usage(Ctx& ctx) override { return inner_.usage(ctx); }
+  Task<Result<bool>> recount_usage(Ctx& ctx, BucketId bucket) override {
+    return inner_.recount_usage(ctx, bucket);
+  }
+  Task<Result<disk::OrphanReport>> find_orphans(Ctx& ctx, disk::OrphanSpec spec) override {
+    return inner_.find_orphans(ctx, spec);
   }
   Task<Result<>> put_system(Ctx& ctx, std::string name, std::string value) override;
   Task<Result<>> erase_system(Ctx& ctx, std::string name) override {
@@ -68,14 +76,6 @@ class FaultyDrive final : public disk::Drive {
   Task<Result<>> erase_system_if(Ctx& ctx, std::string name, std::string value) override {
     return inner_.erase_system_if(ctx, std::move(name), std::move(value));
   }
-  Task<Result<>> readmit(Ctx& ctx, std::uint16_t group, std::uint64_t birth) override {
-    return inner_.readmit(ctx, group, birth);
-  }
-  Task<Result<std::vector<disk::GroupState>>> groups(Ctx& ctx) override { return inner_.groups(ctx); }
-  Task<Result<disk::RowPage>> scan(Ctx& ctx, disk::RowScanSpec spec) override {
-    return inner_.scan(ctx, std::move(spec));
-  }
-  Task<Result<std::vector<disk::BucketUsage>>> usage(Ctx& ctx) override { return inner_.usage(ctx); }
 
  private:
   class Writer;

@@ -30,27 +30,28 @@ using disk::VersionRecord;
 class MemoryDrive::Writer final : public ShardWriter {
  public:
   Writer(MemoryDrive& drive, StageSpec spec)
-      : drive_(drive), data_(spec.data), block_bytes_(spec.block_bytes) {
-    auto file = std::make_shared<File>();
-    file->shard_index = spec.shard_index;
-    drive_.files_[data_] = file;
+      : drive_(drive), data_(spec.data), block_bytes_(spec.block_bytes), file_(std::make_shared<File>()) {
+    file_->shard_index = spec.shard_index;
+    drive_.files_.try_emplace(data_, file_);  // or it takes the other's place when it is finished
   }
   ~Writer() override {
     const auto file = drive_.files_.find(data_);
-    if (file != drive_.files_.end() && !file->second->finished) drive_.files_.erase(file);
+    if (!file_->finished && file != drive_.files_.end() && file->second == file_) drive_.files_.erase(file);
   }
   Task<Result<>> append(Ctx&, BufferChain blocks) override {
+    if (!drive_.online_) co_return fail(Errc::unavailable, "offline");
     if (drive_.full_) co_return fail(Errc::no_space, "full");
-    File& file = *drive_.files_.at(data_);
     for (const Slice& block : blocks) {
       CHECK(block.bytes.size() <= block_bytes_ && block.bytes.size() % 64 == 0);
-      file.blocks.emplace_back(as_text(block.bytes));
-      file.corrupt.push_back(false);
+      file_->blocks.emplace_back(as_text(block.bytes));
+      file_->corrupt.push_back(false);
     }
     co_return Result<>();
   }
   Task<Result<>> finish(Ctx&) override {
-    drive_.files_.at(data_)->finished = true;
+    if (!drive_.online_) co_return fail(Errc::unavailable, "offline");
+    file_->finished = true;
+    drive_.files_[data_] = file_;
     co_return Result<>();
   }
 
@@ -58,6 +59,7 @@ class MemoryDrive::Writer final : public ShardWriter {
   MemoryDrive& drive_;
   const DataId data_;
   const std::uint32_t block_bytes_;
+  const std::shared_ptr<File> file_;
 };
 
 class MemoryDrive::Reader final : public ShardReader {
@@ -97,8 +99,13 @@ const KeyState* MemoryDrive::state(const ObjectRef& ref) const {
   return row == rows_.end() ? nullptr : &row->second;
 }
 
-disk::GroupState& MemoryDrive::group(const ObjectRef& ref) {
-  return groups_[ref.group];
+void MemoryDrive::lose_inline(const ObjectRef& ref) {
+  std::erase_if(inline_, [key = row_key(ref)](const auto& entry) { return entry.first.first == key; });
+}
+
+void MemoryDrive::lose_row(const ObjectRef& ref) {
+  lose_inline(ref);
+  rows_.erase(row_key(ref));
 }
 
 Result<> MemoryDrive::admit(const ObjectRef& ref) {
@@ -195,9 +202,10 @@ Task<Result<CommitAnswer>> MemoryDrive::commit(Ctx&, ObjectRef ref, CommitReques
   version.shard_index = request.shard_index;
   version.has_inline = record.inline_data && record.size > 0;
   version.has_files = !record.inline_data && record.size > 0;
+  version.from_upload = ref.space == disk::KeySpace::object && !record.upload_id.empty();
   version.record = request.encoded;
   KeyState& state = rows_[key];
-  const bool held_before = state.find(record.id) != nullptr;
+  const bool held_before = state.find(record.id) != nullptr && request.mode != disk::CommitMode::heal;
   switch (request.mode) {
     case disk::CommitMode::commit:
       answer.verdict = apply_commit(state, group(ref), version);
@@ -209,8 +217,10 @@ Task<Result<CommitAnswer>> MemoryDrive::commit(Ctx&, ObjectRef ref, CommitReques
       answer.verdict = apply_heal(state, version);
       break;
   }
-  if (answer.verdict == Verdict::ok && !held_before && version.has_inline)
+  if (answer.verdict == Verdict::ok && !held_before && version.has_inline) {
     inline_[{key, record.id}] = std::string(as_text(request.inline_shard.bytes));
+    damaged_inline_.erase(key);
+  }
   answer.newest = state.newest();
   answer.final_id = state.final_id;
   clean_up(key, {});
@@ -241,8 +251,31 @@ void MemoryDrive::retire(ObjectRef ref, VersionId id, bool tombstone) {
   if (!online_) return;
   disk::Dropped dropped;
   const RowKey key = row_key(ref);
-  apply_retire(rows_[key], id, tombstone, clock_.unix_ms(), dropped);
+  const Verdict verdict = apply_retire(rows_[key], id, tombstone, clock_.unix_ms(), dropped);
   clean_up(key, dropped);
+  const KeyState* left = state(ref);
+  const HeldVersion* held = verdict == Verdict::ok && left != nullptr ? left->find(id) : nullptr;
+  if (held == nullptr || !held->from_upload) return;
+  drop_upload(ref, *disk::decode_version_record(as_bytes(*held->record)));
+}
+
+// As in disk/op_batch.cc: the upload's rows go, and the files of parts that the version does not name.
+void MemoryDrive::drop_upload(const ObjectRef& ref, const VersionRecord& completed) {
+  for (auto row = rows_.begin(); row != rows_.end();) {
+    const auto& [bucket, space, key, sub] = row->first;
+    const bool of_key = bucket == static_cast<std::uint64_t>(ref.bucket) && key == ref.key;
+    const bool upload = space == 'u' && sub == completed.upload_id;
+    const bool part = space == 'p' && sub.starts_with(completed.upload_id);
+    if (!of_key || (!upload && !part)) {
+      ++row;
+      continue;
+    }
+    disk::Dropped dropped;
+    dropped.versions = std::move(row->second.versions);
+    const RowKey gone = row->first;
+    row = rows_.erase(row);
+    clean_up(gone, dropped);
+  }
 }
 
 Task<Result<Verdict>> MemoryDrive::purge(Ctx&, ObjectRef ref, VersionId id) {
@@ -301,6 +334,8 @@ Task<Result<std::unique_ptr<ShardReader>>> MemoryDrive::open_shard(Ctx&, ShardRe
   if (const auto kept = pinned_.find(ref.data); !file && kept != pinned_.end()) file = kept->second.lock();
   if (!file || !file->finished || file->shard_index != ref.shard_index)
     co_return fail(Errc::not_found, "no such file");
+  const disk::StripeLayout layout{.data_shards = ref.data_shards, .part_bytes = ref.part_bytes};
+  if (file->blocks.size() != layout.stripes()) co_return fail(Errc::corrupt, "a file of another size");
   std::unique_ptr<ShardReader> reader = std::make_unique<Reader>(*this, std::move(file));
   co_return reader;
 }
@@ -340,12 +375,37 @@ Task<Result<ListPage>> MemoryDrive::list(Ctx&, ListSpec spec) {
 }
 
 Task<Result<ShardHealth>> MemoryDrive::verify(Ctx&, ShardRef ref) {
+  if (!online_) co_return fail(Errc::unavailable, "offline");
   ShardHealth health;
   if (const auto file = files_.find(ref.data); file != files_.end()) {
     health.present = true;
     health.blocks = file->second->blocks.size();
+    for (std::size_t block = 0; block < file->second->corrupt.size(); ++block)
+      if (file->second->corrupt[block]) health.corrupt_blocks.push_back(block);
   }
   co_return health;
+}
+
+Task<Result<bool>> MemoryDrive::recount_usage(Ctx&, BucketId) {
+  if (!online_) co_return fail(Errc::unavailable, "offline");
+  co_return false;  // usage() counts each time
+}
+
+Task<Result<disk::OrphanReport>> MemoryDrive::find_orphans(Ctx&, disk::OrphanSpec spec) {
+  if (!online_) co_return fail(Errc::unavailable, "offline");
+  disk::OrphanReport report;
+  for (auto file = files_.begin(); file != files_.end();) {
+    const std::uint8_t first = file->first.bytes[0];
+    if (first < spec.first || first > spec.last || !file->second->finished || named(file->first)) {
+      ++file;
+      continue;
+    }
+    ++report.files;
+    for (const std::string& block : file->second->blocks) report.file_bytes += block.size();
+    if (report.some.size() < spec.max) report.some.push_back(file->first);
+    file = spec.remove ? files_.erase(file) : std::next(file);
+  }
+  co_return report;
 }
 
 Task<Result<>> MemoryDrive::put_system(Ctx&, std::string name, std::string value) {

@@ -33,6 +33,9 @@ class MemoryDrive final : public disk::Drive {
   std::map<DataId, std::shared_ptr<File>>& files() noexcept { return files_; }
   const std::map<std::string, std::string>& system() const noexcept { return system_; }
   void corrupt_inline(const disk::ObjectRef& ref) { damaged_inline_.insert_or_assign(row_key(ref), true); }
+  void lose_inline(const disk::ObjectRef& ref);  // as if the index had lost the value
+  void lose_row(const disk::ObjectRef& ref);     // record, inline shard and all; files stay
+  bool refilling(std::uint16_t group) { return groups_[group].refilling; }
   void set_online(bool online) noexcept { online_ = online; }
   void set_full(bool full) noexcept { full_ = full; }
   void set_memory_reads(bool on) noexcept { memory_reads_ = on; }
@@ -58,6 +61,8 @@ class MemoryDrive final : public disk::Drive {
   Task<Result<std::unique_ptr<disk::ShardReader>>> open_shard(Ctx& ctx, disk::ShardRef ref) override;
   Task<Result<disk::ListPage>> list(Ctx& ctx, disk::ListSpec spec) override;
   Task<Result<disk::ShardHealth>> verify(Ctx& ctx, disk::ShardRef ref) override;
+  Task<Result<bool>> recount_usage(Ctx& ctx, BucketId bucket) override;
+  Task<Result<disk::OrphanReport>> find_orphans(Ctx& ctx, disk::OrphanSpec spec) override;
   Task<Result<>> put_system(Ctx& ctx, std::string name, std::string value) override;
   Task<Result<>> erase_system(Ctx& ctx, std::string name) override;
   Task<Result<std::vector<SystemRecord>>> scan_system(Ctx& ctx, std::string prefix, std::size_t max) override;
@@ -73,12 +78,13 @@ class MemoryDrive final : public disk::Drive {
   class Writer;
   class Reader;
   static RowKey row_key(const disk::ObjectRef& ref);
-  disk::GroupState& group(const disk::ObjectRef& ref);
+  disk::GroupState& group(const disk::ObjectRef& ref) { return groups_[ref.group]; }
   Result<> admit(const disk::ObjectRef& ref);
   Result<disk::Held> held(const disk::ObjectRef& ref, disk::ReadSpec spec);
   bool staged(const disk::ObjectRef& ref, const disk::VersionRecord& record) const;
   bool missed_part(disk::ObjectRef ref, const disk::VersionRecord& record,
                    const disk::PartRecord& part) const;
+  void drop_upload(const disk::ObjectRef& ref, const disk::VersionRecord& completed);
   void clean_up(const RowKey& key, const disk::Dropped& dropped);
   bool named(DataId data) const;
 

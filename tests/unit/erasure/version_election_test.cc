@@ -31,6 +31,7 @@ struct Table {
     VersionId final_id;
     bool tombstone = false;
     std::uint64_t epoch = 0;
+    bool bodiless = false;
   };
   Table& answer(unsigned slot, Has has, disk::GroupState group = {}) {
     disk::KeyState state;
@@ -41,6 +42,7 @@ struct Table {
       version.data_shards = k;
       version.write_quorum = w;
       version.tombstone = has.tombstone;
+      version.has_inline = !has.tombstone && !has.bodiless;
       version.epoch = has.epoch;
       state.versions.push_back(version);
     }
@@ -72,6 +74,12 @@ TEST(Election, WriteQuorumOfHoldersIsAValue) {
   EXPECT_EQ(election.version->id, kNew);
   EXPECT_FALSE(election.is_final);
   EXPECT_EQ(election.holders, 4U);
+}
+
+TEST(Election, OneHolderOfAFinalVersionWithoutABodyIsEnough) {
+  Table table(6, 4, 4);
+  table.answer(0, {.ids = {kNew}, .final_id = kNew, .bodiless = true}).answer(1, {}).answer(2, {});
+  EXPECT_EQ(table.elect().outcome, Outcome::value);
 }
 
 TEST(Election, OneHolderOfAFinalVersionVouchesForItsMetadata) {

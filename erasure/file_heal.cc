@@ -1,0 +1,246 @@
+#include "erasure/file_heal.h"
+
+#include <algorithm>
+#include <functional>
+#include <string>
+#include <utility>
+
+#include "base/log.h"
+#include "erasure/drive_round.h"
+#include "erasure/limits.h"
+#include "erasure/shard_rebuild.h"
+
+namespace ostraka::erasure {
+namespace {
+
+constexpr std::size_t kMaxDetailBytes = 200;
+constexpr std::uint64_t kSlowestVerify = 4U << 20;  // bytes a second
+
+// One drive's shard file of one part.
+struct FileLook {
+  ShardState state = ShardState::offline;
+  bool certain = false;  // the drive has looked
+  std::string detail;
+  std::uint64_t verified = 0;
+  std::shared_ptr<disk::ShardReader> reader;
+};
+
+FileLook unreadable(const Error& error) {
+  FileLook look;
+  look.detail = error.detail.empty() ? std::string(to_string(error.code)) : error.detail;
+  if (error.code == Errc::not_found) look.state = ShardState::no_shard;
+  if (error.code == Errc::corrupt || error.code == Errc::io) look.state = ShardState::corrupt;
+  look.certain = error.code == Errc::not_found || error.code == Errc::corrupt;
+  return look;
+}
+
+Task<FileLook> look_at(CorePtr core, unsigned slot, Ctx ctx, disk::ShardRef ref, bool deep) {
+  disk::Drive& drive = *core->drives[slot];
+  auto opened = co_await drive.open_shard(ctx, ref);
+  if (!opened) co_return unreadable(opened.error());
+  FileLook look;
+  look.state = ShardState::good;
+  look.certain = true;
+  look.reader = std::move(*opened);
+  if (!deep) co_return look;
+  const auto health = co_await drive.verify(ctx, ref);
+  if (!health) {
+    FileLook failed = unreadable(health.error());
+    failed.reader = std::move(look.reader);
+    co_return failed;
+  }
+  disk::StripeLayout layout;
+  layout.data_shards = ref.data_shards;
+  layout.part_bytes = ref.part_bytes;
+  look.verified = layout.stripes() == 0
+                      ? 0
+                      : layout.block_offset(layout.stripes() - 1) + layout.block_bytes(layout.stripes() - 1);
+  if (!health->present) {
+    look.state = ShardState::no_shard;
+  } else if (!health->corrupt_blocks.empty() || health->blocks != layout.stripes()) {
+    look.state = ShardState::corrupt;
+    look.detail = fmt::format("{} of {} blocks fail their checksum, first {}", health->corrupt_blocks.size(),
+                              health->blocks,
+                              health->corrupt_blocks.empty() ? health->blocks : health->corrupt_blocks[0]);
+  }
+  co_return look;
+}
+
+class FileHealer {
+ public:
+  FileHealer(CorePtr core, Ctx ctx, FileHealSpec spec)
+      : core_(std::move(core)),
+        ctx_(std::move(ctx)),
+        spec_(std::move(spec)),
+        whole_(core_->size(), true),
+        staged_(core_->size()) {
+    report_.shards.resize(core_->size());
+    for (unsigned slot = 0; slot < core_->size(); ++slot)
+      report_.shards[slot].state = spec_.answered[slot] ? ShardState::good : ShardState::offline;
+  }
+
+  Task<FileHealReport> run() {
+    for (const disk::PartRecord& part : spec_.record->parts) {
+      if (part.data.is_nil() || part.size == 0) continue;
+      co_await heal_part(part);
+      if (core_->context.clock.now() >= ctx_.deadline) break;
+    }
+    co_await commit();
+    co_return std::move(report_);
+  }
+
+ private:
+  Task<> heal_part(disk::PartRecord part) {
+    const std::vector<FileLook> looks = co_await survey(part);
+    RebuildSpec rebuild;
+    rebuild.geometry = Geometry{spec_.record->data_shards, spec_.record->parity_shards};
+    for (unsigned slot = 0; slot < core_->size(); ++slot) {
+      const FileLook& look = looks[slot];
+      note(slot, part, look);
+      rebuild.sources.push_back(RebuildSource{look.reader, look.certain});
+      if (look.state == ShardState::good) continue;
+      // a drive that could not carry one part is not given the others
+      const bool wanted = spec_.targets[slot] && whole_[slot] && look.state != ShardState::offline;
+      whole_[slot] = false;
+      if (wanted) rebuild.targets.push_back(static_cast<std::uint8_t>(slot));
+    }
+    unsigned readable = 0;
+    bool all_certain = true;
+    for (const FileLook& look : looks) {
+      readable += look.reader ? 1U : 0U;
+      all_certain = all_certain && look.certain;
+    }
+    report_.lost = report_.lost || (all_certain && readable < rebuild.geometry.data_shards);
+    if (rebuild.targets.empty()) co_return;
+    const DataId data = part.data;
+    rebuild.part = std::move(part);
+    const Rebuilt rebuilt = co_await rebuild_part(core_, ctx_, std::move(rebuild));
+    report_.bytes_read += rebuilt.bytes_read;
+    report_.bytes_written += rebuilt.bytes_written;
+    report_.lost = report_.lost || rebuilt.status.failed_with(Errc::corrupt);
+    if (!rebuilt.status)
+      log::warn("a shard could not be rebuilt key={} data={} reason=\"{}\"", spec_.ref.key, to_string(data),
+                rebuilt.status.error().detail);
+    for (const std::uint8_t slot : rebuilt.staged) {
+      whole_[slot] = true;
+      staged_[slot].push_back(data);
+    }
+  }
+
+  Task<std::vector<FileLook>> survey(const disk::PartRecord& part) {
+    disk::ShardRef ref;
+    ref.data = part.data;
+    ref.part_bytes = part.size;
+    ref.data_shards = spec_.record->data_shards;
+    ref.parity_shards = spec_.record->parity_shards;
+    DriveRound<FileLook> round(core_, ctx_, core_->size());
+    for (unsigned slot = 0; slot < core_->size(); ++slot) {
+      if (!spec_.answered[slot]) continue;
+      ref.shard_index = static_cast<std::uint8_t>(slot);
+      round.start(slot, look_at(core_, slot, ctx_, ref, spec_.deep));
+    }
+    Duration wait = kHealCallWait;
+    if (spec_.deep) wait += std::chrono::seconds(part.size / ref.data_shards / kSlowestVerify);
+    const std::function<bool()> never = [] { return false; };
+    co_await round.wait(std::min(ctx_.deadline, core_->context.clock.now() + wait), never);
+    std::vector<FileLook> out(core_->size());
+    for (unsigned slot = 0; slot < core_->size(); ++slot) {
+      auto& answer = round.answers()[slot];
+      if (answer) {
+        out[slot] = std::move(*answer);
+      } else if (spec_.answered[slot]) {
+        out[slot].detail = "did not answer in time";
+      }
+    }
+    co_return out;
+  }
+
+  // The worst that was found of a drive's files is what is reported of it.
+  void note(unsigned slot, const disk::PartRecord& part, const FileLook& look) {
+    report_.bytes_verified += look.verified;
+    HealReport::Shard& shard = report_.shards[slot];
+    if (look.state == ShardState::good || !spec_.answered[slot]) return;
+    if (shard.state == ShardState::good || look.state == ShardState::corrupt) shard.state = look.state;
+    if (shard.detail.size() >= kMaxDetailBytes) return;
+    if (!shard.detail.empty()) shard.detail += "; ";
+    if (part.number > 0) shard.detail += fmt::format("part {}: ", part.number);
+    shard.detail += look.detail.substr(0, kMaxDetailBytes);
+  }
+
+  // Where all files are, the version is committed with those that were staged.
+  Task<> commit() {
+    const Ctx changing = core_->changing(ctx_);
+    DriveRound<Result<disk::CommitAnswer>> round(core_, ctx_, core_->size());
+    for (unsigned slot = 0; slot < core_->size(); ++slot) {
+      if (!spec_.targets[slot] || !spec_.answered[slot] || !whole_[slot]) continue;
+      if (spec_.holders[slot] && staged_[slot].empty()) continue;
+      disk::CommitRequest request;
+      request.mode = spec_.mode;
+      request.record = spec_.record;
+      request.encoded = spec_.encoded;
+      request.shard_index = static_cast<std::uint8_t>(slot);
+      disk::ObjectRef ref = spec_.ref;
+      round.start(slot, call_commit(core_, slot, changing, std::move(ref), std::move(request)));
+    }
+    const std::function<bool()> never = [] { return false; };
+    co_await round.wait(std::min(changing.deadline, core_->context.clock.now() + kHealCallWait), never);
+    for (unsigned slot = 0; slot < core_->size(); ++slot) {
+      const auto& answer = round.answers()[slot];
+      HealReport::Shard& shard = report_.shards[slot];
+      const bool ok = answer && *answer && (**answer).verdict == disk::Verdict::ok;
+      const bool newer = answer && *answer && (**answer).verdict == disk::Verdict::newer;
+      shard.healed = ok || newer;
+      if (ok || staged_[slot].empty()) continue;
+      if (newer) shard.detail = "has a newer version by now";
+      if (answer && !*answer) shard.detail = answer->error().detail;
+      // a commit that comes late finds the files gone, and is refused
+      for (const DataId& data : staged_[slot]) {
+        const Result<> discarded = co_await call_discard(core_, slot, changing, data);
+        if (!discarded) log::warn("a rebuilt shard file stays behind data={}", to_string(data));
+      }
+    }
+  }
+
+  CorePtr core_;
+  const Ctx ctx_;
+  const FileHealSpec spec_;
+  FileHealReport report_;
+  std::vector<bool> whole_;                  // by slot: every file so far is there
+  std::vector<std::vector<DataId>> staged_;  // by slot
+};
+
+}  // namespace
+
+bool has_files(const disk::VersionRecord& record) noexcept {
+  return std::any_of(record.parts.begin(), record.parts.end(),
+                     [](const disk::PartRecord& part) { return !part.data.is_nil() && part.size > 0; });
+}
+
+Task<FileHealReport> heal_files(CorePtr core, Ctx ctx, FileHealSpec spec) {
+  FileHealer healer(std::move(core), std::move(ctx), std::move(spec));
+  co_return co_await healer.run();
+}
+
+Task<std::vector<std::uint8_t>> bring_version(CorePtr core, const Ctx& ctx, const disk::ObjectRef& ref,
+                                              PushSpec spec, unsigned need) {
+  if (!has_files(*spec.record)) co_return co_await push_version(core, ctx, ref, std::move(spec), need);
+  std::vector<std::uint8_t> took;
+  const auto geometry = make_geometry(spec.record->data_shards, spec.record->parity_shards);
+  if (!geometry || geometry->drives() != core->size()) co_return took;
+  FileHealSpec files;
+  files.ref = ref;
+  files.record = spec.record;
+  files.encoded = spec.encoded;
+  files.mode = spec.mode;
+  files.answered.assign(core->size(), false);
+  files.holders.assign(core->size(), false);
+  files.targets.assign(core->size(), false);
+  for (const std::uint8_t slot : spec.holders) files.answered[slot] = files.holders[slot] = true;
+  for (const std::uint8_t slot : spec.targets) files.answered[slot] = files.targets[slot] = true;
+  const FileHealReport report = co_await heal_files(core, ctx, std::move(files));
+  for (const std::uint8_t slot : spec.targets)
+    if (report.shards[slot].healed) took.push_back(slot);
+  co_return took;
+}
+
+}  // namespace ostraka::erasure

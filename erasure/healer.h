@@ -1,0 +1,12 @@
+// Healing one key (`healer` of the protocol model): ask all drives, elect, settle what is newer and must be
+// dead, roll forward, bring version and shards to drives that lack them, retire, purge.
+#pragma once
+
+#include "erasure/erasure_set.h"
+#include "erasure/set_core.h"
+
+namespace ostraka::erasure {
+
+Task<Result<HealReport>> heal_key(CorePtr core, Ctx& ctx, disk::ObjectRef ref, HealSpec spec);
+
+}  // namespace ostraka::erasure

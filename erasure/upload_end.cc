@@ -1,0 +1,74 @@
+#include "erasure/upload_end.h"
+
+#include <utility>
+
+#include "erasure/limits.h"
+#include "erasure/quorum_read.h"
+
+namespace ostraka::erasure {
+namespace {
+
+constexpr std::size_t kPartNumberBytes = 2;  // behind the upload id in the sub of a part row
+
+std::string upload_id_of(const disk::ObjectRef& row) {
+  if (row.space != disk::KeySpace::part || row.sub.size() < kPartNumberBytes) return row.sub;
+  return row.sub.substr(0, row.sub.size() - kPartNumberBytes);
+}
+
+// True when some drive holds a version of the key, newer than `base`, that was completed from this upload:
+// whether it is committed is not decided yet.
+bool completion_pending(const Reading& reading, VersionId base, const std::string& upload_id) {
+  for (const Vote& vote : reading.votes()) {
+    if (vote.state == nullptr) continue;
+    for (const disk::HeldVersion& version : vote.state->versions) {
+      if (version.id <= base) break;
+      const auto record = disk::decode_version_record(as_bytes(*version.record));
+      if (!record || record->upload_id == upload_id) return true;
+    }
+  }
+  return false;
+}
+
+// Full drives without any trace of the newest version: more than a version at its write quorum can be lacking
+// on.
+bool wiped(const Reading& reading, std::size_t drives) {
+  const disk::HeldVersion& version = reading.version;
+  unsigned lacking = 0;
+  for (const Vote& vote : reading.votes()) {
+    if (vote.state == nullptr || vote.state->find(version.id) != nullptr) continue;
+    const bool speaks = !vote.group->refilling || version.epoch >= vote.group->birth;
+    if (speaks && vote.state->newest() < version.id) ++lacking;
+  }
+  return drives - lacking < version.write_quorum;
+}
+
+}  // namespace
+
+disk::ObjectRef object_of(const disk::ObjectRef& row) {
+  disk::ObjectRef object = row;
+  object.space = disk::KeySpace::object;
+  object.sub.clear();
+  return object;
+}
+
+Task<UploadState> upload_state(CorePtr core, const Ctx& ctx, const disk::ObjectRef& row) {
+  const std::string upload_id = upload_id_of(row);
+  const disk::ObjectRef object = object_of(row);
+  const Result<Reading> key = co_await read_newest(core, ctx, object, Want::metadata, Breadth::all);
+  if (!key || key->outcome == Outcome::unknown) co_return UploadState::unknown;
+  if (key->is_value() && !key->version.tombstone && key->record->upload_id == upload_id)
+    co_return UploadState::completed;
+  const VersionId base = key->is_value() ? key->version.id : kNoVersion;
+  if (completion_pending(*key, base, upload_id)) co_return UploadState::unknown;
+
+  disk::ObjectRef upload = row;
+  upload.space = disk::KeySpace::upload;
+  upload.sub = upload_id;
+  const Result<Reading> reading = co_await read_newest(core, ctx, upload, Want::metadata, Breadth::all);
+  if (!reading || reading->outcome == Outcome::unknown) co_return UploadState::unknown;
+  if (reading->is_absent()) co_return UploadState::over;
+  const auto age = std::chrono::milliseconds(core->context.clock.unix_ms() - reading->version.id.unix_ms());
+  co_return age > kUploadRowAge&& wiped(*reading, core->size()) ? UploadState::over : UploadState::open;
+}
+
+}  // namespace ostraka::erasure
