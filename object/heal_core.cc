@@ -29,7 +29,7 @@ Ctx HealCore::ctx(std::string name) const {
 Task<> HealCore::heal_there(HealCore* core, Shard* shard, disk::ObjectRef ref, erasure::HealSpec spec,
                             HealCause cause, Completion<Result<erasure::HealReport>> done) {
   Ctx ctx{*shard, deadline_after(core->now(), kHealTime), "heal"};
-  auto healing = core->heal_here(ctx, std::move(ref), std::move(spec), cause);
+  auto healing = core->heal_here(ctx, std::move(ref), spec, cause);
   Result<erasure::HealReport> report = co_await std::move(healing);
   done(std::move(report));
 }
@@ -39,14 +39,14 @@ Task<Result<erasure::HealReport>> HealCore::heal_in_turn(disk::ObjectRef ref, er
   Shard& shard = *deps.shards[turn_++ % deps.shards.size()];
   if (&shard == &home) {
     Ctx here{home, deadline_after(now(), kHealTime), "heal"};
-    auto healing = heal_here(here, std::move(ref), std::move(spec), cause);
+    auto healing = heal_here(here, std::move(ref), spec, cause);
     Result<erasure::HealReport> report = co_await std::move(healing);
     co_return report;
   }
-  auto start = [this, &shard, ref = std::move(ref), spec = std::move(spec),
+  auto start = [this, &shard, ref = std::move(ref), spec,
                 cause](Completion<Result<erasure::HealReport>> done) mutable {
-    const bool started = heals.spawn(
-        shard.executor(), heal_there(this, &shard, std::move(ref), std::move(spec), cause, std::move(done)));
+    const bool started =
+        heals.spawn(shard.executor(), heal_there(this, &shard, std::move(ref), spec, cause, std::move(done)));
     CHECK(started);  // closed only after all that could come here
   };
   Result<erasure::HealReport> report = co_await suspend<Result<erasure::HealReport>>(std::move(start));

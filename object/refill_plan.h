@@ -1,0 +1,48 @@
+// Which groups of a drive can be refilled now, and from which drives: pure functions of what the drives say
+// about their groups.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "disk/drive.h"
+#include "object/object_sets.h"
+
+namespace ostraka::object {
+
+// By drive, in the order of HealDeps::drives: the state of each group; none: it does not answer.
+using GroupStates = std::vector<std::optional<std::vector<disk::GroupState>>>;
+
+// The drives of each group, by slot, as indices into the list of all drives.
+class GroupMembers {
+ public:
+  GroupMembers(const ObjectSets& sets, const std::vector<disk::Drive*>& drives);
+  static constexpr std::uint16_t kElsewhere = 0xffff;  // a drive that is not in the list
+  const std::vector<std::uint16_t>& of(std::uint16_t group) const noexcept { return members_[group]; }
+  std::optional<unsigned> slot(std::uint16_t group, std::size_t drive) const noexcept;
+  // Drives beside this one that hold all that they should hold of the group, and are in `among` (empty: all).
+  unsigned full(std::uint16_t group, std::size_t beside, const GroupStates& states,
+                const std::vector<bool>& among = {}) const;
+  unsigned groups_of(std::size_t drive) const noexcept;
+
+ private:
+  std::vector<std::vector<std::uint16_t>> members_;
+};
+
+struct RefillPlan {
+  struct Group {
+    std::uint64_t birth = 0;  // on the drive
+    std::uint64_t epoch = 0;  // that the other drives have to know first
+  };
+  std::map<std::uint16_t, Group> groups;  // that can be filled now
+  unsigned refilling = 0;                 // all that need it
+  std::string problem;                    // why some cannot be filled now; for people
+};
+// read_quorum: so many full drives know together every version that may have been committed.
+RefillPlan plan_refill(const GroupMembers& members, std::size_t drive, const GroupStates& states,
+                       unsigned read_quorum);
+
+}  // namespace ostraka::object

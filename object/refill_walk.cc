@@ -1,0 +1,349 @@
+#include "object/refill_walk.h"
+
+#include <algorithm>
+#include <map>
+#include <utility>
+
+#include "base/log.h"
+#include "object/limits.h"
+#include "runtime/fan_out.h"
+
+namespace ostraka::object {
+namespace {
+
+using Phase = RefillStatus::Phase;
+
+constexpr int kRetryRounds = 3;  // within one attempt
+
+Task<Result<std::vector<disk::GroupState>>> ask_one(disk::Drive* drive, Ctx ctx) {
+  auto asking = drive->groups(ctx);
+  Result<std::vector<disk::GroupState>> states = co_await std::move(asking);
+  co_return states;
+}
+
+// A read that carries the group's epoch teaches it to the drive.
+Task<bool> tell_one(disk::Drive* drive, Ctx ctx, disk::ObjectRef ref) {
+  const std::uint64_t epoch = ref.epoch;
+  const disk::ReadSpec spec;
+  auto reading = drive->read(ctx, std::move(ref), spec);
+  const Result<disk::Held> held = co_await std::move(reading);
+  co_return held && held->group.epoch >= epoch && !held->group.refilling;
+}
+
+Task<Result<>> readmit_one(disk::Drive* drive, Ctx ctx, std::uint16_t group, std::uint64_t birth) {
+  auto readmitting = drive->readmit(ctx, group, birth);
+  Result<> done = co_await std::move(readmitting);
+  co_return done;
+}
+
+}  // namespace
+
+Task<GroupStates> ask_groups(HealCore& core) {
+  const std::vector<disk::Drive*>& drives = core.deps.drives;
+  auto fan = std::make_shared<FanOut<Result<std::vector<disk::GroupState>>>>(drives.size());
+  const Ctx ctx = core.ctx("refill");
+  for (std::size_t i = 0; i < drives.size(); ++i)
+    if (drives[i]->online()) fan->start(ctx.shard.executor(), core.gate, i, ask_one(drives[i], ctx));
+  co_await fan->wait_all(core.deps.clock, ctx.deadline);
+  GroupStates out(drives.size());
+  for (std::size_t i = 0; i < drives.size(); ++i) {
+    auto& answer = fan->answers()[i];
+    if (answer && answer->has_value() && (**answer).size() == kPlacementGroups) out[i] = std::move(**answer);
+  }
+  co_return out;
+}
+
+RefillWalk::RefillWalk(HealCore& core, const GroupMembers& members, std::size_t drive,
+                       RefillProgress& progress)
+    : core_(core),
+      members_(members),
+      index_(drive),
+      drive_(*core.deps.drives[drive]),
+      read_quorum_(core.deps.sets.of_group(0).geometry().read_quorum()),
+      progress_(progress) {}
+
+void RefillWalk::fail_with(std::string problem) {
+  progress_.set_phase(Phase::waiting, std::move(problem));
+}
+
+Task<bool> RefillWalk::run(RefillPlan plan) {
+  co_await load(plan);
+  co_await tell(plan);
+  if (core_.stop.stopping() || plan.groups.empty()) co_return false;
+  // Groups that the checkpoint has and that cannot be filled now would be passed over: begin anew without.
+  const bool all_there = std::all_of(checkpoint_.births.begin(), checkpoint_.births.end(),
+                                     [&](const auto& born) { return plan.groups.contains(born.first); });
+  if (checkpoint_.births.empty() || !all_there) {
+    checkpoint_ = RefillCheckpoint();
+    checkpoint_.started_ms = core_.deps.clock.unix_ms();
+    for (const auto& [group, state] : plan.groups) checkpoint_.births[group] = state.birth;
+  }
+  progress_.begin(checkpoint_.started_ms, checkpoint_.done);
+  progress_.set_failed(checkpoint_.failed.size());
+  save_at_ = core_.now();
+  if (!checkpoint_.walked) {
+    progress_.set_phase(Phase::walking);
+    const bool walked = co_await walk();
+    if (!walked) co_return false;
+  }
+  const bool retried = co_await retry();
+  if (!retried) co_return false;
+  co_await readmit();
+  co_return checkpoint_.births.empty();
+}
+
+// --- the checkpoint
+
+Task<> RefillWalk::load(const RefillPlan& plan) {
+  checkpoint_ = RefillCheckpoint();
+  Ctx ctx = core_.ctx("refill");
+  auto scanning = drive_.scan_system(ctx, std::string(kRefillRecord), 1);
+  const auto records = co_await std::move(scanning);
+  if (!records || records->empty() || records->front().name != kRefillRecord) co_return;
+  Result<RefillCheckpoint> found = decode_refill_checkpoint(records->front().value);
+  if (!found) {
+    log::warn("the checkpoint of a refill is not used drive={} reason={}", to_string(drive_.id()),
+              found.error().detail);
+    co_return;
+  }
+  for (const auto& [group, birth] : found->births) {
+    const auto now = plan.groups.find(group);
+    if (now != plan.groups.end() && now->second.birth != birth) co_return;  // of an earlier life
+  }
+  checkpoint_ = std::move(*found);
+}
+
+Task<Result<>> RefillWalk::save() {
+  save_at_ = core_.now() + kRefillCheckpoint;
+  checkpoint_.done = progress_.done();
+  Ctx ctx = core_.ctx("refill");
+  if (checkpoint_.births.empty()) {
+    auto erasing = drive_.erase_system(ctx, std::string(kRefillRecord));
+    Result<> erased = co_await std::move(erasing);
+    co_return erased;
+  }
+  auto putting = drive_.put_system(ctx, std::string(kRefillRecord), encode(checkpoint_));
+  Result<> saved = co_await std::move(putting);
+  co_return saved;
+}
+
+// --- telling
+
+Task<> RefillWalk::tell(RefillPlan& plan) {
+  progress_.set_phase(Phase::telling, plan.problem);
+  auto next = plan.groups.begin();
+  while (next != plan.groups.end() && !core_.stop.stopping()) {
+    std::vector<std::uint16_t> batch;
+    for (; next != plan.groups.end() && batch.size() < kRefillCalls; ++next) batch.push_back(next->first);
+    const std::size_t width = members_.of(batch.front()).size();
+    auto fan = std::make_shared<FanOut<bool>>(batch.size() * width);
+    const Ctx ctx = core_.ctx("refill");
+    for (std::size_t i = 0; i < batch.size(); ++i) {
+      const std::uint64_t epoch = plan.groups.at(batch[i]).epoch;
+      core_.deps.sets.of_group(batch[i]).raise_epoch(epoch);
+      disk::ObjectRef ref;
+      ref.key = "epoch";  // any key will do
+      ref.group = batch[i];
+      ref.epoch = epoch;
+      const std::vector<std::uint16_t>& members = members_.of(batch[i]);
+      for (std::size_t slot = 0; slot < members.size(); ++slot) {
+        if (members[slot] == index_ || members[slot] == GroupMembers::kElsewhere) continue;
+        disk::Drive* drive = core_.deps.drives[members[slot]];
+        if (drive->online())
+          fan->start(ctx.shard.executor(), core_.gate, i * width + slot, tell_one(drive, ctx, ref));
+      }
+    }
+    co_await fan->wait_all(core_.deps.clock, ctx.deadline);
+    for (std::size_t i = 0; i < batch.size(); ++i) {
+      unsigned told = 0;
+      for (std::size_t slot = 0; slot < width; ++slot)
+        told += fan->answers()[i * width + slot].value_or(false) ? 1 : 0;
+      if (told < read_quorum_) plan.groups.erase(batch[i]);
+    }
+  }
+  if (plan.groups.empty()) fail_with("too few full drives answer");
+}
+
+// --- walking
+
+bool RefillWalk::still_born(const GroupStates& states) const {
+  if (!states[index_]) return false;
+  return std::all_of(checkpoint_.births.begin(), checkpoint_.births.end(), [&](const auto& born) {
+    const disk::GroupState& state = (*states[index_])[born.first];
+    return state.refilling && state.birth == born.second;
+  });
+}
+
+bool RefillWalk::covered(const MergedPage& page, const GroupStates& states) const {
+  std::vector<bool> answered = page.answered;  // by source: all drives but the one that is filled
+  answered.insert(answered.begin() + static_cast<std::ptrdiff_t>(index_), false);
+  // Of each row that a drive left out as corrupt, that drive says nothing; which drive it was is not known.
+  const std::uint64_t wanted = read_quorum_ + page.corrupt_rows;
+  return std::all_of(checkpoint_.births.begin(), checkpoint_.births.end(), [&](const auto& born) {
+    return members_.full(born.first, index_, states, answered) >= wanted;
+  });
+}
+
+Task<bool> RefillWalk::walk() {
+  std::vector<disk::Drive*> sources = core_.deps.drives;
+  sources.erase(sources.begin() + static_cast<std::ptrdiff_t>(index_));
+  MergedScan scan(std::move(sources), core_.gate, checkpoint_.after);
+  HealCrew crew(core_.home, core_.gate, core_.lanes, HealWork::refill);
+  bool end = false, in_order = true;
+  while (!end && in_order && !core_.stop.stopping()) {
+    Ctx ctx = core_.ctx("refill");
+    auto reading = scan.next(ctx);
+    Result<MergedPage> page = co_await std::move(reading);
+    if (!page) {
+      fail_with("no drive answers");
+      break;
+    }
+    const GroupStates states = co_await ask_groups(core_);
+    if (!still_born(states)) {
+      fail_with("the drive went away");
+      break;
+    }
+    if (!covered(*page, states)) {
+      fail_with("too few full drives answer");
+      break;
+    }
+    end = page->end;
+    auto healing = heal_page(std::move(*page), crew, &in_order);
+    const bool going_on = co_await std::move(healing);
+    if (!going_on) break;
+    checkpoint_.walked = end;
+  }
+  co_await crew.drain();
+  settle_places();
+  const bool walked = checkpoint_.walked && in_order && !core_.stop.stopping();
+  checkpoint_.walked = walked;
+  const Result<> saved = co_await save();
+  co_return walked&& saved.has_value();
+}
+
+Task<bool> RefillWalk::heal_page(MergedPage page, HealCrew& crew, bool* in_order) {
+  for (const MergedKey& key : page.keys) {
+    disk::ObjectRef ref =
+        core_.deps.sets.row(key.bucket, key.space, ObjectKey(std::string(key.key)), std::string(key.sub));
+    if (!checkpoint_.births.contains(ref.group)) continue;
+    auto place = std::make_shared<Place>();
+    place->row_key = key.row_key;
+    places_.push_back(place);
+    auto starting = crew.start(heal_row(this, std::move(ref), place));
+    const bool started = co_await std::move(starting);
+    if (!started) co_return false;
+    if (core_.now() < save_at_) continue;
+    const Result<> saved = co_await save();
+    if (saved) continue;
+    *in_order = false;
+    fail_with("the drive does not take its checkpoint: " + saved.error().detail);
+    co_return false;
+  }
+  auto end = std::make_shared<Place>();
+  end->row_key = page.last;
+  end->done = true;
+  places_.push_back(std::move(end));
+  settle_places();
+  co_return true;
+}
+
+void RefillWalk::settle_places() {
+  while (!places_.empty() && places_.front()->done) {
+    checkpoint_.after = std::move(places_.front()->row_key);
+    places_.pop_front();
+  }
+}
+
+Task<> RefillWalk::heal_row(RefillWalk* self, disk::ObjectRef ref, std::shared_ptr<Place> place) {
+  const erasure::HealSpec spec;
+  auto healing = self->core_.heal_in_turn(ref, spec, HealCause::refill);
+  const Result<erasure::HealReport> report = co_await std::move(healing);
+  const unsigned slot = self->members_.slot(ref.group, self->index_).value_or(0);
+  if (!report || (report->readmissible >> slot & 1U) == 0) self->note_failure(ref);
+  if (report && report->record && place) {
+    const std::uint64_t keys = ref.space == disk::KeySpace::part ? 0 : 1;
+    const std::uint64_t bytes = ref.space == disk::KeySpace::upload ? 0 : report->record->size;
+    self->progress_.add(ref.bucket, keys, bytes);
+  }
+  if (!place) co_return;
+  place->done = true;
+  self->settle_places();
+}
+
+void RefillWalk::note_failure(const disk::ObjectRef& ref) {
+  if (checkpoint_.failed.size() < kRefillFailedKeys)
+    checkpoint_.failed.push_back({ref.bucket, ref.space, ref.key, ref.sub});
+  else
+    checkpoint_.again.insert(ref.group);
+  progress_.set_failed(checkpoint_.failed.size());
+}
+
+// --- what is left
+
+Task<bool> RefillWalk::retry() {
+  HealCrew crew(core_.home, core_.gate, core_.lanes, HealWork::refill);
+  for (int round = 0; round < kRetryRounds && !checkpoint_.failed.empty(); ++round) {
+    progress_.set_phase(Phase::retrying);
+    co_await core_.stop.wait(core_.now() + kHealRetryMin * (1 << round));
+    if (core_.stop.stopping()) co_return false;
+    const std::vector<RowName> rows = std::exchange(checkpoint_.failed, {});
+    for (const RowName& row : rows) {
+      disk::ObjectRef ref = core_.deps.sets.row(row.bucket, row.space, ObjectKey(row.key), row.sub);
+      if (!checkpoint_.births.contains(ref.group)) continue;
+      if (core_.stop.stopping()) {
+        note_failure(ref);
+        continue;
+      }
+      auto starting = crew.start(heal_row(this, ref, nullptr));
+      const bool started = co_await std::move(starting);
+      if (!started) note_failure(ref);
+    }
+    co_await crew.drain();
+    progress_.set_failed(checkpoint_.failed.size());
+  }
+  co_return !core_.stop.stopping();
+}
+
+Task<> RefillWalk::readmit() {
+  std::set<std::uint16_t> held_back = checkpoint_.again;
+  for (const RowName& row : checkpoint_.failed)
+    held_back.insert(core_.deps.sets.placement().group_of(row.bucket, row.key));
+  std::vector<std::pair<std::uint16_t, std::uint64_t>> ready;
+  for (const auto& [group, birth] : checkpoint_.births)
+    if (!held_back.contains(group)) ready.emplace_back(group, birth);
+  Error refused;
+  for (std::size_t first = 0; first < ready.size(); first += kRefillCalls) {
+    const std::size_t count = std::min(kRefillCalls, ready.size() - first);
+    auto fan = std::make_shared<FanOut<Result<>>>(count);
+    const Ctx ctx = core_.ctx("refill");
+    for (std::size_t i = 0; i < count; ++i) {
+      const auto& [group, birth] = ready[first + i];
+      fan->start(ctx.shard.executor(), core_.gate, i, readmit_one(&drive_, ctx, group, birth));
+    }
+    co_await fan->wait_all(core_.deps.clock, ctx.deadline);
+    for (std::size_t i = 0; i < count; ++i) {
+      const auto& answer = fan->answers()[i];
+      if (answer && answer->has_value())
+        checkpoint_.births.erase(ready[first + i].first);
+      else if (answer)
+        refused = answer->error();
+    }
+  }
+  progress_.set_groups(static_cast<unsigned>(checkpoint_.births.size()));
+  if (!checkpoint_.again.empty()) {  // once more over these, from the start
+    RefillCheckpoint anew;
+    anew.started_ms = checkpoint_.started_ms;
+    anew.births = checkpoint_.births;
+    checkpoint_ = std::move(anew);
+  }
+  if (!checkpoint_.births.empty()) {
+    fail_with(held_back.empty() ? "the drive does not take its readmission: " + refused.detail
+                                : "some keys cannot be healed yet");
+  }
+  const Result<> saved = co_await save();
+  if (!saved)
+    log::warn("the checkpoint of a refill was not written drive={} reason={}", to_string(drive_.id()),
+              saved.error().detail);
+}
+
+}  // namespace ostraka::object

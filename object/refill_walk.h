@@ -1,0 +1,67 @@
+// RefillWalk: brings to one drive what it lacks of some groups, in row-key order from the other drives, and
+// readmits each group whose last key is there (rule 8 of the commit protocol):
+// 1. the other drives learn the groups' epochs, so that nothing older can be committed any more;
+// 2. every row that any of them has is healed. Pages count only while at least r of the drives that gave them
+//    are full, so that no committed version is missed;
+// 3. rows that could not be healed are tried again; groups without such rows are full.
+// Belongs to the home shard. Its checkpoint lies on the drive.
+#pragma once
+
+#include <cstdint>
+#include <deque>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "object/heal_core.h"
+#include "object/merged_scan.h"
+#include "object/refill_checkpoint.h"
+#include "object/refill_plan.h"
+#include "object/refill_progress.h"
+
+namespace ostraka::object {
+
+// Asks all drives that are in service.
+Task<GroupStates> ask_groups(HealCore& core);
+
+class RefillWalk {
+ public:
+  // drive: index into HealDeps::drives. All references outlive the walk.
+  RefillWalk(HealCore& core, const GroupMembers& members, std::size_t drive, RefillProgress& progress);
+  // One attempt: goes on from the checkpoint where its groups can be filled now. True: every group of the
+  // plan was readmitted. Otherwise why not is in the progress, unless the service stops.
+  Task<bool> run(RefillPlan plan);
+
+ private:
+  struct Place {
+    std::string row_key;
+    bool done = false;
+  };
+  using Places = std::deque<std::shared_ptr<Place>>;
+
+  Task<> load(const RefillPlan& plan);
+  Task<Result<>> save();
+  Task<> tell(RefillPlan& plan);
+  Task<bool> walk();
+  Task<bool> heal_page(MergedPage page, HealCrew& crew, bool* in_order);
+  Task<bool> retry();
+  Task<> readmit();
+  bool covered(const MergedPage& page, const GroupStates& states) const;
+  bool still_born(const GroupStates& states) const;  // the drive has not lost its data again
+  void settle_places();
+  void note_failure(const disk::ObjectRef& ref);
+  void fail_with(std::string problem);
+  static Task<> heal_row(RefillWalk* self, disk::ObjectRef ref, std::shared_ptr<Place> place);
+
+  HealCore& core_;
+  const GroupMembers& members_;
+  const std::size_t index_;
+  disk::Drive& drive_;
+  const unsigned read_quorum_;
+  RefillProgress& progress_;
+  RefillCheckpoint checkpoint_;
+  Places places_;  // of rows that are being healed, and those behind them
+  TimePoint save_at_{};
+};
+
+}  // namespace ostraka::object
