@@ -28,12 +28,12 @@ void BodyHasher::need(ChecksumAlgorithm algorithm) {
   }
 }
 
-void BodyHasher::update(ByteSpan slice) {
-  md5_.update(slice);
+Task<> BodyHasher::update(Shard& shard, ByteSpan slice) {
   if (sha256_) sha256_->update(slice);
   for (Sum& sum : sums_) {
     if (sum.checksum) sum.checksum->update(slice);
   }
+  return shard.md5().update(md5_, slice);
 }
 
 Result<BodyDigests> BodyHasher::finish(const std::optional<std::string>& trailer) {

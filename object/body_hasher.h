@@ -1,5 +1,5 @@
 // BodyHasher: the one seam through which the bytes of a body are hashed. It updates every digest that a body
-// needs slice by slice, so that a later implementation may hash several bodies' MD5 side by side.
+// needs slice by slice; the MD5 of all bodies on a shard is taken side by side.
 #pragma once
 
 #include <memory>
@@ -8,7 +8,9 @@
 
 #include "base/checksum.h"
 #include "base/hash.h"
+#include "base/md5_lanes.h"
 #include "object/object_layer.h"
+#include "runtime/shard.h"
 
 namespace ostraka::object {
 
@@ -23,8 +25,9 @@ class BodyHasher {
   // expect: outlives the hasher; stored: the algorithm of the checksum to be kept, which need not be the one
   // the client sent.
   BodyHasher(const BodyExpectations& expect, ChecksumAlgorithm stored);
-  // At most kHashSliceBytes, while they are warm in the cache.
-  void update(ByteSpan slice);
+  // At most kHashSliceBytes, while they are warm in the cache; longer slices share more (see Md5Queue). Other
+  // requests of the shard run meanwhile.
+  Task<> update(Shard& shard, ByteSpan slice);
   // Once, after the whole body: all digests, when they are what the client said. trailer: the checksum that
   // followed the body, if one did. Errors: bad_digest, payload_hash_mismatch.
   Result<BodyDigests> finish(const std::optional<std::string>& trailer);
@@ -34,7 +37,7 @@ class BodyHasher {
 
   const BodyExpectations& expect_;
   const ChecksumAlgorithm stored_;
-  Digest md5_{DigestKind::md5};
+  Md5 md5_;
   std::optional<Digest> sha256_;
   struct Sum {
     ChecksumAlgorithm algorithm = ChecksumAlgorithm::none;

@@ -5,34 +5,40 @@
 #include <cstring>
 
 #include "base/limits.h"
+#include "object/limits.h"
 #include "runtime/shard.h"
 
 namespace ostraka::object {
 
 namespace {
 
-// Hashes what arrives and lets other requests of the shard run after every kHashSliceBytes.
+// Hashes what arrives in slices of kHashSliceBytes, between which other requests of the shard run.
 class Intake {
  public:
   Intake(Ctx& ctx, net::BodySource& body, BodyHasher& hasher) : ctx_(ctx), body_(body), hasher_(hasher) {}
 
-  // Fills all of out. Errors: incomplete_body, and the body's.
-  Task<Result<>> fill(MutableByteSpan out) {
-    std::size_t filled = 0;
-    while (filled < out.size()) {
-      const std::size_t most = std::min(out.size() - filled, kHashSliceBytes - since_yield_);
-      const MutableByteSpan room = out.subspan(filled, most);
-      CO_TRY(got, co_await body_.read(room));
-      if (got == 0) co_return fail(Errc::incomplete_body);
-      hasher_.update(room.first(got));
-      filled += got;
-      since_yield_ += got;
-      if (since_yield_ < kHashSliceBytes) continue;
-      since_yield_ = 0;
-      const IoExecutor executor = ctx_.shard.executor();
-      co_await boost::asio::post(executor, kAwait);
+  // Fills out from `filled` on, where the bytes before have come already, and hashes all of it. Errors:
+  // incomplete_body, and the body's.
+  Task<Result<>> fill(MutableByteSpan out, std::size_t filled = 0) {
+    for (std::size_t hashed = 0; hashed < out.size();) {
+      const MutableByteSpan slice = out.subspan(hashed, std::min(out.size() - hashed, kHashSliceBytes));
+      while (filled < hashed + slice.size()) {
+        const MutableByteSpan room = slice.subspan(filled - hashed);
+        CO_TRY(got, co_await body_.read(room));
+        if (got == 0) co_return fail(Errc::incomplete_body);
+        filled += got;
+      }
+      co_await hasher_.update(ctx_.shard, slice);
+      hashed += slice.size();
     }
     co_return Result<>{};
+  }
+
+  // Some bytes, at least one, as soon as there are any. Errors: as above.
+  Task<Result<std::size_t>> first(MutableByteSpan out) {
+    CO_TRY(got, co_await body_.read(out));
+    if (got == 0) co_return fail(Errc::incomplete_body);
+    co_return got;
   }
 
   // The body must end here; only its end shows that its framing, signatures and trailers are whole.
@@ -48,7 +54,6 @@ class Intake {
   Ctx& ctx_;
   net::BodySource& body_;
   BodyHasher& hasher_;
-  std::size_t since_yield_ = 0;  // bytes hashed since others could run; below kHashSliceBytes
 };
 
 Task<Result<BodyDigests>> verify(Intake& intake, BodyHasher& hasher, const BodyExpectations& expect) {
@@ -79,19 +84,27 @@ Task<Result<ReceivedBody>> receive_small(Ctx& ctx, erasure::ErasureSet& set, Rec
   co_return received;
 }
 
-}  // namespace
-
-Task<Result<ReceivedBody>> receive_body(Ctx& ctx, erasure::ErasureSet& set, ReceiveSpec spec,
-                                        const BodyExpectations& expect, net::BodySource& body) {
-  if (expect.size == 0 || (expect.size <= kMaxInlineBytes && spec.small == SmallBodies::into_index))
-    co_return co_await receive_small(ctx, set, spec, expect, body);
+// A client that sends nothing holds nothing but its connection: neither files nor a buffer before the first
+// bytes of the body have come, and no buffer before those of the next stripe have.
+Task<Result<ReceivedBody>> receive_large(Ctx& ctx, erasure::ErasureSet& set, ReceiveSpec spec,
+                                         const BodyExpectations& expect, net::BodySource& body) {
   BodyHasher hasher(expect, spec.stored);
   Intake intake(ctx, body, hasher);
-  CO_TRY(writer, co_await set.stage(ctx, spec.geometry, expect.size));
+  std::unique_ptr<erasure::BodyWriter> writer;
+  std::array<std::uint8_t, kFirstBytes>
+      first;  // NOLINT(cppcoreguidelines-pro-type-member-init): filled before read
   for (std::uint64_t left = expect.size; left > 0;) {
+    const MutableByteSpan room = MutableByteSpan(first).first(std::min<std::uint64_t>(left, first.size()));
+    CO_TRY(came, co_await intake.first(room));
+    if (!writer) {
+      CO_TRY(staged, co_await set.stage(ctx, spec.geometry, expect.size));
+      writer = std::move(staged);
+    }
     CO_TRY(stripe, co_await writer->next_stripe(ctx));
     const std::size_t bytes = static_cast<std::size_t>(std::min<std::uint64_t>(left, stripe.data.size()));
-    CO_TRY_VOID(co_await intake.fill(stripe.data.first(bytes)));
+    std::memcpy(stripe.data.data(), first.data(), came);
+    const MutableByteSpan data = stripe.data.first(bytes);
+    CO_TRY_VOID(co_await intake.fill(data, came));
     CO_TRY_VOID(co_await writer->put_stripe(ctx, std::move(stripe), bytes));
     left -= bytes;
   }
@@ -101,6 +114,15 @@ Task<Result<ReceivedBody>> receive_body(Ctx& ctx, erasure::ErasureSet& set, Rece
   CO_TRY(staged, co_await writer->finish(ctx));
   received.staged = std::move(staged);
   co_return received;
+}
+
+}  // namespace
+
+Task<Result<ReceivedBody>> receive_body(Ctx& ctx, erasure::ErasureSet& set, ReceiveSpec spec,
+                                        const BodyExpectations& expect, net::BodySource& body) {
+  if (expect.size == 0 || (expect.size <= kMaxInlineBytes && spec.small == SmallBodies::into_index))
+    return receive_small(ctx, set, spec, expect, body);
+  return receive_large(ctx, set, spec, expect, body);
 }
 
 Task<Result<std::size_t>> ReaderSource::read(MutableByteSpan out) {

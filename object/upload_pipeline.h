@@ -1,6 +1,6 @@
 // The data path of PutObject, CopyObject, UploadPart and UploadPartCopy: from the body straight into the slab
 // that is encoded, hashed as it arrives, verified against all that the client said, and staged on the drives.
-// No byte is copied on the way, and nothing is committed here.
+// Only the first bytes of a stripe are copied on the way, and nothing is committed here.
 #pragma once
 
 #include <string>
