@@ -10,6 +10,7 @@ from s3 import UNSIGNED, NoAnswer, until
 from values import KIB, MIB
 
 HEADER_TIMEOUT_S, REQUEST_TIMEOUT_S, IDLE_TIMEOUT_S = 1, 2, 2
+LEAST_BYTES = 64 * KIB  # of a body, that a client has to send within each time-out
 SLACK_S = 8  # the machine may be busy
 FILES = 480  # that a process may open, where it is restricted
 
@@ -103,10 +104,13 @@ class SlowClients(CrashCase):
     def test_stalled_clients_do_not_block_others(self):
         put = self.head("PUT", "stalled", f"content-length: {3 * MIB}")
         stalled = []
-        for number in range(150):  # the bodies among them hold fewer buffers than memory.buffers has
-            connection = self.connect()
-            connection.sendall(put[:50] if number % 3 == 0 else put + b"x" * (100 * KIB))
-            stalled.append(connection)
+        # In a head, before the body and between two stripes: far more clients than memory.buffers has buffers. In the middle
+        # of a stripe: fewer, since each holds one.
+        for sent, clients in ((put[:50], 50), (put, 150), (put + b"x" * MIB, 150), (put + b"x" * (100 * KIB), 50)):
+            for _ in range(clients):
+                connection = self.connect()
+                connection.sendall(sent)
+                stalled.append(connection)
         began = time.monotonic()
         client = self.client
         self.contents.fill(client)
@@ -138,16 +142,36 @@ class SlowClients(CrashCase):
             return False
 
     def test_a_slow_body_that_moves_is_taken(self):
-        """Slow is not stalled: bytes that keep coming within the time-out are a healthy upload."""
+        """Slow is not stalled: 64 KiB within each time-out are a healthy upload."""
         pieces = 2 * REQUEST_TIMEOUT_S + 1
         connection = self.connect()
-        connection.sendall(self.head("PUT", "slow", f"content-length: {pieces * 1000}", "connection: close"))
+        connection.sendall(self.head("PUT", "slow", f"content-length: {pieces * LEAST_BYTES}", "connection: close"))
         for _ in range(pieces):
             time.sleep(0.5 * REQUEST_TIMEOUT_S)  # this client's pace, slower in all than the time-out allows for a silence
-            connection.sendall(b"s" * 1000)
+            connection.sendall(b"s" * LEAST_BYTES)
         received = self.cut_off(connection, REQUEST_TIMEOUT_S)
         self.assertTrue(received.startswith(b"HTTP/1.1 200"), received[:200])
-        self.assertEqual(self.client.get(BUCKET, "slow").body, b"s" * pieces * 1000)
+        self.assertEqual(self.client.get(BUCKET, "slow").body, b"s" * pieces * LEAST_BYTES)
+
+    def test_bodies_in_drops_are_cut_off(self):
+        """A byte now and then holds neither an upload nor a browser's form open."""
+        form = b'--b\r\nContent-Disposition: form-data; name="x-amz-meta-drops"\r\n\r\n'
+        heads = {"an object": self.head("PUT", "drops", f"content-length: {MIB}"),
+                 "a stripe begun": self.head("PUT", "drops", f"content-length: {3 * MIB}") + b"x" * MIB,
+                 "a form's field": f"POST /{BUCKET} HTTP/1.1\r\nhost: h\r\ncontent-type: multipart/form-data; boundary=b\r\n"
+                                   f"content-length: {MIB}\r\n\r\n".encode() + form}
+        for what, sent in heads.items():
+            with self.subTest(what=what):
+                connection = self.connect()
+                connection.sendall(sent)
+                began = time.monotonic()
+                try:
+                    while time.monotonic() - began < REQUEST_TIMEOUT_S + SLACK_S:
+                        connection.sendall(b"x")
+                        time.sleep(0.2)  # the drops
+                    self.fail(f"{what} in drops is still taken")
+                except ConnectionError:
+                    pass
 
 
 if __name__ == "__main__":
