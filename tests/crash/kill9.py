@@ -19,7 +19,8 @@ class Kill9InMemory(CrashRounds):
     rounds = (ROUNDS + 1) // 2
 
     def test_kill9(self):
-        self.node = self.server().start()
+        self.make_node()
+        self.node.start()
         self.make_bucket()
         for _ in range(self.rounds):
             self.gracefully = self.random.random() < 0.2

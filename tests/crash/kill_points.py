@@ -34,7 +34,7 @@ def points() -> list[str]:
 class KillPoints(CrashRounds):
     def setUp(self):
         super().setUp()
-        self.node = self.server(env={"OSTRAKA_LOG_ACCESS": "off"})
+        self.make_node()
         self.formatting = self.count_formatting()
 
     def arm(self, what: str) -> None:

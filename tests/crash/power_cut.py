@@ -25,7 +25,7 @@ class PowerCase(CrashRounds):
         self.drives = [self.power.folder / drive.name for drive in self.drives]
         for drive in self.drives:
             drive.mkdir()
-        self.node = self.server(env={"OSTRAKA_LOG_ACCESS": "off"})
+        self.make_node()
         self.addCleanup(lambda: self.node.running() and self.node.kill())  # before the file system goes
 
     def sync_folders(self) -> None:
@@ -42,15 +42,18 @@ class PowerCase(CrashRounds):
         how = self.random.choice(LOSSES)
         return f"lost {how} that was not synced, " + self.power.cut(self.random.getrandbits(32), how)
 
-    def load_and_cut(self) -> str:
+    def load_and_cut(self, down=None) -> str:
         self.new_load()
-        self.load_until(self.down)
+        self.load_until(down or self.down)
         early = [what for at, what in self.load.failures if at < self.frozen_at]
         self.assertEqual(early, [], "requests failed before the power went")
         return self.cut()
 
     def down(self, load: Load) -> None:
         time.sleep(self.random.uniform(0.2, 1.5))  # so long the load runs, before the power goes after one of the next changes
+        self.power_goes(load)
+
+    def power_goes(self, load: Load) -> None:
         self.node.assert_alive()
         self.freeze(1000)
         self.frozen_at = self.power.wait_frozen(30)
@@ -80,6 +83,32 @@ class PowerCut(PowerCase):
             started_s = self.restart()
             self.say(losses, started_s, self.check())
         self.assertEqual(self.node.stop(), 0)
+
+    def test_with_a_drive_away(self):
+        """One drive sleeps through writes, and may be back or not when the power goes; all are there at the next start."""
+        self.sync_folders()
+        self.node.start()
+        self.make_bucket()
+        for _ in range(max(1, ROUNDS // 4)):
+            self.absent = self.random.choice(self.drives)
+            losses = self.load_and_cut(self.down_without_one)
+            if not self.absent.exists():
+                self.away().rename(self.absent)
+            self.sync_folders()
+            started_s = self.restart()
+            self.say(losses, started_s, self.check())
+
+    def away(self):
+        return self.absent.with_name(self.absent.name + ".away")
+
+    def down_without_one(self, load: Load) -> None:
+        time.sleep(self.random.uniform(0.1, 0.5))  # with all drives
+        self.absent.rename(self.away())
+        time.sleep(self.random.uniform(0.1, 1.5))  # without one
+        if self.random.random() < 0.6:
+            self.away().rename(self.absent)
+            time.sleep(self.random.uniform(0, 2))  # while it may come back into service
+        self.power_goes(load)
 
     def test_while_formatting(self):
         """Whatever is left of the folders, the next start makes drives of them."""

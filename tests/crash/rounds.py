@@ -19,6 +19,9 @@ class CrashRounds(CrashCase):
         self.values, self.history = Values(self.seed), History()
         self.rounds_done = 0
 
+    def make_node(self) -> None:
+        self.node = self.server(env={"OSTRAKA_LOG_ACCESS": "off"})
+
     def new_load(self, **options) -> Load:
         self.rounds_done += 1
         self.load = Load(self.node, self.values, self.history, f"{self.seed} {self.rounds_done}", doubtful=self.doubtful, **options)
