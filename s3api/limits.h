@@ -27,13 +27,14 @@ inline constexpr std::size_t kMaxBoundaryBytes = 70;  // RFC 2046
 // What a request's XML document may cost; the numbers are ours, and leave room for elements we do not know.
 struct XmlLimits {
   std::size_t bytes = 0;
-  std::size_t elements = 0;  // each costs memory when the document is parsed
+  // Elements, attributes, comments and sections, all of which cost memory or part a text in two that do.
+  std::size_t nodes = 0;
 };
 inline constexpr std::size_t kMaxXmlDepth = 16;
-inline constexpr XmlLimits kSmallXml{.bytes = 64U << 10, .elements = 1000};
+inline constexpr XmlLimits kSmallXml{.bytes = 64U << 10, .nodes = 1000};
 inline constexpr XmlLimits kDeleteXml{.bytes = 4U << 20,
-                                      .elements = kMaxDeleteKeys * 8};  // Object and its fields
+                                      .nodes = kMaxDeleteKeys * 8};  // Object and its fields
 inline constexpr XmlLimits kCompleteXml{.bytes = 6U << 20,
-                                        .elements = kMaxParts * 15};  // Part, with all checksums
+                                        .nodes = kMaxParts * 15};  // Part, with all checksums
 
 }  // namespace ostraka::s3api

@@ -32,6 +32,7 @@ void RequestMetrics::record(const Finished& request) {
   }
   counter->add();
   latency->observe_us(request.us);
+  latency_.observe_us(request.us);
   bytes_in_.add(request.bytes_in);
   bytes_out_.add(request.bytes_out);
 }

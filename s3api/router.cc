@@ -1,5 +1,6 @@
 #include "s3api/router.h"
 
+#include <algorithm>
 #include <array>
 #include <span>
 
@@ -20,6 +21,8 @@ struct Row {
 
 using enum Operation;
 
+constexpr std::string_view kListType = "list-type";
+
 constexpr Row kServiceRows[] = {
     {Method::get, "", "", "", ListBuckets},
 };
@@ -28,7 +31,7 @@ constexpr Row kBucketRows[] = {
     {Method::get, "location", "", "", GetBucketLocation},
     {Method::get, "versions", "", "", ListObjectVersions},
     {Method::get, "uploads", "", "", ListMultipartUploads},
-    {Method::get, "list-type", "", "", ListObjectsV2},
+    {Method::get, kListType, "", "", ListObjectsV2},
     {Method::post, "delete", "", "", DeleteObjects},
     {Method::get, "session", "", "", CreateSession},
 
@@ -148,13 +151,27 @@ std::span<const Row> rows_for(const RequestUri& uri) noexcept {
   return kObjectRows;
 }
 
-// A sub-resource of the query takes the request away from the rows without one, whatever the method: DELETE
-// ?versions is not DeleteBucket. HEAD has no sub-resources.
-bool names_other_subresource(std::span<const Row> rows, const RequestUri& uri) noexcept {
-  for (const Row& row : rows) {
-    if (!row.parameter.empty() && uri.query.has(row.parameter)) return true;
+bool is_subresource(std::span<const Row> rows, std::string_view name) noexcept {
+  return !name.empty() &&
+         std::any_of(rows.begin(), rows.end(), [name](const Row& row) { return row.parameter == name; });
+}
+
+// The sub-resource that the query names; empty: none. It takes the request away from the rows without one,
+// whatever the method: DELETE ?versions is not DeleteBucket. Of two, it is not for us to say which is meant:
+// InvalidArgument.
+S3Result<std::string_view> find_subresource(std::span<const Row> rows, const QueryParams& query) {
+  std::string_view found;
+  for (const auto& [name, value] : query.all()) {
+    if (name == found || !is_subresource(rows, name)) continue;
+    // A listing's version goes with uploads and versions, as any unknown parameter does.
+    if (name == kListType && !found.empty()) continue;
+    if (!found.empty() && found != kListType) {
+      return refuse_argument("Conflicting query string parameters: " + std::string(found) + ", " + name,
+                             "ResourceType", std::string(found));
+    }
+    found = name;
   }
-  return false;
+  return found;
 }
 
 // Of the operations on an object: those that name one version of it.
@@ -207,11 +224,13 @@ S3Result<Operation> route(const net::RequestHead& head, const RequestUri& uri) {
     return refuse_argument("This operation does not accept partNumber without uploadId", "partNumber",
                            "partNumber");
   }
-  const bool plain =
-      head.method == Method::head || uri.query.all().empty() || !names_other_subresource(rows, uri);
+  std::string_view subresource;
+  if (head.method != Method::head) {  // which has none
+    S3_TRY(named, find_subresource(rows, uri.query));
+    subresource = named;
+  }
   for (const Row& row : rows) {
-    if (row.method != head.method) continue;
-    if (row.parameter.empty() ? !plain : plain || !uri.query.has(row.parameter)) continue;
+    if (row.method != head.method || row.parameter != subresource) continue;
     if (!row.second_parameter.empty() && !uri.query.has(row.second_parameter)) continue;
     if (!row.header.empty() && head.headers.find(row.header) == nullptr) continue;
     S3_TRY_VOID(check_version_parameter(row.operation, uri.query));

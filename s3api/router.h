@@ -9,7 +9,8 @@
 
 namespace ostraka::s3api {
 
-// Gives served and unserved operations alike. Errors: MethodNotAllowed.
+// Gives served and unserved operations alike. Errors: MethodNotAllowed,
+// InvalidArgument (parameters that do not go together).
 S3Result<Operation> route(const net::RequestHead& head, const RequestUri& uri);
 
 }  // namespace ostraka::s3api

@@ -9,6 +9,7 @@
 #include "base/metrics.h"
 #include "iam/sigv4.h"
 #include "net/service.h"
+#include "object/heal_pace.h"
 #include "object/object_layer.h"
 #include "s3api/call.h"
 #include "s3api/request_metrics.h"
@@ -22,6 +23,7 @@ class S3Service final : public net::Service {
   S3Service(S3Config config, object::ObjectLayer& objects, const iam::SigV4Verifier& verifier,
             MetricRegistry& metrics);
   Task<> serve(Ctx& ctx, net::RequestHead& head, net::BodySource& body, net::ResponseSink& sink) override;
+  object::ClientLoad client_load() const noexcept;  // for those that yield to clients
 
  private:
   // What became known of a request on its way, for errors, metrics and the log.

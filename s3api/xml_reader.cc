@@ -43,7 +43,7 @@ std::size_t reference_length(std::string_view text) noexcept {
 // will build.
 class Scan {
  public:
-  Scan(std::string_view text, std::size_t max_elements) noexcept : rest_(text), max_elements_(max_elements) {}
+  Scan(std::string_view text, std::size_t max_nodes) noexcept : rest_(text), max_nodes_(max_nodes) {}
 
   bool acceptable() noexcept {
     while (!rest_.empty()) {
@@ -52,7 +52,7 @@ class Scan {
       rest_.remove_prefix(markup);
       if (!rest_.empty() && !skip_markup()) return false;
     }
-    return elements_ > 0 && depth_ == 0;
+    return has_root_ && depth_ == 0;
   }
 
  private:
@@ -73,6 +73,7 @@ class Scan {
   }
 
   bool skip_markup() noexcept {
+    if (!rest_.starts_with("</") && ++nodes_ > max_nodes_) return false;
     if (rest_.starts_with("<!--")) return skip_past("-->");
     if (rest_.starts_with("<![CDATA[")) return depth_ > 0 && skip_past("]]>");
     if (rest_.starts_with("<!")) return false;  // a DTD
@@ -90,6 +91,8 @@ class Scan {
         if (c == quote) quote = '\0';
       } else if (c == '"' || c == '\'') {
         quote = c;
+      } else if (c == '=') {
+        ++nodes_;  // an attribute
       } else if (c == '>') {
         break;
       } else if (c == '<') {
@@ -99,17 +102,19 @@ class Scan {
     if (end >= rest_.size() || !references_ok(rest_.substr(0, end))) return false;
     const bool empty = rest_[end - 1] == '/';
     rest_.remove_prefix(end + 1);
+    if (nodes_ > max_nodes_) return false;
     if (closes) return depth_-- > 0;
-    if (depth_ == 0 && elements_ > 0) return false;  // a second root
-    if (++elements_ > max_elements_) return false;
+    if (depth_ == 0 && has_root_) return false;
+    has_root_ = true;
     if (!empty) ++depth_;
     return depth_ <= kMaxXmlDepth;
   }
 
   std::string_view rest_;
-  const std::size_t max_elements_;
+  const std::size_t max_nodes_;
   std::size_t depth_ = 0;
-  std::size_t elements_ = 0;
+  std::size_t nodes_ = 0;
+  bool has_root_ = false;
 };
 
 pugi::xml_node_struct* skip_to_element(pugi::xml_node node) noexcept {
@@ -166,7 +171,7 @@ XmlDocument::~XmlDocument() = default;
 
 S3Result<XmlDocument> XmlDocument::parse(std::string text, const XmlLimits& limits) {
   if (text.size() > limits.bytes) return refuse(error::kMaxMessageLengthExceeded);
-  if (text.find('\0') != std::string::npos || !is_utf8(text) || !Scan(text, limits.elements).acceptable()) {
+  if (text.find('\0') != std::string::npos || !is_utf8(text) || !Scan(text, limits.nodes).acceptable()) {
     return refuse(error::kMalformedXml);
   }
   XmlDocument out;

@@ -1,4 +1,4 @@
-// XML request bodies: pugixml behind a scan that bounds size, depth and number of elements and refuses what a
+// XML request bodies: pugixml behind a scan that bounds size, depth and number of nodes and refuses what a
 // request never needs (DTDs, undefined entities, NUL), so that nothing expands and no text is cut short.
 #pragma once
 

@@ -8,6 +8,7 @@
 #include "base/check.h"
 #include "base/encoding.h"
 #include "base/limits.h"
+#include "object/bucket_name.h"
 #include "s3api/conditions.h"
 #include "s3api/copy_source.h"
 #include "s3api/range.h"

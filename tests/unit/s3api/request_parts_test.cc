@@ -83,6 +83,11 @@ TEST(Router, SubresourcesNeverFallBackToThePlainOperation) {
   EXPECT_EQ(routed(net::Method::get, "/bucket?analytics&id=1"), "GetBucketAnalyticsConfiguration");
   EXPECT_EQ(routed(net::Method::get, "/bucket?analytics"), "ListBucketAnalyticsConfigurations");
   EXPECT_EQ(routed(net::Method::put, "/bucket/key?versionId=1&tagging"), "PutObjectTagging");
+  EXPECT_EQ(routed(net::Method::delete_, "/bucket/key?tagging&uploadId=x"), "InvalidArgument");
+  EXPECT_EQ(routed(net::Method::get, "/bucket?acl&acl"), "GetBucketAcl");
+  EXPECT_EQ(routed(net::Method::get, "/bucket?uploads&list-type=2"), "ListMultipartUploads");
+  EXPECT_EQ(routed(net::Method::get, "/bucket?list-type=2&versions"), "ListObjectVersions");
+  EXPECT_EQ(routed(net::Method::head, "/bucket/key?acl&tagging"), "HeadObject");
   EXPECT_EQ(routed(net::Method::put, "/b-1/key?partNumber=1&uploadId=x&versionId=1"), "InvalidArgument");
   EXPECT_EQ(routed(net::Method::get, "/bucket?versionId=null"), "InvalidArgument");
 }

@@ -72,9 +72,19 @@ TEST(XmlReader, BoundsDepthElementsAndSize) {
   EXPECT_FALSE(parses(nested(kMaxXmlDepth + 1)));
   std::string wide = "<A>";
   for (int i = 0; i < 9; ++i) wide += "<B/>";
-  constexpr XmlLimits kTen{.bytes = 1000, .elements = 10};
+  constexpr XmlLimits kTen{.bytes = 1000, .nodes = 10};
   EXPECT_TRUE(XmlDocument::parse(wide + "</A>", kTen));
   EXPECT_FALSE(XmlDocument::parse(wide + "<B/></A>", kTen));
+  for (const char* node : {"<!---->", "<?a?>", "<![CDATA[]]>"}) {
+    std::string nine = "<A>";
+    for (int i = 0; i < 9; ++i) nine += node;
+    EXPECT_TRUE(XmlDocument::parse(nine + "</A>", kTen)) << node;
+    EXPECT_FALSE(XmlDocument::parse(nine + node + "</A>", kTen)) << node;
+  }
+  std::string attributes = "<A";
+  for (int i = 0; i < 9; ++i) attributes += " a='='";
+  EXPECT_TRUE(XmlDocument::parse(attributes + "/>", kTen));
+  EXPECT_FALSE(XmlDocument::parse(attributes + " b='>'/>", kTen));
   const auto large = XmlDocument::parse("<A>" + std::string(1000, 'x') + "</A>", kTen);
   ASSERT_FALSE(large);
   EXPECT_EQ(large.error().code(), "MaxMessageLengthExceeded");
