@@ -57,7 +57,9 @@ class ServingTest(ServerTest):
 
     def test_probes_on_both_addresses(self):
         for path in ("/health/live", "/health/ready", "/health/cluster", "/metrics"):
-            self.assertEqual(self.get(path)[0], 200, path)
+            status, text = self.get(path)
+            self.assertEqual(status, 200, path)
+            self.assertNotIn(str(self.server.root), text, f"{path} on the S3 address names a folder")
             self.assertEqual(self.server.console(path)[0], 200, path)
         self.assertEqual(self.get("/api/status")[0], 403)
         self.assertEqual(self.get("/")[0], 403)
