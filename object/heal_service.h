@@ -31,8 +31,7 @@ struct HealDeps {
   const BucketStore& buckets;
   std::vector<disk::Drive*> drives;  // of this node, by slot
   std::vector<Shard*> shards;        // heals take turns on them; the service itself lives on the first
-  std::function<ClientLoad()>
-      clients;  // what clients ask just now; empty: nothing is known of them. Thread safe
+  std::function<ClientLoad()> clients = {};  // what they ask just now; empty: not known. Thread safe
 };
 
 // Thread safe. Close it before it is destroyed, while its shards run.
