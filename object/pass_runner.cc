@@ -21,15 +21,12 @@ constexpr Duration kGroupsEvery = std::chrono::seconds(30);
 constexpr Duration kCheckpointEvery = std::chrono::seconds(30);
 constexpr Duration kBusyPause = std::chrono::milliseconds(250);
 constexpr std::size_t kFewRequests = 4;  // in flight: these do not make a node busy
-// A key whose newest version is younger than this, and not final, is being written.
-constexpr std::chrono::milliseconds kBeingWritten = std::chrono::seconds(10);
-constexpr Duration kPurgeMargin = std::chrono::seconds(2);
+// A version younger than this is still on its way to the slower drives.
+constexpr Duration kOnItsWay = std::chrono::seconds(10);
+// And one that no drive knows to be final may have a writer that lives for so long.
+constexpr Duration kWriterLives = erasure::kLongestCall + std::chrono::seconds(2);
 constexpr std::uint64_t kSlowHealBytesPerSecond = 8U << 20;
 constexpr double kComparedCost = kScanKeyCost / 16;  // of a key that was only compared
-
-std::int64_t to_ms(Duration duration) {
-  return std::chrono::duration_cast<std::chrono::milliseconds>(duration).count();
-}
 
 bool wrong(ShardState state) noexcept {
   return state == ShardState::no_record || state == ShardState::no_shard || state == ShardState::corrupt;
@@ -75,8 +72,9 @@ void PassRunner::give_up() {
   for (const auto& running : running_) running->deadline = deps_.scanner.clock.now();
 }
 
-bool PassRunner::being_written(VersionId newest) const {
-  return newest.unix_ms() + kBeingWritten.count() > deps_.scanner.clock.unix_ms();
+Duration PassRunner::since(std::int64_t unix_ms) const {
+  constexpr std::int64_t kYearMs = 366LL * 24 * 3600 * 1000;  // a damaged row may name any time
+  return std::chrono::milliseconds(std::clamp(deps_.scanner.clock.unix_ms() - unix_ms, -kYearMs, kYearMs));
 }
 
 bool PassRunner::refilling(unsigned drive, std::uint16_t group) const {
@@ -244,24 +242,29 @@ Task<bool> PassRunner::scan_keys() {
   co_return co_await come_back();
 }
 
-PassRunner::Look PassRunner::look_at(const MergedKey& key, const MergedPage& page, const disk::ObjectRef& ref,
-                                     std::uint64_t& bytes) {
+PassRunner::Look PassRunner::look_at(const MergedKey& key, const MergedPage& page, Job& job) const {
+  const std::uint16_t group = job.ref.group;
   std::vector<std::optional<std::string_view>> rows;
   bool some = false;
-  for (const unsigned drive : members_[ref.group]) {
-    if (drive >= page.answered.size() || !page.answered[drive]) continue;
+  for (const unsigned drive : members_[group]) {
+    if (!page.answered[drive]) continue;
     some = some || key.rows[drive].has_value();
-    if (!refilling(drive, ref.group)) rows.push_back(key.rows[drive]);
+    if (!refilling(drive, group)) rows.push_back(key.rows[drive]);
   }
   if (!some) return Look::skip;  // left on a drive that is not of the group
   const RowsVerdict verdict = compare_rows(rows);
-  bytes = verdict.bytes;
+  job.bytes = verdict.bytes;
+  job.newest = verdict.newest;
   const bool settled = !verdict.differ && verdict.at_rest;
-  if (!settled && being_written(verdict.newest)) return Look::later;
-  const bool kept_tombstone =
-      !verdict.differ && verdict.tombstone && verdict.is_final &&
-      verdict.final_at_ms + to_ms(erasure::kLongestCall + kPurgeMargin) > deps_.scanner.clock.unix_ms();
-  if (kept_tombstone) return Look::skip;
+  const Duration young = verdict.is_final ? kOnItsWay : kWriterLives;
+  const Duration age = since(verdict.newest.unix_ms());
+  if (!settled && age < young && age > -young) {
+    job.due = deps_.scanner.clock.now() + (young - age);
+    return Look::later;
+  }
+  if (!verdict.differ && verdict.tombstone && verdict.is_final) {
+    if (since(verdict.final_at_ms) < kWriterLives) return Look::skip;  // not to be purged yet
+  }
   return state_.deep || !settled || verdict.has_files ? Look::heal : Look::skip;
 }
 
@@ -274,12 +277,12 @@ Task<bool> PassRunner::scan_page(const MergedPage& page) {
     const ObjectKey name{std::string(key.key)};
     Job job;
     job.ref = deps_.scanner.sets.row(key.bucket, key.space, name, std::string(key.sub));
-    const Look look = look_at(key, page, job.ref, job.bytes);
+    const Look look = look_at(key, page, job);
     if (look == Look::skip) {
       ++state_.totals.keys;
       skipped += kComparedCost;
     } else if (look == Look::later && later_.size() < kScanDeferred) {
-      put_off(std::move(job));
+      later_.push_back(std::move(job));
     } else {
       window.push_back(std::move(job));
     }
@@ -294,21 +297,17 @@ Task<bool> PassRunner::scan_page(const MergedPage& page) {
   co_return co_await rest(skipped);
 }
 
-void PassRunner::put_off(Job job) {
-  job.again = true;
-  later_.push_back(std::move(job));
-}
-
 // To the keys that were being written, once that must be over.
 Task<bool> PassRunner::come_back() {
-  if (later_.empty()) co_return true;
-  const bool waited = co_await wait_until(deps_.scanner.clock.now() + kBeingWritten);
-  if (!waited) co_return false;
+  for (Job& job : later_) job.again = true;
+  const auto earlier = [](const Job& a, const Job& b) { return a.due < b.due; };
+  std::stable_sort(later_.begin(), later_.end(), earlier);
   const std::size_t width = state_.on_demand ? kScanParallel : 1;
   while (!later_.empty()) {
     const auto some = static_cast<std::ptrdiff_t>(std::min(width, later_.size()));
     std::vector<Job> window(later_.begin(), later_.begin() + some);
-    const bool going_on = co_await heal_window(std::move(window));
+    bool going_on = co_await wait_until(window.back().due);
+    if (going_on) going_on = co_await heal_window(std::move(window));
     if (!going_on) co_return false;
     later_.erase(later_.begin(), later_.begin() + some);
   }
@@ -341,7 +340,8 @@ void PassRunner::absorb(const Job& job, const Result<HealReport>& answer) {
   ScanTotals& totals = state_.totals;
   const bool untold = !answer || answer->outcome == HealReport::Outcome::undecided;
   if (untold && !job.again && later_.size() < kScanDeferred) {
-    put_off(job);
+    later_.push_back(job);
+    later_.back().due = deps_.scanner.clock.now() + kOnItsWay;
     return;
   }
   ++totals.keys;
@@ -352,25 +352,22 @@ void PassRunner::absorb(const Job& job, const Result<HealReport>& answer) {
     return;
   }
   const HealReport& report = *answer;
-  if (report.outcome == HealReport::Outcome::absent) {
-    ++totals.cleared;
-    return;
-  }
-  if (name_of(job.ref.bucket) == nullptr) ++totals.unclaimed;
+  if (report.outcome == HealReport::Outcome::absent) ++totals.cleared;
+  if (report.record && name_of(job.ref.bucket) == nullptr) ++totals.unclaimed;
   bool bad = false, all_healed = true, away = false;
   for (std::size_t slot = 0; slot < report.shards.size(); ++slot) {
     const HealReport::Shard& shard = report.shards[slot];
-    away = away || shard.state == ShardState::offline || shard.state == ShardState::not_looked_at;
-    if (!wrong(shard.state)) continue;
-    all_healed = all_healed && shard.healed;
-    const auto& members = members_[job.ref.group];
-    if (slot < members.size() && refilling(members[slot], job.ref.group)) continue;
+    away = away || shard.state == ShardState::offline;
+    if (!wrong(shard.state) || refilling(members_[job.ref.group][slot], job.ref.group)) continue;
     bad = true;
+    all_healed = all_healed && shard.healed;
   }
   const bool lost = report.outcome == HealReport::Outcome::lost;
   if (away) ++totals.not_verified;
   if (away || lost || !all_healed) not_verified(job.ref.bucket);
-  if (!lost && (!bad || (!report.is_final && being_written(report.version)))) return;
+  const bool on_its_way =
+      !report.is_final && since(std::max(report.version, job.newest).unix_ms()) < kOnItsWay;
+  if (!lost && (!bad || on_its_way)) return;
   ++totals.damaged;
   if (lost) ++totals.lost;
   ++(all_healed && !lost ? totals.repaired : totals.unrepaired);
@@ -390,9 +387,9 @@ void PassRunner::add_finding(const Job& job, const HealReport& report) {
   found.outcome = report.outcome;
   const auto& members = members_[job.ref.group];
   std::string drives;
-  for (std::size_t slot = 0; slot < report.shards.size() && slot < members.size(); ++slot) {
+  for (std::size_t slot = 0; slot < report.shards.size(); ++slot) {
     const HealReport::Shard& shard = report.shards[slot];
-    if (shard.state == ShardState::good) continue;
+    if (shard.state == ShardState::good || shard.state == ShardState::not_looked_at) continue;
     HealedKey::Shard told;
     told.slot = static_cast<unsigned>(slot);
     told.drive = deps_.scanner.drives[members[slot]]->id();

@@ -46,6 +46,8 @@ class PassRunner {
   struct Job {
     disk::ObjectRef ref;
     std::uint64_t bytes = 0;  // of object data, as far as the rows tell
+    VersionId newest;         // the same
+    TimePoint due{};          // when to come back to it
     bool again = false;       // the pass came back to it
   };
   enum class Look : std::uint8_t { skip, heal, later };
@@ -64,12 +66,10 @@ class PassRunner {
   Task<bool> rest(double cost);
   Task<bool> wait_until(TimePoint at);
 
-  Look look_at(const MergedKey& key, const MergedPage& page, const disk::ObjectRef& ref,
-               std::uint64_t& bytes);
+  Look look_at(const MergedKey& key, const MergedPage& page, Job& job) const;
   void absorb(const Job& job, const Result<erasure::HealReport>& answer);
   void add_finding(const Job& job, const erasure::HealReport& report);
-  void put_off(Job job);
-  bool being_written(VersionId newest) const;
+  Duration since(std::int64_t unix_ms) const;
   bool refilling(unsigned drive, std::uint16_t group) const;
   void not_verified(BucketId bucket);
   const std::string* name_of(BucketId bucket);
