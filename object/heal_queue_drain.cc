@@ -2,7 +2,6 @@
 
 #include <algorithm>
 
-#include "base/log.h"
 #include "object/limits.h"
 #include "runtime/fan_out.h"
 
@@ -304,10 +303,6 @@ void HealQueueDrain::not_done(const Items::iterator& item, const Result<erasure:
   const erasure::HealEntry& entry = item->second.queued.entry;
   const int attempts = ++item->second.attempts;
   if (report && report->outcome == Outcome::lost) {
-    if (attempts == 1)
-      log::error(
-          "an object cannot be rebuilt: too few of its shards are left bucket={:016x} key={} version={}",
-          static_cast<std::uint64_t>(entry.bucket), entry.key, to_string(report->version));
     wait_until(item, core_.now() + kHealRetryMax);
     return;
   }

@@ -1,5 +1,7 @@
 #include "object/refill_walk.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <map>
 #include <utility>
@@ -304,6 +306,13 @@ Task<bool> RefillWalk::retry() {
   co_return !core_.stop.stopping();
 }
 
+std::string RefillWalk::cannot_heal() const {
+  if (checkpoint_.failed.empty()) return "some keys cannot be healed yet";
+  const RowName& row = checkpoint_.failed.front();
+  return fmt::format("{} keys cannot be healed yet, one of them in bucket {:016x}: {}",
+                     checkpoint_.failed.size(), static_cast<std::uint64_t>(row.bucket), row.key);
+}
+
 Task<> RefillWalk::readmit() {
   std::set<std::uint16_t> held_back = checkpoint_.again;
   for (const RowName& row : checkpoint_.failed)
@@ -338,7 +347,7 @@ Task<> RefillWalk::readmit() {
   }
   if (!checkpoint_.births.empty()) {
     fail_with(held_back.empty() ? "the drive does not take its readmission: " + refused.detail
-                                : "some keys cannot be healed yet");
+                                : cannot_heal());
   }
   const Result<> saved = co_await save();
   if (!saved)

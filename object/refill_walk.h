@@ -51,6 +51,7 @@ class RefillWalk {
   void settle_places();
   void note_failure(const disk::ObjectRef& ref);
   void fail_with(std::string problem);
+  std::string cannot_heal() const;  // for people
   static Task<> heal_row(RefillWalk* self, disk::ObjectRef ref, std::shared_ptr<Place> place);
 
   HealCore& core_;
