@@ -289,10 +289,9 @@ Task<bool> PassRunner::scan_page(const MergedPage& page) {
     const bool last = i + 1 == page.keys.size();
     if (window.size() < width && !last) continue;
     if (window.empty()) continue;
-    const bool going_on = co_await heal_window(std::move(window));
+    const bool going_on = co_await heal_window(std::move(window), std::string(key.row_key));
     window.clear();
     if (!going_on) co_return false;
-    state_.after = std::string(key.row_key);
   }
   co_return co_await rest(skipped);
 }
@@ -307,14 +306,15 @@ Task<bool> PassRunner::come_back() {
     const auto some = static_cast<std::ptrdiff_t>(std::min(width, later_.size()));
     std::vector<Job> window(later_.begin(), later_.begin() + some);
     bool going_on = co_await wait_until(window.back().due);
-    if (going_on) going_on = co_await heal_window(std::move(window));
+    if (going_on) going_on = co_await heal_window(std::move(window), std::string());
     if (!going_on) co_return false;
     later_.erase(later_.begin(), later_.begin() + some);
   }
   co_return true;
 }
 
-Task<bool> PassRunner::heal_window(std::vector<Job> window) {
+// through: the row key up to which all is done then; empty: the pass comes back to these.
+Task<bool> PassRunner::heal_window(std::vector<Job> window, std::string through) {
   const erasure::HealSpec spec{.deep = state_.deep, .dry_run = false};
   auto fan = std::make_shared<FanOut<Result<HealReport>>>(window.size());
   for (std::size_t i = 0; i < window.size(); ++i) {
@@ -331,6 +331,7 @@ Task<bool> PassRunner::heal_window(std::vector<Job> window) {
     const auto& answer = fan->answers()[i];
     if (answer) absorb(window[i], *answer);
   }
+  if (!through.empty()) state_.after = std::move(through);
   const double bytes = static_cast<double>(state_.totals.bytes_verified - verified);
   co_return co_await rest(bytes +
                           static_cast<double>(window.size()) * (state_.deep ? kScanKeyCost : kComparedCost));
@@ -396,7 +397,7 @@ void PassRunner::add_finding(const Job& job, const HealReport& report) {
     told.state = shard.state;
     told.healed = shard.healed;
     told.detail = shard.detail;
-    drives += fmt::format(" {}:{}", to_string(told.drive), to_string(told.state));
+    drives += fmt::format("{}{}:{}", drives.empty() ? "" : ",", to_string(told.drive), to_string(told.state));
     found.shards.push_back(std::move(told));
   }
   const auto level = report.outcome == HealReport::Outcome::lost ? log::Level::error : log::Level::warn;

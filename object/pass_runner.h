@@ -55,7 +55,7 @@ class PassRunner {
   Task<bool> scan_keys();
   Task<bool> scan_page(const MergedPage& page);
   Task<bool> come_back();
-  Task<bool> heal_window(std::vector<Job> window);
+  Task<bool> heal_window(std::vector<Job> window, std::string through);
   Task<bool> remove_orphans();
   Task<bool> recount_usage();
   void note_orphans(const disk::Drive& drive, const disk::OrphanReport& found);

@@ -34,7 +34,7 @@ std::uint64_t positive(std::int64_t number) {
 }
 
 // All drives have all keys: what most of them say.
-BucketTotals majority(const std::vector<const DriveUsage*>& full, std::size_t drives, BucketId bucket) {
+BucketTotals majority(const std::vector<const DriveUsage*>& full, BucketId bucket) {
   using Numbers = std::tuple<std::int64_t, std::int64_t, std::int64_t, std::int64_t>;
   struct Votes {
     std::size_t drives = 0;
@@ -58,13 +58,13 @@ BucketTotals majority(const std::vector<const DriveUsage*>& full, std::size_t dr
     out.uploads = positive(std::get<2>(numbers));
     out.part_bytes = positive(std::get<3>(numbers));
   }
-  out.exact = best.drives == drives;
+  out.exact = best.drives == full.size();
   return out;
 }
 
 // Each drive has its share: n drives have each key. present: one for each drive that answered or is
 // remembered.
-BucketTotals shared_out(const std::vector<const DriveUsage*>& present, std::size_t drives, bool all_answered,
+BucketTotals shared_out(const std::vector<const DriveUsage*>& present, std::size_t drives,
                         unsigned set_drives, BucketId bucket) {
   std::int64_t sums[4] = {};
   for (const DriveUsage* drive : present) {
@@ -76,7 +76,7 @@ BucketTotals shared_out(const std::vector<const DriveUsage*>& present, std::size
   }
   BucketTotals out;
   out.bucket = bucket;
-  out.exact = all_answered;
+  out.exact = true;
   std::uint64_t totals[4] = {};
   for (int i = 0; i < 4; ++i) {
     out.exact = out.exact && positive(sums[i]) % set_drives == 0;
@@ -125,6 +125,7 @@ std::vector<BucketTotals> combine_usage(const std::vector<const DriveUsage*>& an
     if (standing_in != nullptr) present.push_back(standing_in);
   }
   const bool one_set = answers.size() <= set_drives;
+  const bool all_full = full.size() == answers.size();
   // None is full: what the others know is better than nothing.
   if (one_set && full.empty()) full = present;
   if (full.empty() && present.empty())
@@ -135,9 +136,9 @@ std::vector<BucketTotals> combine_usage(const std::vector<const DriveUsage*>& an
     for (const disk::BucketUsage& usage : drive->buckets) buckets.insert(usage.bucket);
   std::vector<BucketTotals> out;
   for (const BucketId bucket : buckets) {
-    const BucketTotals totals =
-        one_set ? majority(full, answers.size(), bucket)
-                : shared_out(present, answers.size(), full.size() == answers.size(), set_drives, bucket);
+    BucketTotals totals =
+        one_set ? majority(full, bucket) : shared_out(present, answers.size(), set_drives, bucket);
+    totals.exact = totals.exact && all_full;
     if (totals.objects + totals.object_bytes + totals.uploads + totals.part_bytes > 0) out.push_back(totals);
   }
   return out;

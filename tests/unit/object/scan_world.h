@@ -1,0 +1,77 @@
+// An object world with a scanner.
+#pragma once
+
+#include <memory>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "object/scanner.h"
+#include "object_world.h"
+
+namespace ostraka::object {
+
+class ScanWorld : public ObjectWorld {
+ public:
+  explicit ScanWorld(ObjectWorldSpec spec = {}) : ObjectWorld(spec) {
+    config.period = Duration::zero();  // only on demand, unless a test says otherwise
+  }
+  ~ScanWorld() { stop(); }
+
+  void start() {
+    ScannerDeps deps{clock, metrics, *sets, *buckets, {}, [this] { return in_flight; }, {}};
+    for (const auto& drive : faulty) deps.drives.push_back(drive.get());
+    scanner = std::make_unique<Scanner>(std::move(deps), config);
+    scanner->start_loop(shard);
+    pass(std::chrono::milliseconds(10));
+  }
+  void stop() {
+    if (!scanner) return;
+    run(scanner->close());
+    scanner.reset();
+  }
+  // A whole pass on demand.
+  ScanReport scan(bool deep = true) {
+    if (!scanner) start();
+    const auto number = scanner->start(deep);
+    EXPECT_TRUE(number.has_value());
+    if (!number) return {};
+    const auto ended = run(wait_task(this, *number));
+    EXPECT_TRUE(ended.has_value()) << (ended ? "" : ended.error().detail);
+    return *scanner->report(*number);
+  }
+  static Task<Result<ScanPass>> wait_task(ScanWorld* world, std::uint64_t number) {
+    Ctx ctx{world->shard, deadline_after(world->clock.now(), std::chrono::hours(24)), "wait"};
+    co_return co_await world->scanner->wait(ctx, number);
+  }
+
+  BucketId bucket_id(const std::string& name = "bucket") {
+    return (*buckets->find(BucketName(name)))->info.id;
+  }
+  disk::ObjectRef ref(const std::string& key) { return sets->object(bucket_id(), ObjectKey(key)); }
+  // The drive that has the slot of the key's group.
+  erasure::MemoryDrive& drive_of(const std::string& key, unsigned slot) {
+    const DriveId id = placement.group(ref(key).group).drives[slot];
+    for (const auto& drive : memory)
+      if (drive->id() == id) return *drive;
+    std::abort();
+  }
+  // Files of the key's object on that drive.
+  std::vector<erasure::MemoryDrive::File*> files_of(const std::string& key, unsigned slot) {
+    std::vector<erasure::MemoryDrive::File*> out;
+    erasure::MemoryDrive& drive = drive_of(key, slot);
+    const disk::KeyState* state = drive.state(ref(key));
+    if (state == nullptr) return out;
+    const auto record = disk::decode_version_record(as_bytes(*state->versions.front().record));
+    for (const disk::PartRecord& part : record->parts)
+      if (const auto file = drive.files().find(part.data); file != drive.files().end())
+        out.push_back(file->second.get());
+    return out;
+  }
+
+  ScannerConfig config;
+  std::size_t in_flight = 0;
+  std::unique_ptr<Scanner> scanner;
+};
+
+}  // namespace ostraka::object
