@@ -134,9 +134,39 @@ std::string* MemoryIndexStore::find(Column column, std::string_view key) {
   return at == map.end() ? nullptr : &at->second;
 }
 
+std::string* MemoryIndexStore::nth(Column column, std::size_t n) {
+  const std::lock_guard lock(mutex_);
+  Map& map = columns_[static_cast<std::size_t>(column)];
+  if (map.empty()) return nullptr;
+  return &std::next(map.begin(), static_cast<std::ptrdiff_t>(n % map.size()))->second;
+}
+
+void MemoryIndexStore::keep_unsynced() {
+  const std::lock_guard lock(mutex_);
+  undo_.clear();
+}
+
+void MemoryIndexStore::write_uncertain(const IndexBatch& batch) {
+  const std::lock_guard lock(mutex_);
+  uncertain_ = static_cast<const MemoryBatch&>(batch).changes();
+}
+
+void MemoryIndexStore::decide_uncertain(bool keep) {
+  const std::lock_guard lock(mutex_);
+  if (uncertain_ && keep) {
+    apply(*uncertain_, nullptr);
+    undo_.clear();
+  }
+  uncertain_.reset();
+}
+
 void MemoryIndexStore::fail_writes(std::optional<Error> error) {
   const std::lock_guard lock(mutex_);
   write_error_ = std::move(error);
+}
+
+std::unique_ptr<MetaIndex> open_memory_index(std::shared_ptr<MemoryIndexStore> store) {
+  return std::make_unique<MemoryIndex>(std::move(store));
 }
 
 Result<std::unique_ptr<MetaIndex>> MemoryIndexFactory::open(const std::string& folder, IndexMode mode) {
@@ -146,7 +176,13 @@ Result<std::unique_ptr<MetaIndex>> MemoryIndexFactory::open(const std::string& f
     if (mode == IndexMode::existing) return fail(Errc::not_found, folder + ": no index there");
     store = std::make_shared<MemoryIndexStore>();
   }
-  return std::make_unique<MemoryIndex>(store);
+  return open_memory_index(store);
+}
+
+std::shared_ptr<MemoryIndexStore> MemoryIndexFactory::exchange(const std::string& folder,
+                                                               std::shared_ptr<MemoryIndexStore> store) {
+  const std::lock_guard lock(mutex_);
+  return std::exchange(stores_[folder], std::move(store));
 }
 
 std::shared_ptr<MemoryIndexStore> MemoryIndexFactory::store(const std::string& folder) {

@@ -27,8 +27,15 @@ class MemoryIndexStore {
   // Forgets the newest `batches` of those that were written without a sync since the last synced one; gives
   // how many there were.
   std::size_t lose_unsynced(std::size_t batches);
-  // The value under a key, to damage it. nullptr: none.
+  // All that was written so far is durable now.
+  void keep_unsynced();
+  // The value under a key, or the n-th of a column that has any (n wraps around), to damage it. nullptr:
+  // none.
   std::string* find(Column column, std::string_view key);
+  std::string* nth(Column column, std::size_t n);
+  // A batch whose sync failed: decide_uncertain() makes it durable, or forgets it.
+  void write_uncertain(const IndexBatch& batch);
+  void decide_uncertain(bool keep);
   // From now on writes fail with this error; std::nullopt: they work again.
   void fail_writes(std::optional<Error> error);
 
@@ -39,14 +46,20 @@ class MemoryIndexStore {
   mutable std::mutex mutex_;
   std::array<Map, kColumns> columns_;
   std::vector<std::vector<Change>> undo_;  // of the unsynced batches, oldest first
+  std::optional<std::vector<Change>> uncertain_;
   std::optional<Error> write_error_;
 };
+
+std::unique_ptr<MetaIndex> open_memory_index(std::shared_ptr<MemoryIndexStore> store);
 
 // One store a folder.
 class MemoryIndexFactory final : public MetaIndexFactory {
  public:
   Result<std::unique_ptr<MetaIndex>> open(const std::string& folder, IndexMode mode) override;
   std::shared_ptr<MemoryIndexStore> store(const std::string& folder);  // nullptr: never created
+  // As if the folder were deleted (nullptr) or another brought to its place; gives what was there.
+  std::shared_ptr<MemoryIndexStore> exchange(const std::string& folder,
+                                             std::shared_ptr<MemoryIndexStore> store);
 
  private:
   std::mutex mutex_;

@@ -1,0 +1,162 @@
+#include "tests/sim/scenario.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+namespace ostraka::sim {
+
+using Kind = HistoryOp::Kind;
+using State = HistoryOp::State;
+using std::chrono::milliseconds;
+using std::chrono::seconds;
+
+Scenario::Scenario(SimWorld& world, ScenarioSpec spec)
+    : world_(world), spec_(spec), well_again_(world.devices.size()) {
+  SimRandom& random = world.random;
+  std::vector<std::size_t> slots(world.devices.size());
+  for (std::size_t i = 0; i < slots.size(); ++i) slots[i] = i;
+  for (std::size_t i = slots.size(); i > 1; --i) std::swap(slots[i - 1], slots[random.below(i)]);
+  const std::size_t most = world.geometry.parity_shards;
+  const std::size_t count =
+      spec.drive_faults && !random.chance(0.15) ? random.between(std::min<std::size_t>(1, most), most) : 0;
+  weak_.assign(slots.begin(), slots.begin() + static_cast<std::ptrdiff_t>(count));
+}
+
+Task<> Scenario::run() {
+  co_await start_again(true);
+  co_await make_bucket();
+  co_await traffic();
+  co_await converge();
+  for (std::string& text : model_.check()) world_.violation(std::move(text));
+  if (spec_.beyond_parity) co_await go_beyond();
+  co_await world_.stop();
+  co_await world_.bury_all();
+}
+
+Task<> Scenario::make_bucket() {
+  S3Request request;
+  request.method = "PUT";
+  request.target = kBucket;
+  auto asking = ask("setup", std::move(request));
+  const S3Reply reply = co_await std::move(asking);
+  if (!reply.ok()) world_.violation(fmt::format("the bucket was not made: {}", reply.status));
+}
+
+Task<> Scenario::traffic() {
+  const IoExecutor executor = world_.shard.executor();
+  for (unsigned i = 0; i < spec_.clients; ++i) {
+    ++working_;
+    world_.tasks.spawn(executor, client(spec_.operations));
+  }
+  unsigned troubles = 0;
+  if (spec_.drive_faults && !weak_.empty()) {
+    ++troubles;
+    world_.tasks.spawn(executor, trouble_with_drives());
+  }
+  if (spec_.deaths) {
+    ++troubles;
+    world_.tasks.spawn(executor, trouble_with_processes());
+  }
+  working_ += troubles;
+  const TimePoint limit = world_.clock.now() + seconds(400);
+  while (working_ > troubles) {
+    co_await sleep_for(world_.clock, milliseconds(50));
+    if (world_.clock.now() < limit || ended_) continue;
+    ended_ = true;  // that is enough
+  }
+  ended_ = true;
+  while (working_ > 0) co_await sleep_for(world_.clock, milliseconds(50));
+}
+
+// A read that must come to an answer.
+Task<> Scenario::look_at(std::string key, bool must) {
+  S3Reply reply;
+  for (unsigned tries = 0; tries < (must ? 60U : 1U); ++tries) {
+    S3Request request;
+    request.target = key;
+    HistoryOp op;
+    op.kind = Kind::read;
+    const std::uint64_t begin = model_.tick();
+    auto asking = ask("look", std::move(request));
+    reply = co_await std::move(asking);
+    if (reply.status == 0 || reply.status >= 500) {
+      co_await sleep_for(world_.clock, seconds(1));
+      continue;
+    }
+    HistoryOp* at = reg(key).begin(op, begin);
+    settle_read(at, reply, false, key);
+    co_return;
+  }
+  if (must)
+    world_.violation(fmt::format("GET {} is still answered with {} {}", key, reply.status, reply.code()));
+}
+
+Task<> Scenario::write_to(std::string key) {
+  S3Reply reply;
+  for (unsigned tries = 0; tries < 20; ++tries) {
+    const std::string name = model_.bodies.make(world_.random, 100 + world_.random.below(400));
+    S3Request request;
+    request.method = "PUT";
+    request.target = key;
+    request.body = model_.bodies.text(name);
+    HistoryOp op;
+    op.kind = Kind::put;
+    op.value = name;
+    HistoryOp* at = reg(key).begin(op, model_.tick());
+    auto asking = ask(name, std::move(request));
+    reply = co_await std::move(asking);
+    settle_write(at, reply, "PUT " + key);
+    if (reply.ok()) co_return;
+    co_await sleep_for(world_.clock, seconds(1));
+  }
+  world_.violation(fmt::format("PUT {} is still answered with {} {}", key, reply.status, reply.code()));
+}
+
+// Faults off: all that was acknowledged must be there, and everything must work again.
+Task<> Scenario::converge() {
+  world_.note("peace");
+  world_.machine.calls_to_live.reset();
+  std::fill(well_again_.begin(), well_again_.end(), TimePoint{});
+  heal_hardware();
+  // Drives that were plugged into each other's bays are recognised at a start.
+  if (world_.serving()) co_await world_.stop();
+  co_await start_again(true);
+  if (!world_.serving()) co_return;
+  co_await sleep_for(world_.clock, seconds(2));
+  std::vector<std::string> keys;
+  for (const auto& [key, history] : model_.registers) keys.push_back(key);
+  for (const std::string& key : keys) co_await look_at(key, true);
+  co_await list();
+  for (const std::string& key : keys) co_await write_to(key);
+  for (const std::string& key : keys) co_await look_at(key, true);
+  co_await list();
+}
+
+// More damage than parity can bear: errors are allowed now, wrong bytes never.
+Task<> Scenario::go_beyond() {
+  SimRandom& random = world_.random;
+  world_.note("beyond parity");
+  anything_goes_ = true;
+  for (std::size_t slot = 0; slot < world_.devices.size(); ++slot) {
+    if (!random.chance(0.7)) continue;
+    for (std::uint64_t times = random.between(3, 15); times > 0; --times)
+      damage_at_rest(*world_.devices[slot]);
+    if (random.chance(0.2)) world_.devices[slot]->faults.flipped = 0.3;
+    if (random.chance(0.2)) world_.devices[slot]->faults.read_errors = 0.3;
+  }
+  if (random.chance(0.5)) {
+    world_.die(Death::power_cut);
+    const Result<> started = co_await world_.start();
+    if (!started) co_return;
+  }
+  std::vector<std::string> keys;
+  for (const auto& [key, history] : model_.registers) keys.push_back(key);
+  for (const std::string& key : keys) {
+    co_await look_at(key, false);
+    if (random.chance(0.2)) co_await get_range(key);
+    if (random.chance(0.2)) co_await put(key, Kind::put);
+  }
+}
+
+}  // namespace ostraka::sim

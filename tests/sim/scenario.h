@@ -1,0 +1,77 @@
+// What happens in a world: clients at work while drives and processes fail within what parity allows, then
+// peace in which everything must be well again, then more damage than anybody can bear.
+#pragma once
+
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "tests/sim/model.h"
+#include "tests/sim/sim_world.h"
+
+namespace ostraka::sim {
+
+inline constexpr char kBucket[] = "/plain";
+
+struct ScenarioSpec {
+  unsigned clients = 4;
+  unsigned operations = 60;  // of each client
+  unsigned keys = 8;
+  bool drive_faults = true;
+  bool deaths = true;  // of the process, power cuts, restarts
+  bool beyond_parity = true;
+};
+
+class Scenario {
+ public:
+  Scenario(SimWorld& world, ScenarioSpec spec);
+  Task<> run();
+  std::uint64_t operations() const noexcept { return done_; }
+  std::uint64_t failed() const noexcept { return failed_; }
+
+ private:
+  // --- clients.cc
+  Task<> client(unsigned operations);
+  Task<> one_operation();
+  Task<> put(std::string key, HistoryOp::Kind kind);
+  Task<> get(std::string key, bool head);
+  Task<> get_range(std::string key);
+  Task<> erase(std::string key);
+  Task<> copy(std::string from, std::string to);
+  Task<> upload(std::string key);
+  Task<> erase_many(std::vector<std::string> keys);
+  Task<> list();
+  Task<S3Reply> ask(std::string who, S3Request request);
+  void settle_write(HistoryOp* op, const S3Reply& reply, std::string_view what);
+  void settle_read(HistoryOp* op, const S3Reply& reply, bool head, const std::string& key);
+  std::string some_key();
+  std::string body_name();
+  Register& reg(const std::string& key) { return model_.registers[key]; }
+  // --- trouble.cc
+  Task<> trouble_with_drives();
+  Task<> trouble_with_processes();
+  void harm(std::size_t slot);
+  void damage_at_rest(Device& device);
+  void heal_hardware();
+  Task<> start_again(bool must);
+  // --- scenario.cc
+  Task<> make_bucket();
+  Task<> traffic();
+  Task<> converge();
+  Task<> look_at(std::string key, bool must);
+  Task<> write_to(std::string key);
+  Task<> go_beyond();
+  bool ended() const noexcept { return ended_; }
+
+  SimWorld& world_;
+  const ScenarioSpec spec_;
+  Model model_;
+  std::vector<std::size_t> weak_;      // slots that may be harmed
+  std::vector<TimePoint> well_again_;  // by slot
+  unsigned working_ = 0;               // clients
+  bool ended_ = false;                 // the traffic
+  bool anything_goes_ = false;         // beyond parity: only wrong bytes count
+  std::uint64_t done_ = 0, failed_ = 0, made_devices_ = 0;
+};
+
+}  // namespace ostraka::sim

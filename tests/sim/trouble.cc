@@ -1,0 +1,172 @@
+// What goes wrong. Drives are harmed only as many as parity allows, and always the same ones until all is
+// healed; processes may die at any call to a device, and the power may go.
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "tests/sim/scenario.h"
+
+namespace ostraka::sim {
+
+using std::chrono::milliseconds;
+using std::chrono::seconds;
+
+// Bits, pages and files that rot where they lie.
+void Scenario::damage_at_rest(Device& device) {
+  SimRandom& random = world_.random;
+  const auto files = device.disk.files();
+  const auto indexes = device.disk.indexes();
+  const std::uint64_t kind = random.below(4);
+  if (kind == 0 && !indexes.empty()) {
+    const auto column = static_cast<disk::Column>(random.below(disk::kColumns));
+    std::string* value = indexes.front()->nth(column, random.below(1000));
+    if (value == nullptr || value->empty()) return;
+    (*value)[random.below(value->size())] ^= static_cast<char>(1 << random.below(8));
+    world_.probes.hit("fault: a bit of the index flipped");
+    return;
+  }
+  if (files.empty()) return;
+  Node& file = *files[random.below(files.size())];
+  if (file.content.empty()) return;
+  if (kind == 1) {
+    file.content.resize(random.below(file.content.size()));
+    world_.probes.hit("fault: a file cut short");
+  } else {
+    file.content[random.below(file.content.size())] ^= static_cast<char>(1 << random.below(8));
+    world_.probes.hit("fault: a bit of a file flipped");
+  }
+}
+
+// One drive, one kind of trouble, for a while.
+void Scenario::harm(std::size_t slot) {
+  SimRandom& random = world_.random;
+  const std::shared_ptr<Device> device = world_.devices[slot];
+  std::string bay;
+  for (const auto& [name, in] : world_.machine.bays)
+    if (in == device) bay = name;
+  const Duration length = milliseconds(random.between(50, 20'000));
+  well_again_[slot] = world_.clock.now() + length;
+  DeviceFaults& faults = device->faults;
+  const auto told = [&](const std::string& what) {
+    world_.probes.hit("trouble: " + what);
+    world_.note(fmt::format("drive {}: {} for {} ms", slot, what, length.count() / 1'000'000));
+  };
+  switch (random.below(11)) {
+    case 0:
+      faults.stalled_until = world_.clock.now() + length;
+      return told("stalls");
+    case 1:
+      faults.pulled = true;
+      if (!bay.empty()) world_.machine.bays[bay] = nullptr;
+      return told("is pulled out");
+    case 2:  // the mount point is there, and nothing is mounted on it; open files go on working
+      if (!bay.empty()) world_.machine.bays[bay] = std::make_shared<Device>(1000 + ++made_devices_);
+      return told("gives way to an empty folder");
+    case 3:
+      faults.read_errors = random.chance(0.3) ? 1.0 : 0.2;
+      return told("has read errors");
+    case 4:
+      faults.write_errors = random.chance(0.3) ? 1.0 : 0.2;
+      return told("has write errors");
+    case 5:
+      faults.sync_errors = random.chance(0.3) ? 1.0 : 0.1;
+      return told("fails to sync");
+    case 6:
+      faults.full = true;
+      return told("is full");
+    case 7:
+      faults.misdirected = 0.1;
+      return told("misdirects writes");
+    case 8:
+      faults.flipped = 0.1;
+      return told("flips bits that it writes");
+    default:
+      for (std::uint64_t times = random.between(1, 4); times > 0; --times) damage_at_rest(*device);
+      return told("rots");
+  }
+}
+
+// The device as it was bought, in its bay; what it has lost stays lost.
+void Scenario::heal_hardware() {
+  for (std::size_t slot = 0; slot < world_.devices.size(); ++slot) {
+    const std::shared_ptr<Device>& device = world_.devices[slot];
+    if (well_again_[slot] > world_.clock.now()) continue;
+    device->faults = DeviceFaults{};
+    const bool in_a_bay = std::any_of(world_.machine.bays.begin(), world_.machine.bays.end(),
+                                      [&](const auto& bay) { return bay.second == device; });
+    if (in_a_bay) continue;
+    for (auto& [name, in] : world_.machine.bays) {
+      if (in && std::find(world_.devices.begin(), world_.devices.end(), in) != world_.devices.end()) continue;
+      in = device;
+      break;
+    }
+  }
+}
+
+Task<> Scenario::trouble_with_drives() {
+  SimRandom& random = world_.random;
+  while (!ended_) {
+    const Duration pause = milliseconds(random.between(20, 3000));
+    co_await sleep_for(world_.clock, pause);
+    heal_hardware();
+    if (ended_ || weak_.empty()) break;
+    const std::size_t slot = weak_[random.below(weak_.size())];
+    if (well_again_[slot] <= world_.clock.now()) harm(slot);
+  }
+  --working_;
+}
+
+Task<> Scenario::trouble_with_processes() {
+  SimRandom& random = world_.random;
+  while (!ended_) {
+    const Duration pause = milliseconds(random.between(200, 6000));
+    co_await sleep_for(world_.clock, pause);
+    if (ended_) break;
+    if (!world_.serving()) {
+      co_await start_again(false);
+      continue;
+    }
+    const std::uint64_t kind = random.below(10);
+    if (kind < 2) {
+      world_.probes.hit("trouble: stopped and started");
+      co_await world_.stop();
+      co_await start_again(false);
+    } else if (kind < 7) {
+      world_.arm_death(kind < 4 ? Death::killed : Death::power_cut, random.between(1, 300));
+      for (int i = 0; i < 300 && !world_.dead(); ++i) co_await sleep_for(world_.clock, milliseconds(10));
+      if (!world_.dead()) continue;
+      const Duration down = milliseconds(random.below(3000));
+      co_await sleep_for(world_.clock, down);
+      co_await start_again(false);
+    }
+  }
+  --working_;
+}
+
+// Between two lives somebody may plug drives into other bays, or set the clock.
+Task<> Scenario::start_again(bool must) {
+  SimRandom& random = world_.random;
+  for (unsigned tries = 0; tries < 60 && !world_.serving() && (must || !ended_); ++tries) {
+    if (!world_.dead()) {  // dying, or half way up
+      co_await sleep_for(world_.clock, milliseconds(100));
+      continue;
+    }
+    if (!must && random.chance(0.2)) {
+      auto& bays = world_.machine.bays;
+      const auto one = std::next(bays.begin(), static_cast<std::ptrdiff_t>(random.below(bays.size())));
+      const auto other = std::next(bays.begin(), static_cast<std::ptrdiff_t>(random.below(bays.size())));
+      std::swap(one->second, other->second);
+      world_.probes.hit("trouble: drives in each other's bays");
+    }
+    if (!must && random.chance(0.15)) {
+      world_.arm_death(random.chance(0.5) ? Death::killed : Death::power_cut, random.between(1, 60));
+      world_.probes.hit("trouble: dies while it starts");
+    }
+    const Result<> started = co_await world_.start();
+    if (started) co_return;
+    co_await sleep_for(world_.clock, milliseconds(500));
+  }
+  if (must && !world_.serving()) world_.violation("the node does not start, although nothing is wrong");
+}
+
+}  // namespace ostraka::sim
