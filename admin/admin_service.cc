@@ -225,10 +225,16 @@ Task<AdminService::Answer> AdminService::answer(Ctx& ctx, std::string path, Audi
     out.body = co_await status_json(ctx);
   } else if (path == "/metrics") {
     co_await look_at_drives(ctx);
+    object::Usage* const usage = usage_.load(std::memory_order_acquire);
+    if (usage != nullptr) co_await usage->get(ctx);
     refresh_process_gauges();
     out.type = "text/plain; version=0.0.4; charset=utf-8";
     out.body = context_.metrics.prometheus_text();
-    if (audience == Audience::anybody) out.body = without_metric(out.body, kDriveInfoMetric);
+    if (audience == Audience::anybody) {
+      for (const std::string_view name :
+           {kDriveInfoMetric, object::kBucketObjectsMetric, object::kBucketBytesMetric})
+        out.body = without_metric(out.body, name);
+    }
   } else if (path == "/health/ready" || path == "/health/cluster") {
     std::vector<disk::DriveInfo> drives = co_await look_at_drives(ctx);
     if (audience == Audience::anybody) hide_folders(drives);

@@ -11,6 +11,7 @@
 #include "base/metrics.h"
 #include "disk/drive.h"
 #include "net/service.h"
+#include "object/usage.h"
 #include "runtime/fs.h"
 #include "runtime/gate.h"
 
@@ -54,6 +55,9 @@ class AdminService final : public net::Service {
   // From now on requests under /admin/ go there; before that they get 503. It outlives all of them. Thread
   // safe.
   void lead_api_to(net::Service& api) noexcept { api_.store(&api, std::memory_order_release); }
+  // From now on the metrics of buckets are fresh whenever metrics are asked for. It outlives all requests.
+  // Thread safe.
+  void lead_usage_to(object::Usage& usage) noexcept { usage_.store(&usage, std::memory_order_release); }
   // From now on not ready: load balancers should send no more. Thread safe.
   void begin_shutdown() noexcept { stopping_.store(true, std::memory_order_relaxed); }
   // Asks every drive, at most a second, and sets their gauges.
@@ -84,6 +88,7 @@ class AdminService final : public net::Service {
   std::atomic<bool> serving_{false};
   std::atomic<bool> stopping_{false};
   std::atomic<net::Service*> api_{nullptr};
+  std::atomic<object::Usage*> usage_{nullptr};
 };
 
 // True for the four paths that also answer on the S3 address: GET of exactly these, not signed for S3.

@@ -205,13 +205,10 @@ void Usage::publish(const UsageSnapshot& snapshot) {
     bytes += totals->object_bytes;
   }
   for (const auto& [name, numbers] : by_name) {
-    deps_.metrics
-        .gauge("ostraka_bucket_objects", "Objects in the bucket; of a drive's own numbers",
-               {{"bucket", name}})
+    const Labels labels{{"bucket", name}};
+    deps_.metrics.gauge(kBucketObjectsMetric, "Objects in the bucket", labels)
         .set(static_cast<std::int64_t>(numbers.first));
-    deps_.metrics
-        .gauge("ostraka_bucket_bytes", "Bytes of objects in the bucket, as clients see them",
-               {{"bucket", name}})
+    deps_.metrics.gauge(kBucketBytesMetric, "Bytes of the bucket's objects, as clients see them", labels)
         .set(static_cast<std::int64_t>(numbers.second));
   }
 }

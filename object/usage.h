@@ -17,6 +17,7 @@
 #include <mutex>
 #include <set>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "base/metrics.h"
@@ -25,6 +26,9 @@
 #include "runtime/gate.h"
 
 namespace ostraka::object {
+
+inline constexpr std::string_view kBucketObjectsMetric = "ostraka_bucket_objects";
+inline constexpr std::string_view kBucketBytesMetric = "ostraka_bucket_bytes";
 
 struct BucketTotals {
   BucketId bucket{};
@@ -69,7 +73,7 @@ class Usage {
   explicit Usage(UsageDeps deps);
 
   // At most max_age old (zero: asked now). Never fails: drives that do not answer in time count as away. Also
-  // sets the metrics ostraka_bucket_objects and ostraka_bucket_bytes.
+  // sets the metrics of buckets.
   Task<UsagePtr> get(Ctx& ctx, Duration max_age = std::chrono::seconds(5));
 
  private:
