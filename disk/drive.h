@@ -46,7 +46,8 @@ struct DriveInfo {
   std::string path;  // folder or URL, for people
   unsigned slot = 0;
   bool online = false;
-  std::string problem;  // why it is not online, or what it suffers from; for people
+  bool refilling = false;  // formatted anew after it lost its data, and not full again yet
+  std::string problem;     // why it is not online, or what it suffers from; for people
   std::uint64_t total_bytes = 0;
   std::uint64_t free_bytes = 0;  // above the reserve
   std::uint64_t used_bytes = 0;
@@ -70,6 +71,9 @@ class ShardWriter {
   virtual ~ShardWriter() = default;
   // Appends the blocks in order. The slices' owners are held until the write is done.
   virtual Task<Result<>> append(Ctx& ctx, BufferChain blocks) = 0;
+  // Nobody needs the file any more. An append that is out and whose writing has not begun lets go of its slices
+  // now, and fails with closed when its turn comes; one that has begun goes on. No call follows.
+  virtual void cancel() noexcept = 0;
   // Footer, sync of data and directory entry. Then the file is staged: durable, and named by no record yet.
   virtual Task<Result<>> finish(Ctx& ctx) = 0;
 };

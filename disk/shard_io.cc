@@ -26,6 +26,21 @@ struct Writing {
   std::uint64_t offset = 0;
 };
 
+// The blocks of an append until the job that writes them begins, or nobody wants it any more: jobs queue up on
+// a drive that hangs, and buffers must not wait with them.
+class WaitingBlocks {
+ public:
+  explicit WaitingBlocks(BufferChain blocks) : blocks_(std::move(blocks)) {}
+  BufferChain take() {
+    const std::lock_guard lock(mutex_);
+    return std::exchange(blocks_, {});
+  }
+
+ private:
+  std::mutex mutex_;
+  BufferChain blocks_;
+};
+
 Result<> create(DriveCore& core, Writing& w) {
   if (w.file) return {};
   if (!w.begun) core.files->begin_write(w.footer.data);
@@ -133,12 +148,19 @@ class LocalShardWriter final : public ShardWriter {
     if (ctx.deadline < core_.clock.now()) co_return fail(Errc::deadline);
     CO_TRY(life, same_life());
     begun_ = true;
-    auto job = [&core = core_, writing = writing_, blocks = std::move(blocks)](OpenDrive&) {
-      return append_blocks(core, *writing, blocks);
+    waiting_ = std::make_shared<WaitingBlocks>(std::move(blocks));
+    auto job = [&core = core_, writing = writing_, waiting = waiting_](OpenDrive&) -> Result<> {
+      const BufferChain taken = waiting->take();
+      if (taken.empty()) return fail(Errc::closed, "the write was cancelled");
+      return append_blocks(core, *writing, taken);
     };
     auto running = core_.run(std::move(life), ctx.deadline, std::move(job));
     Result<> done = co_await std::move(running);
     co_return core_.noted(std::move(done));
+  }
+
+  void cancel() noexcept override {
+    if (waiting_) static_cast<void>(waiting_->take());
   }
 
   Task<Result<>> finish(Ctx& ctx) override {
@@ -177,6 +199,7 @@ class LocalShardWriter final : public ShardWriter {
   DriveCore& core_;
   const std::weak_ptr<OpenDrive> life_;  // a file of an earlier life may lie in a folder that is gone
   const std::shared_ptr<Writing> writing_;
+  std::shared_ptr<WaitingBlocks> waiting_;  // of the append that is out, or was the last
   std::uint64_t blocks_ = 0;
   bool short_seen_ = false;
   bool begun_ = false;

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <functional>
 #include <utility>
 
 #include "base/check.h"
@@ -55,7 +56,7 @@ struct WriteState {
     if (slot.dropped) return;
     slot.dropped = true;
     slot.no_space = error != nullptr && error->code == Errc::no_space;
-    slot.pending.clear();
+    let_go(slot);
     if (!slot.busy) slot.writer.reset();
     if (ended) return;
     core->metrics.dropped_writers.add();
@@ -63,17 +64,28 @@ struct WriteState {
     log::warn("a drive was dropped from a write drive={} why={} error={}",
               to_string(core->drives[index]->id()), why, error != nullptr ? error->detail : std::string());
   }
+  // Its buffers, but for those that the drive is busy with.
+  void let_go(WriteSlot& slot) {
+    slot.pending.clear();
+    if (slot.busy && slot.writer) slot.writer->cancel();
+  }
+  // Buffers are short: drives that lag and keep some are dropped, as long as a quorum is left.
+  void drop_lagging(unsigned quorum) {
+    for (WriteSlot& slot : slots)
+      if (slot.lagging && slot.busy && !slot.dropped && live() > quorum)
+        drop(slot, "too slow while buffers are short", nullptr);
+  }
   void mark_lagging(WriteSlot& slot) {
     slot.lagging = true;
     if (!slot.busy || slot.counted_slow) return;
     slot.counted_slow = true;
-    stalled(slot).fetch_add(1, std::memory_order_relaxed);
+    stalled(slot).given_up(core->context.clock.now());
   }
   void answered(WriteSlot& slot) {
-    if (slot.counted_slow) stalled(slot).fetch_sub(1, std::memory_order_relaxed);
+    if (slot.counted_slow) stalled(slot).answered(core->context.clock.now());
     slot.counted_slow = false;
   }
-  std::atomic<int>& stalled(const WriteSlot& slot) {
+  StalledCalls& stalled(const WriteSlot& slot) {
     return *core->stalled[static_cast<std::size_t>(&slot - slots.data())];
   }
 };
@@ -146,9 +158,11 @@ class SetBodyWriter final : public BodyWriter {
   }
 
   void start(const Ctx& ctx) {
+    const bool enough = not_hanging() >= quorum_;
     for (std::size_t index = 0; index < state_->slots.size(); ++index) {
       WriteSlot& slot = state_->slots[index];
-      if (!state_->core->drives[index]->online()) {
+      const bool left_out = enough && state_->core->hangs(static_cast<unsigned>(index));
+      if (left_out || !state_->core->drives[index]->online()) {
         slot.dropped = true;
         continue;
       }
@@ -163,9 +177,9 @@ class SetBodyWriter final : public BodyWriter {
     StripeBuffer stripe;
     stripe.slab = ctx.shard.buffers().try_acquire();
     if (!stripe.slab) {
-      // nobody may sit on slabs while waiting for one
+      // nobody may sit on slabs while waiting for one, and no drive that the quorum has left behind
       kick_all(ctx);
-      CO_TRY(slab, co_await ctx.shard.buffers().acquire(state_->core->context.clock, ctx.deadline));
+      CO_TRY(slab, co_await wait_for_slab(ctx));
       stripe.slab = std::move(slab);
     }
     const std::uint64_t expected = state_->expected_bytes;
@@ -239,6 +253,12 @@ class SetBodyWriter final : public BodyWriter {
   }
 
  private:
+  unsigned not_hanging() const {
+    unsigned count = 0;
+    for (unsigned slot = 0; slot < state_->slots.size(); ++slot)
+      count += state_->core->drives[slot]->online() && !state_->core->hangs(slot) ? 1U : 0U;
+    return count;
+  }
   void kick(std::size_t index, const Ctx& ctx) {
     state_->deadline = ctx.deadline;
     WriteSlot& slot = state_->slots[index];
@@ -252,6 +272,29 @@ class SetBodyWriter final : public BodyWriter {
   }
   void kick_all(const Ctx& ctx) {
     for (std::size_t index = 0; index < state_->slots.size(); ++index) kick(index, ctx);
+  }
+
+  Task<Result<Buffer>> wait_for_slab(Ctx& ctx) {
+    Clock& clock = state_->core->context.clock;
+    BufferPool& pool = ctx.shard.buffers();
+    state_->drop_lagging(quorum_);
+    const TimePoint grace = std::min(ctx.deadline, clock.now() + state_->core->context.write_grace);
+    Result<Buffer> slab = co_await pool.acquire(clock, grace);
+    if (slab || clock.now() >= ctx.deadline) co_return slab;
+    mark_those_left_behind();
+    state_->drop_lagging(quorum_);
+    co_return co_await pool.acquire(clock, ctx.deadline);
+  }
+  // Drives that have written less than the quorum has.
+  void mark_those_left_behind() {
+    std::vector<std::uint64_t> done;
+    for (const WriteSlot& slot : state_->slots)
+      if (!slot.dropped) done.push_back(slot.done);
+    if (done.size() < quorum_) return;
+    std::nth_element(done.begin(), done.begin() + (quorum_ - 1), done.end(), std::greater<>());
+    const std::uint64_t reached_by_quorum = done[quorum_ - 1];
+    for (WriteSlot& slot : state_->slots)
+      if (!slot.dropped && slot.done < reached_by_quorum) state_->mark_lagging(slot);
   }
 
   // Pads the last data shards and computes parity, a slice at a time.
@@ -290,7 +333,7 @@ class SetBodyWriter final : public BodyWriter {
         if (slot.dropped) continue;
         if (reached(slot, stripes)) {
           ++there;
-          slot.lagging = false;
+          if (slot.done > 0) slot.lagging = false;
         } else if (!slot.lagging) {
           waiting = true;
         }
@@ -308,6 +351,8 @@ class SetBodyWriter final : public BodyWriter {
     }
     for (WriteSlot& slot : state_->slots)
       if (!slot.dropped && !reached(slot, stripes)) state_->mark_lagging(slot);
+    const BufferPool& pool = ctx.shard.buffers();
+    if (2 * pool.in_use() > pool.max_slabs()) state_->drop_lagging(quorum_);
     co_return Result<>();
   }
 

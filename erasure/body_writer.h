@@ -4,7 +4,9 @@
 //
 // Each drive has a pump: a coroutine that writes its blocks in order, two stripes a call. A drive that fails
 // is dropped; one that lags keeps at most kLagStripes waiting beyond the call it is in, then it is dropped
-// too. The write goes on while a write quorum remains.
+// too, and so it is when buffers are short: what the drive has not begun to write gives its buffers back. A
+// drive that hangs is left out from the start when the others are enough. The write goes on while a write
+// quorum remains.
 #pragma once
 
 #include <memory>

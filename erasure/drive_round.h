@@ -35,7 +35,7 @@ class DriveRound {
       Call& call = (*calls_)[slot];
       if (call.state != Call::out || now - call.began < core_->context.hedge_after) continue;
       call.state = Call::given_up;
-      core_->stalled[drive_of(slot)]->fetch_add(1, std::memory_order_relaxed);
+      core_->stalled[drive_of(slot)]->given_up(now);
     }
   }
 
@@ -84,7 +84,7 @@ class DriveRound {
                        Task<T> call) {
     T answer = co_await std::move(call);
     Call& mark = (*calls)[slot];
-    if (mark.state == Call::given_up) core->stalled[mark.drive]->fetch_sub(1, std::memory_order_relaxed);
+    if (mark.state == Call::given_up) core->stalled[mark.drive]->answered(core->context.clock.now());
     mark.state = Call::answered;
     co_return answer;
   }

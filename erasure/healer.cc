@@ -409,12 +409,12 @@ class KeyHealer {
     if (with_shards && push.holders.size() < record.data_shards) co_return all_answered();
     if (push.targets.empty() || spec_.dry_run) co_return false;
     const auto need = static_cast<unsigned>(push.targets.size());
-    const std::uint64_t bytes =
-        with_shards ? disk::shard_block_bytes(record.size, record.data_shards) : record.parts.size();
+    const std::uint64_t bytes = with_shards ? disk::shard_block_bytes(record.size, record.data_shards) : 0;
+    push.shards = std::move(reading_.inline_shards);
     const Ctx bounded = this->bounded();
     const std::vector<std::uint8_t> took = co_await push_version(core_, bounded, ref_, std::move(push), need);
-    if (with_shards) report_.bytes_read += bytes * record.data_shards;
-    if (with_shards) report_.bytes_written += bytes * took.size();
+    report_.bytes_read += bytes * record.data_shards;
+    report_.bytes_written += bytes * took.size();
     for (const std::uint8_t slot : took) report_.shards[slot].healed = true;
     co_return false;
   }
@@ -444,11 +444,14 @@ class KeyHealer {
 
   // Rows of an upload that has ended go; true when this is one, and it is dealt with as far as possible.
   Task<Result<bool>> end_upload_row() {
-    bool live = false;
-    for (const Vote& vote : reading_.votes())
-      if (vote.state != nullptr && !vote.state->versions.empty() && !vote.state->versions.front().tombstone)
-        live = true;
-    if (!live) co_return false;
+    const disk::HeldVersion* newest = nullptr;
+    const std::vector<Vote> votes = reading_.votes();
+    for (const Vote& vote : votes) {
+      if (vote.state == nullptr || vote.state->versions.empty()) continue;
+      const disk::HeldVersion& front = vote.state->versions.front();
+      if (newest == nullptr || front.id > newest->id) newest = &front;
+    }
+    if (newest == nullptr || newest->tombstone) co_return false;
     const UploadState state = co_await upload_state(core_, ctx_, ref_);
     if (state == UploadState::open) co_return false;
     if (state == UploadState::unknown) co_return true;

@@ -19,6 +19,9 @@ inline constexpr Duration kSettleWait = std::chrono::seconds(5);
 // Laggards of a commit have this long before what they missed is written down.
 inline constexpr Duration kHealEntryDelay = std::chrono::seconds(1);
 
+// A drive hangs when it has answered none of the calls that were given up on for so long. Writes that can do
+// without it leave it out then.
+inline constexpr Duration kHangsAfter = std::chrono::seconds(1);
 // How long a heal waits for an answer of one drive before it goes on without it.
 inline constexpr Duration kHealCallWait = std::chrono::seconds(10);
 // A heal has time: a source that is slower than this is helped out by another one.

@@ -28,8 +28,8 @@ std::shared_ptr<SetShared> make_set_shared() {
 
 namespace {
 
-std::vector<StalledCalls> stalled_calls(SetShared& shared, const std::vector<disk::Drive*>& drives) {
-  std::vector<StalledCalls> out;
+std::vector<StalledCallsPtr> stalled_calls(SetShared& shared, const std::vector<disk::Drive*>& drives) {
+  std::vector<StalledCallsPtr> out;
   for (const disk::Drive* drive : drives) out.push_back(shared.slow.of(drive));
   return out;
 }

@@ -42,10 +42,11 @@ struct SetCore {
   const std::shared_ptr<const Codec> own_codec;
   const SetMetrics metrics;
   const std::shared_ptr<SetShared> shared;
-  const std::vector<StalledCalls> stalled;  // by slot
+  const std::vector<StalledCallsPtr> stalled;  // by slot
 
   unsigned size() const noexcept { return static_cast<unsigned>(drives.size()); }
-  bool slow(unsigned slot) const noexcept { return stalled[slot]->load(std::memory_order_relaxed) > 0; }
+  bool slow(unsigned slot) const noexcept { return stalled[slot]->any(); }
+  bool hangs(unsigned slot) const noexcept { return stalled[slot]->hangs(context.clock.now()); }
   unsigned online() const noexcept;
   // Slots in the order to ask them: healthy ones first, then slow ones, then those out of service; data
   // shards before parity.

@@ -13,6 +13,7 @@
 #include <string>
 
 #include "erasure/codec.h"
+#include "erasure/limits.h"
 #include "erasure/tombstone_queue.h"
 
 namespace ostraka::disk {
@@ -22,21 +23,44 @@ class Drive;
 namespace ostraka::erasure {
 
 // Calls to one drive that somebody has given up on and that are still out. While there are any, the drive is
-// waited for no longer than necessary.
-using StalledCalls = std::shared_ptr<std::atomic<int>>;
+// waited for no longer than necessary; when none of them has been answered for a while, it hangs.
+class StalledCalls {
+ public:
+  void given_up(TimePoint now) noexcept {
+    if (out_.fetch_add(1, std::memory_order_relaxed) == 0) note(now);
+  }
+  void answered(TimePoint now) noexcept {
+    note(now);
+    out_.fetch_sub(1, std::memory_order_relaxed);
+  }
+  bool any() const noexcept { return out_.load(std::memory_order_relaxed) > 0; }
+  bool hangs(TimePoint now) const noexcept {
+    return any() &&
+           now.time_since_epoch() - Duration(progress_.load(std::memory_order_relaxed)) > kHangsAfter;
+  }
+
+ private:
+  void note(TimePoint now) noexcept {
+    progress_.store(now.time_since_epoch().count(), std::memory_order_relaxed);
+  }
+  std::atomic<int> out_{0};
+  std::atomic<Duration::rep> progress_{
+      0};  // when the drive last answered one of them, or the first was given up
+};
+using StalledCallsPtr = std::shared_ptr<StalledCalls>;
 
 class SlowDrives {
  public:
-  StalledCalls of(const disk::Drive* drive) {
+  StalledCallsPtr of(const disk::Drive* drive) {
     const std::lock_guard lock(mutex_);
-    StalledCalls& calls = calls_[drive];
-    if (!calls) calls = std::make_shared<std::atomic<int>>(0);
+    StalledCallsPtr& calls = calls_[drive];
+    if (!calls) calls = std::make_shared<StalledCalls>();
     return calls;
   }
 
  private:
   std::mutex mutex_;
-  std::map<const disk::Drive*, StalledCalls> calls_;
+  std::map<const disk::Drive*, StalledCallsPtr> calls_;
 };
 
 // Remembers things lately done, so that they are not done again at once. It forgets; it never takes one thing

@@ -67,8 +67,10 @@ Task<UploadState> upload_state(CorePtr core, const Ctx& ctx, const disk::ObjectR
   const Result<Reading> reading = co_await read_newest(core, ctx, upload, Want::metadata, Breadth::all);
   if (!reading || reading->outcome == Outcome::unknown) co_return UploadState::unknown;
   if (reading->is_absent()) co_return UploadState::over;
+  if (!wiped(*reading, core->size())) co_return UploadState::open;
   const auto age = std::chrono::milliseconds(core->context.clock.unix_ms() - reading->version.id.unix_ms());
-  co_return age > kUploadRowAge&& wiped(*reading, core->size()) ? UploadState::over : UploadState::open;
+  // a young one may be on its way to the drives that lack it
+  co_return age > kUploadRowAge ? UploadState::over : UploadState::unknown;
 }
 
 }  // namespace ostraka::erasure

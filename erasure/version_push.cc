@@ -16,13 +16,16 @@ Task<std::vector<std::uint8_t>> push_version(CorePtr core, const Ctx& ctx, const
   const auto geometry = make_geometry(record.data_shards, record.parity_shards);
   const bool with_shards = record.inline_data && record.size > 0;
   std::shared_ptr<const Codec> codec;
-  std::vector<std::string> shards;
+  std::vector<std::string> shards = std::move(spec.shards);
   if (with_shards) {
     if (!geometry || geometry->drives() != core->size() || !plausible_inline_size(record.size))
       co_return took;
     codec = core->codec(*geometry);
     const std::size_t bytes = disk::shard_block_bytes(record.size, record.data_shards);
-    shards = co_await read_inline_shards(core, ctx, ref, record.id, bytes, record.data_shards, spec.holders);
+    if (shards.empty()) {
+      shards = co_await read_inline_shards(core, ctx, ref, record.id, bytes, record.data_shards,
+                                           std::move(spec.holders));
+    }
   }
   DriveRound<Result<disk::CommitAnswer>> round(core, ctx, core->size());
   for (const std::uint8_t slot : spec.targets) {

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <memory>
+#include <string>
 #include <vector>
 
 #include "disk/drive.h"
@@ -16,6 +17,7 @@ struct PushSpec {
   disk::SharedBytes encoded;
   std::vector<std::uint8_t> holders;  // slots
   std::vector<std::uint8_t> targets;  // slots
+  std::vector<std::string> shards;    // inline ones, by slot, if they are at hand
 };
 
 // Slots that took it, until there are `need` of them or all answered or the deadline.

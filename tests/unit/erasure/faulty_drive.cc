@@ -36,9 +36,15 @@ class FaultyDrive::Writer final : public disk::ShardWriter {
   Task<Result<>> append(Ctx& ctx, BufferChain blocks) override {
     if (ctx.deadline < drive_.clock_.now()) co_return fail(Errc::deadline);
     const Fate what = drive_.fate("append");
+    const auto waiting = std::make_shared<BufferChain>(std::move(blocks));
+    waiting_ = waiting;
     if (what.delay > Duration::zero()) co_await sleep_for(drive_.clock_, what.delay);
+    if (waiting->empty()) co_return fail(Errc::closed, "cancelled");
     if (!what.healthy() && what.delay == Duration::zero()) co_return fail(Errc::io, "append fails");
-    co_return co_await inner_->append(ctx, std::move(blocks));
+    co_return co_await inner_->append(ctx, std::move(*waiting));
+  }
+  void cancel() noexcept override {
+    if (const auto waiting = waiting_.lock()) waiting->clear();
   }
   Task<Result<>> finish(Ctx& ctx) override {
     if (ctx.deadline < drive_.clock_.now()) co_return fail(Errc::deadline);
@@ -51,6 +57,7 @@ class FaultyDrive::Writer final : public disk::ShardWriter {
  private:
   FaultyDrive& drive_;
   std::unique_ptr<disk::ShardWriter> inner_;
+  std::weak_ptr<BufferChain> waiting_;  // as if it stood in a queue until the delay is over
 };
 
 class FaultyDrive::Reader final : public disk::ShardReader {

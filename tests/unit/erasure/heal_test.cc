@@ -1,43 +1,21 @@
 // Healing one key: what is lacking on a drive comes back, byte for byte.
 #include <gtest/gtest.h>
 
-#include "tests/unit/erasure/world.h"
+#include "tests/unit/erasure/heal_world.h"
 
 namespace ostraka::erasure {
 namespace {
 
 using std::chrono::milliseconds;
 using std::chrono::seconds;
-using Out = HealReport::Outcome;
 
 constexpr std::size_t kMiB = 1U << 20;
-
-HealReport heal(World& world, disk::ObjectRef ref, HealSpec spec = {}) {
-  Ctx ctx{world.shard, deadline_after(world.clock.now(), seconds(600)), "heal"};
-  auto report = world.run(world.set->heal(ctx, std::move(ref), spec));
-  EXPECT_TRUE(report.has_value()) << report.error().detail;
-  return report ? std::move(*report) : HealReport();
-}
-HealReport heal(World& world) {
-  return heal(world, world.ref);
-}
-constexpr HealSpec kDeep{.deep = true};
-constexpr HealSpec kLookOnly{.deep = true, .dry_run = true};
 
 std::string blocks_of(MemoryDrive& drive) {
   std::string out;
   for (const auto& [data, file] : drive.files())
     for (const std::string& block : file->blocks) out += block;
   return out;
-}
-
-// Reads with only these drives, and as few as decide: every shard that they hold is needed.
-void expect_readable_without(World& world, std::vector<unsigned> away, const std::string& body) {
-  for (const unsigned slot : away) world.memory[slot]->set_online(false);
-  const auto back = world.run(get(&world, world.ref));
-  ASSERT_TRUE(back.has_value()) << back.error().detail;
-  EXPECT_TRUE(*back == body);
-  for (const unsigned slot : away) world.memory[slot]->set_online(true);
 }
 
 TEST(Heal, AWholeKeyIsHealthyAndNothingIsWritten) {

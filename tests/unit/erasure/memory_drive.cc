@@ -48,6 +48,7 @@ class MemoryDrive::Writer final : public ShardWriter {
     }
     co_return Result<>();
   }
+  void cancel() noexcept override {}  // nothing waits here
   Task<Result<>> finish(Ctx&) override {
     if (!drive_.online_) co_return fail(Errc::unavailable, "offline");
     file_->finished = true;

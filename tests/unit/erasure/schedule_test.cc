@@ -1,10 +1,13 @@
 // Random schedules of one key, with the real ErasureSet over drives in memory: many coordinators at once and
 // no leases, messages that are late or lost, answers that are lost, coordinators that die in the middle,
-// drives that go away and come back stale, clocks that disagree. Each history must be linearizable, and with
-// the faults off the key must have an answer and take a conditional write. One seed, one schedule.
+// drives that go away and come back stale, drives that are emptied (within the fault budget) and refilled by
+// heals, clocks that disagree. Each history must be linearizable, and with the faults off, and the key
+// healed, no drive is refilling any more and the key has an answer and takes a conditional write. One seed,
+// one schedule.
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <map>
 
 #include "base/log.h"
 #include "tests/unit/erasure/linearizability.h"
@@ -38,6 +41,8 @@ struct Coordinator {
   std::vector<std::unique_ptr<FaultyDrive>> views;
   std::unique_ptr<ErasureSet> set;
 };
+
+constexpr std::uint16_t kGroup = 7;
 
 struct Faults {
   bool calm = false;
@@ -87,7 +92,10 @@ struct Schedule {
   World world;
   Faults faults;
   std::vector<std::unique_ptr<Coordinator>> coordinators;
-  std::deque<HistoryOp> history;  // stable addresses
+  std::deque<HistoryOp> history;        // stable addresses
+  std::uint64_t epoch = 1;              // of the group, as the control store knows it
+  std::map<VersionId, unsigned> wiped;  // how many holders of a version were emptied
+  unsigned emptied = 0;
   std::uint64_t tick = 0;
   int running = 0;
 };
@@ -207,6 +215,80 @@ Task<> flap(Schedule* schedule, int rounds) {
   for (const auto& drive : drives) drive->set_online(true);
 }
 
+// The fault budget, as in the model, on the safe side: at most m drives away or refilling, and no version
+// that is acknowledged, was read, or may become so, loses its k-th holder.
+bool may_empty(const Schedule& schedule, const MemoryDrive& drive) {
+  const auto& drives = schedule.world.memory;
+  const disk::ObjectRef& ref = schedule.world.ref;
+  unsigned weak = 0;
+  VersionId final_id;
+  for (const auto& other : drives) {
+    const disk::KeyState* state = other->state(ref);
+    if (state != nullptr) final_id = std::max(final_id, state->final_id);
+    if (other.get() != &drive && (!other->online() || other->refilling(kGroup))) ++weak;
+  }
+  if (weak >= schedule.geometry.parity_shards) return false;
+  const disk::KeyState* held = drive.state(ref);
+  if (held == nullptr) return true;
+  if (held->versions.empty()) return held->final_id.is_none();
+  for (const disk::HeldVersion& version : held->versions) {
+    if (version.id < final_id) continue;
+    unsigned others = 0;
+    for (const auto& other : drives) {
+      const disk::KeyState* state = other->state(ref);
+      if (other.get() != &drive && state != nullptr && state->find(version.id) != nullptr) ++others;
+    }
+    if (others >= version.data_shards) continue;
+    if (version.id == final_id || version.tombstone) return false;
+    const auto gone = schedule.wiped.find(version.id);
+    const unsigned before = gone == schedule.wiped.end() ? 0 : gone->second;
+    const unsigned spare = version.write_quorum - version.data_shards;
+    if (others + 1 + before >= version.write_quorum) return false;  // it may have been committed
+    if (schedule.running > 0 && before >= spare) return false;      // it may yet be, counting this holder
+    const std::string value = disk::decode_version_record(as_bytes(*version.record))->etag;
+    for (const HistoryOp& op : schedule.history)
+      if (op.value == value && op.state == State::ok) return false;
+  }
+  return true;
+}
+
+void empty_one(Schedule& schedule) {
+  auto& drives = schedule.world.memory;
+  MemoryDrive& drive = *drives[schedule.world.random.below(drives.size())];
+  if (!may_empty(schedule, drive)) return;
+  if (const disk::KeyState* held = drive.state(schedule.world.ref); held != nullptr)
+    for (const disk::HeldVersion& version : held->versions) ++schedule.wiped[version.id];
+  drive.lose_everything(++schedule.epoch, {kGroup});
+  drive.set_online(true);
+  ++schedule.emptied;
+}
+
+// As the one who refills drives does it: births first, then the heal, then those readmitted for which it was
+// enough.
+Task<> heal_once(Schedule* schedule, Coordinator* who) {
+  World& world = schedule->world;
+  Ctx ctx{world.shard, world.clock.now() + seconds(30), "heal"};
+  std::vector<std::uint64_t> births;
+  for (const auto& view : who->views) {
+    const auto groups = co_await view->groups(ctx);
+    births.push_back(groups && (*groups)[kGroup].refilling ? (*groups)[kGroup].birth : 0);
+  }
+  who->set->raise_epoch(schedule->epoch);
+  const HealSpec spec;
+  const auto report = co_await who->set->heal(ctx, world.ref, spec);
+  if (!report) co_return;
+  for (unsigned slot = 0; slot < births.size(); ++slot) {
+    if (births[slot] == 0 || (report->readmissible >> slot & 1U) == 0) continue;
+    const auto unheard = co_await who->views[slot]->readmit(ctx, kGroup, births[slot]);
+    static_cast<void>(unheard);
+  }
+}
+
+Task<> heal_beside(Schedule* schedule, Coordinator* who) {
+  co_await heal_once(schedule, who);
+  --schedule->running;
+}
+
 Task<> die_later(Coordinator* who, Clock* clock, Duration after) {
   co_await sleep_for(*clock, after);
   who->alive = false;
@@ -217,13 +299,20 @@ Task<> drive_schedule(Schedule* schedule, int ops) {
   SeededRandom& random = world.random;
   const int width = 1 + static_cast<int>(random.below(7));
   const std::uint64_t pause_ms = std::uint64_t{1} << random.below(9);
+  const std::uint64_t empties = random.below(3) * 4;  // of 100 steps
   if (random.below(3) > 0)
     world.gate.spawn(world.shard.executor(), flap(schedule, 2 + static_cast<int>(random.below(12))));
   for (int i = 0; i < ops; ++i) {
     while (schedule->running >= width) co_await sleep_for(world.clock, milliseconds(5));
+    if (random.below(100) < empties) empty_one(*schedule);
     Coordinator& who = schedule->coordinator();
-    schedule->history.push_back(random_op(*schedule));
     ++schedule->running;
+    if (random.below(100) < 15) {
+      world.gate.spawn(world.shard.executor(), heal_beside(schedule, &who));
+      co_await sleep_for(world.clock, milliseconds(random.below(pause_ms)));
+      continue;
+    }
+    schedule->history.push_back(random_op(*schedule));
     if (random.below(8) == 0)
       world.gate.spawn(world.shard.executor(),
                        die_later(&who, &world.clock, milliseconds(random.below(120))));
@@ -237,6 +326,7 @@ struct RunResult {
   std::vector<HistoryOp> history;
   Answer verdict = Answer::no;
   bool stuck = false;
+  unsigned emptied = 0;
 };
 
 RunResult run_schedule(Geometry geometry, std::uint64_t seed) {
@@ -252,6 +342,7 @@ RunResult run_schedule(Geometry geometry, std::uint64_t seed) {
   schedule.faults.calm = true;
   RunResult out;
   for (int round = 0; round < 3; ++round) {
+    if (schedule.emptied > 0) world.run(heal_once(&schedule, &schedule.coordinator()));
     HistoryOp read;
     schedule.history.push_back(read);
     ++schedule.running;
@@ -269,6 +360,8 @@ RunResult run_schedule(Geometry geometry, std::uint64_t seed) {
   world.run(run_op(&schedule, &schedule.coordinator(), &schedule.history.back()));
   out.stuck = out.stuck || schedule.history.back().state != State::ok;
   world.run(world.gate.close());
+  for (const auto& drive : world.memory) out.stuck = out.stuck || drive->refilling(kGroup);
+  out.emptied = schedule.emptied;
 
   out.history.assign(schedule.history.begin(), schedule.history.end());
   out.verdict = linearizable(out.history);
@@ -280,12 +373,14 @@ void run_many(Geometry geometry, std::uint64_t first, std::uint64_t count) {
   std::uint64_t acknowledged = 0;
   std::uint64_t doubtful = 0;
   std::uint64_t gave_up = 0;
+  std::uint64_t emptied = 0;
   for (std::uint64_t seed = first; seed < first + count; ++seed) {
     const RunResult result = run_schedule(geometry, seed);
     ASSERT_NE(result.verdict, Answer::no) << "not linearizable: seed " << seed << "\n"
                                           << describe(result.history);
     ASSERT_FALSE(result.stuck) << "no answer with the faults off: seed " << seed << "\n"
                                << describe(result.history);
+    emptied += result.emptied;
     gave_up += result.verdict == Answer::gave_up ? 1U : 0U;
     for (const HistoryOp& op : result.history) {
       acknowledged += op.kind != Kind::read && op.state == State::ok ? 1U : 0U;
@@ -294,6 +389,7 @@ void run_many(Geometry geometry, std::uint64_t first, std::uint64_t count) {
   }
   EXPECT_GT(acknowledged, 3 * count) << "the schedules are too hostile to show anything";
   EXPECT_GT(doubtful, count / 4) << "the schedules are too kind to show anything";
+  EXPECT_GT(emptied, count / 4) << "too few drives lose their data to show anything";
   EXPECT_LT(gave_up, count / 20 + 1);
 }
 
