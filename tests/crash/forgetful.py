@@ -45,6 +45,13 @@ class Power:
     def freeze(self, after_changes: int, how: str) -> None:
         self.ask(f"freeze {after_changes} {how}")
 
+    def away(self, drive: Path) -> None:
+        """From now on everything in this folder fails, until it is back or the power was cut."""
+        self.ask(f"away {drive.name}")
+
+    def back(self, drive: Path) -> None:
+        self.ask(f"back {drive.name}")
+
     def frozen_at(self) -> float | None:
         """The time.monotonic() since when nothing changes any more."""
         words = self.ask("state").split()

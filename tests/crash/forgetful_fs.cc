@@ -4,6 +4,8 @@
 //     freeze N hang|fail    after N more changes (writes, creations, removals, syncs) no change gets through
 //     any
 //                           more: calls hang, as on a machine without power, or fail with EIO
+//     away NAME             everything in this folder of the root fails with EIO, as on a drive that died
+//     back NAME             it lives again
 //     state                 "running", or "frozen SECONDS" with the time of the freeze on the monotonic clock
 //     cut SEED all|some     unmounts, forgets (Forget in forgetful_store.h), mounts again; tells the losses
 //   The end of the input unmounts and ends the process.
@@ -21,6 +23,7 @@
 #include <cstring>
 #include <iostream>
 #include <optional>
+#include <set>
 #include <sstream>
 
 #include "forgetful_store.h"
@@ -44,6 +47,7 @@ struct Freeze {
 struct Disk {
   Store store;
   Freeze freeze;
+  std::set<Ino> away;
 };
 
 Disk& disk_of(fuse_req_t request) {
@@ -64,10 +68,12 @@ bool may_change(fuse_req_t request) {
   return !freeze.frozen;
 }
 
+// nullptr: the call is answered already.
 Node* node_of(fuse_req_t request, fuse_ino_t ino) {
   Node* node = store_of(request).find(ino);
-  if (node == nullptr) fuse_reply_err(request, ESTALE);
-  return node;
+  const bool away = node != nullptr && disk_of(request).away.contains(node->top);
+  if (node == nullptr || away) fuse_reply_err(request, away ? EIO : ESTALE);
+  return away ? nullptr : node;
 }
 
 struct stat attributes(const Node& node) {
@@ -330,6 +336,7 @@ class Commands {
     std::uint64_t number = 0;
     words >> command;
     if (command == "state") return state();
+    if (command == "away" || command == "back") return move(words, command == "away");
     if (!(words >> number >> how)) return "what?";
     if (command == "freeze" && (how == "hang" || how == "fail")) {
       disk_.freeze = Freeze{.changes_left = number, .hang = how == "hang"};
@@ -337,6 +344,19 @@ class Commands {
     }
     if (command == "cut" && (how == "all" || how == "some")) return cut(number, how == "all");
     return "what?";
+  }
+
+  std::string move(std::istream& words, bool away) {
+    std::string name;
+    words >> name;
+    const Node* drive = disk_.store.lookup(*disk_.store.find(forgetful::kRoot), name);
+    if (drive == nullptr) return "what?";
+    if (away) {
+      disk_.away.insert(drive->ino);
+    } else {
+      disk_.away.erase(drive->ino);
+    }
+    return "ok";
   }
 
   std::string state() const {
@@ -351,6 +371,7 @@ class Commands {
     std::mt19937_64 random(seed);
     const auto losses = disk_.store.cut(random, all ? forgetful::Forget::all : forgetful::Forget::some);
     disk_.freeze = Freeze();
+    disk_.away.clear();
     mount_ = std::make_unique<Mount>(disk_, folder_);
     std::ostringstream out;
     out << "pages lost " << losses.pages_lost << " kept " << losses.pages_kept << " torn "

@@ -48,6 +48,7 @@ int Store::make(Node& folder, std::string_view name, mode_t mode, Node*& made) {
   if (lookup(folder, name) != nullptr) return EEXIST;
   auto node = std::make_unique<Node>();
   node->ino = ++last_;
+  node->top = folder.ino == kRoot ? node->ino : folder.top;
   node->mode = mode;
   node->changed = now();
   made = node.get();

@@ -26,6 +26,7 @@ constexpr Ino kRoot = 1;
 
 struct Node {
   Ino ino = 0;
+  Ino top = 0;  // the entry of the root in which it was made: its drive
   mode_t mode = 0;
   timespec changed{};
   unsigned opened = 0;

@@ -139,6 +139,22 @@ class Forgetful(unittest.TestCase):
         until(lambda: os.waitpid(child, os.WNOHANG) != (0, 0), 10, "the call that hangs ends")
         self.assertEqual(self.names(), [])
 
+    def test_a_drive_that_is_away(self):
+        drives = [self.root / "d1", self.root / "d2"]
+        for drive in drives:
+            (drive / "folder").mkdir(parents=True)
+            (drive / "folder" / "file").write_bytes(b"old")
+        self.power.away(drives[0])
+        for call in (lambda: (drives[0] / "folder" / "file").write_bytes(b"new"), lambda: (drives[0] / "folder" / "new").mkdir(),
+                     (drives[0] / "folder" / "file").read_bytes, lambda: self.names(drives[0] / "folder"),
+                     lambda: self.sync(drives[0])):
+            with self.assertRaises(OSError):
+                call()
+        (drives[1] / "folder" / "file").write_bytes(b"new")
+        self.power.back(drives[0])
+        self.assertEqual((drives[0] / "folder" / "file").read_bytes(), b"old")
+        self.assertEqual((drives[1] / "folder" / "file").read_bytes(), b"new")
+
     def test_a_deleted_file_that_is_open(self):
         with self.durable(self.root / "file", b"content").open("rb") as file:
             (self.root / "file").unlink()

@@ -92,21 +92,15 @@ class PowerCut(PowerCase):
         for _ in range(max(1, ROUNDS // 4)):
             self.absent = self.random.choice(self.drives)
             losses = self.load_and_cut(self.down_without_one)
-            if not self.absent.exists():
-                self.away().rename(self.absent)
-            self.sync_folders()
             started_s = self.restart()
             self.say(losses, started_s, self.check())
 
-    def away(self):
-        return self.absent.with_name(self.absent.name + ".away")
-
     def down_without_one(self, load: Load) -> None:
         time.sleep(self.random.uniform(0.1, 0.5))  # with all drives
-        self.absent.rename(self.away())
+        self.power.away(self.absent)
         time.sleep(self.random.uniform(0.1, 1.5))  # without one
         if self.random.random() < 0.6:
-            self.away().rename(self.absent)
+            self.power.back(self.absent)
             time.sleep(self.random.uniform(0, 2))  # while it may come back into service
         self.power_goes(load)
 
