@@ -5,6 +5,7 @@
 #include <string>
 #include <utility>
 
+#include "base/fault_point.h"
 #include "base/log.h"
 #include "erasure/drive_round.h"
 #include "erasure/limits.h"
@@ -169,6 +170,7 @@ class FileHealer {
 
   // Where all files are, the version is committed with those that were staged.
   Task<> commit() {
+    fault_point("heal.rebuilt");
     const Ctx changing = core_->changing(ctx_);
     DriveRound<Result<disk::CommitAnswer>> round(core_, ctx_, core_->size());
     for (unsigned slot = 0; slot < core_->size(); ++slot) {

@@ -5,6 +5,7 @@
 #include <functional>
 
 #include "base/encoding.h"
+#include "base/fault_point.h"
 #include "base/hash.h"
 #include "base/log.h"
 #include "erasure/drive_round.h"
@@ -59,10 +60,12 @@ Task<> write_entry(CorePtr core, Ctx ctx, std::string name, std::string value,
                    std::vector<std::uint8_t> holders) {
   const unsigned wanted = core->geometry.parity_shards + 1U;
   unsigned written = 0;
+  fault_point("heal.before_record");
   for (const std::uint8_t slot : holders) {
     if (written == wanted) break;
     const Result<> done = co_await call_put_system(core, slot, ctx, name, value);
     if (done) ++written;
+    fault_point("heal.recorded");
   }
   if (written == 0) log::warn("no drive took a heal queue entry name={}", name);
   core->metrics.heal_entries.add();

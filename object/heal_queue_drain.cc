@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "base/fault_point.h"
 #include "object/limits.h"
 #include "runtime/fan_out.h"
 
@@ -273,6 +274,7 @@ Task<> HealQueueDrain::heal_one(HealQueueDrain* self, std::string name) {
 }
 
 Task<> HealQueueDrain::done(std::string name, bool* erased) {
+  fault_point("heal.before_erase");
   const std::vector<QueuedHeal::Copy> copies = items_.at(name).queued.copies;
   auto fan = std::make_shared<FanOut<Result<>>>(copies.size());
   const Ctx ctx = core_.ctx("heal-queue");
