@@ -29,8 +29,8 @@ bool sound(const disk::RowPage& page, std::string_view after) {
 
 }  // namespace
 
-MergedScan::MergedScan(std::vector<disk::Drive*> drives, Gate& gate, std::string after)
-    : gate_(gate), after_(std::move(after)) {
+MergedScan::MergedScan(std::vector<disk::Drive*> drives, Gate& gate, std::string after, std::string until)
+    : gate_(gate), after_(std::move(after)), until_(std::move(until)) {
   for (disk::Drive* drive : drives) sources_.emplace_back().drive = drive;
 }
 
@@ -46,6 +46,7 @@ Task<> MergedScan::fetch(Ctx& ctx, MergedPage& out) {
     if (now < source.retry_at || !source.drive->online()) continue;
     disk::RowScanSpec spec;
     spec.after = std::move(after);
+    spec.until = until_;
     spec.max_rows = kScanRows;
     fan->start(ctx.shard.executor(), gate_, i, scan_one(source.drive, ctx, std::move(spec)));
   }

@@ -34,8 +34,9 @@ struct MergedPage {
 // one.
 class MergedScan {
  public:
-  // after: row key to go on behind; empty: from the first. The drives and the gate outlive this.
-  MergedScan(std::vector<disk::Drive*> drives, Gate& gate, std::string after);
+  // after: row key to go on behind; empty: from the first. until: only rows before it; empty: to the last.
+  // The drives and the gate outlive this.
+  MergedScan(std::vector<disk::Drive*> drives, Gate& gate, std::string after, std::string until = {});
   // Errors: unavailable (no drive answered), closed.
   Task<Result<MergedPage>> next(Ctx& ctx);
 
@@ -52,6 +53,7 @@ class MergedScan {
   Gate& gate_;
   std::vector<Source> sources_;
   std::string after_;
+  const std::string until_;
 };
 
 }  // namespace ostraka::object

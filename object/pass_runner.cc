@@ -25,6 +25,7 @@ constexpr std::size_t kFewRequests = 4;  // in flight: these do not make a node 
 constexpr Duration kOnItsWay = std::chrono::seconds(10);
 // And one that no drive knows to be final may have a writer that lives for so long.
 constexpr Duration kWriterLives = erasure::kLongestCall + std::chrono::seconds(2);
+constexpr unsigned kMostLooks = 4;  // at a key that is written again and again
 constexpr std::uint64_t kSlowHealBytesPerSecond = 8U << 20;
 constexpr double kComparedCost = kScanKeyCost / 16;  // of a key that was only compared
 
@@ -259,7 +260,7 @@ PassRunner::Look PassRunner::look_at(const MergedKey& key, const MergedPage& pag
   const Duration young = verdict.is_final ? kOnItsWay : kWriterLives;
   const Duration age = since(verdict.newest.unix_ms());
   if (!settled && age < young && age > -young) {
-    job.due = deps_.scanner.clock.now() + (young - age);
+    job.due = deps_.scanner.clock.now() + ((age < kOnItsWay ? kOnItsWay : young) - age);
     return Look::later;
   }
   if (!verdict.differ && verdict.tombstone && verdict.is_final) {
@@ -277,6 +278,7 @@ Task<bool> PassRunner::scan_page(const MergedPage& page) {
     const ObjectKey name{std::string(key.key)};
     Job job;
     job.ref = deps_.scanner.sets.row(key.bucket, key.space, name, std::string(key.sub));
+    job.row_key = std::string(key.row_key);
     const Look look = look_at(key, page, job);
     if (look == Look::skip) {
       ++state_.totals.keys;
@@ -296,19 +298,46 @@ Task<bool> PassRunner::scan_page(const MergedPage& page) {
   co_return co_await rest(skipped);
 }
 
-// To the keys that were being written, once that must be over.
+// The rows of this key as they are now.
+Task<PassRunner::Look> PassRunner::look_again(Job& job) {
+  ++job.looks;
+  std::string before = job.row_key.substr(0, job.row_key.size() - 1), until = job.row_key;
+  until.push_back('\0');
+  MergedScan scan(deps_.scanner.drives, deps_.gate, std::move(before), std::move(until));
+  for (;;) {
+    Ctx call = ctx(kDriveCall);
+    const auto page = co_await scan.next(call);
+    if (!page) co_return Look::heal;
+    for (const MergedKey& key : page->keys)
+      if (key.row_key == job.row_key) co_return look_at(key, *page, job);
+    if (page->end) co_return Look::skip;  // purged, or withdrawn
+  }
+}
+
+// To the keys that were being written, once that must be over, and to those that could not be healed.
 Task<bool> PassRunner::come_back() {
-  for (Job& job : later_) job.again = true;
-  const auto earlier = [](const Job& a, const Job& b) { return a.due < b.due; };
-  std::stable_sort(later_.begin(), later_.end(), earlier);
-  const std::size_t width = state_.on_demand ? kScanParallel : 1;
   while (!later_.empty()) {
-    const auto some = static_cast<std::ptrdiff_t>(std::min(width, later_.size()));
-    std::vector<Job> window(later_.begin(), later_.begin() + some);
-    bool going_on = co_await wait_until(window.back().due);
-    if (going_on) going_on = co_await heal_window(std::move(window), std::string());
-    if (!going_on) co_return false;
-    later_.erase(later_.begin(), later_.begin() + some);
+    const auto earlier = [](const Job& a, const Job& b) { return a.due < b.due; };
+    const auto first = std::min_element(later_.begin(), later_.end(), earlier);
+    std::swap(*first, later_.front());
+    const bool waited = co_await wait_until(later_.front().due);
+    if (!waited) co_return false;
+    Job job = later_.front();
+    Look look = Look::heal;
+    if (!job.failed) look = co_await look_again(job);
+    if (look == Look::later && job.looks < kMostLooks) {
+      later_.front() = std::move(job);
+      continue;
+    }
+    if (look == Look::skip) {
+      ++state_.totals.keys;
+    } else {
+      std::vector<Job> window;
+      window.push_back(std::move(job));
+      const bool going_on = co_await heal_window(std::move(window), std::string());
+      if (!going_on) co_return false;
+    }
+    later_.pop_front();
   }
   co_return true;
 }
@@ -340,9 +369,10 @@ Task<bool> PassRunner::heal_window(std::vector<Job> window, std::string through)
 void PassRunner::absorb(const Job& job, const Result<HealReport>& answer) {
   ScanTotals& totals = state_.totals;
   const bool untold = !answer || answer->outcome == HealReport::Outcome::undecided;
-  if (untold && !job.again && later_.size() < kScanDeferred) {
-    later_.push_back(job);
-    later_.back().due = deps_.scanner.clock.now() + kOnItsWay;
+  if (untold && !job.failed && later_.size() < kScanDeferred) {
+    Job& again = later_.emplace_back(job);
+    again.due = deps_.scanner.clock.now() + kOnItsWay;
+    again.failed = true;
     return;
   }
   ++totals.keys;

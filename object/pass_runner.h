@@ -45,16 +45,19 @@ class PassRunner {
  private:
   struct Job {
     disk::ObjectRef ref;
+    std::string row_key;
     std::uint64_t bytes = 0;  // of object data, as far as the rows tell
     VersionId newest;         // the same
     TimePoint due{};          // when to come back to it
-    bool again = false;       // the pass came back to it
+    unsigned looks = 0;       // at its rows
+    bool failed = false;      // it could not be healed; once more
   };
   enum class Look : std::uint8_t { skip, heal, later };
 
   Task<bool> scan_keys();
   Task<bool> scan_page(const MergedPage& page);
   Task<bool> come_back();
+  Task<Look> look_again(Job& job);
   Task<bool> heal_window(std::vector<Job> window, std::string through);
   Task<bool> remove_orphans();
   Task<bool> recount_usage();
