@@ -1,12 +1,22 @@
 #include "erasure/upload_end.h"
 
+#include <string>
 #include <utility>
 
+#include "erasure/commit_coordinator.h"
+#include "erasure/healer.h"
 #include "erasure/limits.h"
 #include "erasure/quorum_read.h"
 
 namespace ostraka::erasure {
 namespace {
+
+enum class UploadState : std::uint8_t {
+  open,       // in progress, as far as anybody can tell
+  completed,  // the key's version was completed from it: its parts' files are the version's
+  over,       // it has ended, and no version of the key names its parts
+  unknown,    // too few drives answer to tell
+};
 
 constexpr std::size_t kPartNumberBytes = 2;  // behind the upload id in the sub of a part row
 
@@ -42,8 +52,6 @@ bool wiped(const Reading& reading, std::size_t drives) {
   return drives - lacking < version.write_quorum;
 }
 
-}  // namespace
-
 disk::ObjectRef object_of(const disk::ObjectRef& row) {
   disk::ObjectRef object = row;
   object.space = disk::KeySpace::object;
@@ -71,6 +79,53 @@ Task<UploadState> upload_state(CorePtr core, const Ctx& ctx, const disk::ObjectR
   const auto age = std::chrono::milliseconds(core->context.clock.unix_ms() - reading->version.id.unix_ms());
   // a young one may be on its way to the drives that lack it
   co_return age > kUploadRowAge ? UploadState::over : UploadState::unknown;
+}
+
+// True when no drive has the row any more. Where the version is final the upload's rows go with retiring it.
+Task<Result<bool>> drop_completed(CorePtr core, Ctx& ctx, disk::ObjectRef object) {
+  const HealSpec shallow;
+  CO_TRY(healed, co_await heal_key(core, ctx, object, shallow));
+  if (!healed.record) co_return false;
+  for (unsigned slot = 0; slot < core->size(); ++slot) {
+    const HealReport::Shard& shard = healed.shards[slot];
+    if (shard.state == ShardState::good || shard.healed)
+      core->drives[slot]->retire(object, healed.version, false);
+  }
+  co_return healed.outcome == HealReport::Outcome::healthy || healed.outcome == HealReport::Outcome::healed;
+}
+
+bool tombstone_or_none(const KeyLook& look) {
+  const disk::HeldVersion* newest = nullptr;
+  const std::vector<Vote> votes = look.reading.votes();
+  for (const Vote& vote : votes) {
+    if (vote.state == nullptr || vote.state->versions.empty()) continue;
+    const disk::HeldVersion& front = vote.state->versions.front();
+    if (newest == nullptr || front.id > newest->id) newest = &front;
+  }
+  return newest == nullptr || newest->tombstone;
+}
+
+}  // namespace
+
+Task<Result<RowEnd>> end_upload_row(CorePtr core, Ctx& ctx, const disk::ObjectRef& row, const KeyLook& look,
+                                    bool dry_run) {
+  if (tombstone_or_none(look)) co_return RowEnd::open;
+  const UploadState state = co_await upload_state(core, ctx, row);
+  if (state == UploadState::open) co_return RowEnd::open;
+  if (state == UploadState::unknown) co_return RowEnd::unknown;
+  if (dry_run) co_return RowEnd::there_yet;
+  if (state == UploadState::completed) {
+    CO_TRY(dropped, co_await drop_completed(core, ctx, object_of(row)));
+    co_return dropped ? RowEnd::gone : RowEnd::there_yet;
+  }
+  const std::int64_t age_ms = core->context.clock.unix_ms() - look.reading.newest.unix_ms();
+  if (std::chrono::milliseconds(age_ms) <= kUploadRowAge) co_return RowEnd::unknown;
+  WriteSpec erase;
+  erase.ref = row;
+  erase.record.kind = disk::RecordKind::tombstone;
+  erase.record.modified_ms = core->context.clock.unix_ms();
+  CO_TRY_VOID(co_await write_version(core, ctx, std::move(erase)));
+  co_return look.all_answered() ? RowEnd::gone : RowEnd::there_yet;
 }
 
 }  // namespace ostraka::erasure

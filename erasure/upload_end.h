@@ -1,25 +1,27 @@
-// Whether an upload has ended. Completing an upload ends with its rows dropped on each drive that learns that
-// the completed version is final, without a tombstone: so a drive that was away then still has them. Aborting
-// leaves tombstones. See object/multipart_store.h.
+// The end of rows of multipart uploads. Completing an upload ends with its rows dropped on each drive that
+// learns that the completed version is final, without a tombstone: so a drive that was away then still has
+// them. Aborting leaves tombstones. See object/multipart_store.h.
 #pragma once
 
-#include <string>
+#include <cstdint>
 
+#include "erasure/heal_look.h"
 #include "erasure/set_core.h"
 
 namespace ostraka::erasure {
 
-enum class UploadState : std::uint8_t {
-  open,       // in progress, as far as anybody can tell
-  completed,  // the key's version was completed from it: its parts' files are the version's
-  over,       // it has ended, and no version of the key names its parts
-  unknown,    // too few drives answer to tell
+enum class RowEnd : std::uint8_t {
+  open,       // the upload is in progress, or the row is a tombstone already: to be healed as any other
+  unknown,    // too few drives answer to tell, or calls may be under way
+  there_yet,  // the upload has ended; some drive still has the row, or nothing may be changed (dry_run)
+  gone        // the upload has ended, and its row is on its way out everywhere
 };
 
-// row: of the upload, or of one of its parts. Never `over` by mistake: an upload that a client may still use
-// has its row on a write quorum, unless drives lost their data, and those are not taken to lack it.
-Task<UploadState> upload_state(CorePtr core, const Ctx& ctx, const disk::ObjectRef& row);
-
-disk::ObjectRef object_of(const disk::ObjectRef& row);
+// row: of an upload, or of one of its parts; look: at that row. When the key's version was completed from the
+// upload, that version is brought to every drive first, so that none loses parts it has yet to name. Never
+// ends an upload by mistake: one that a client may still use has its row on a write quorum, but for drives
+// that lost their data, and those are not taken to lack it.
+Task<Result<RowEnd>> end_upload_row(CorePtr core, Ctx& ctx, const disk::ObjectRef& row, const KeyLook& look,
+                                    bool dry_run);
 
 }  // namespace ostraka::erasure

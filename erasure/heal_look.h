@@ -1,0 +1,40 @@
+// What all drives say about a key that is to be healed.
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "disk/drive.h"
+#include "erasure/quorum_read.h"
+#include "erasure/set_core.h"
+#include "erasure/version_election.h"
+
+namespace ostraka::erasure {
+
+struct KeyLook {
+  Reading reading;         // outcome and what follows from it only after adopt()
+  std::uint64_t told = 0;  // the epoch that the calls carried
+
+  unsigned drives() const noexcept { return static_cast<unsigned>(reading.answers.size()); }
+  bool answered(unsigned slot) const noexcept {
+    const auto& answer = reading.answers[slot];
+    return answer && *answer;
+  }
+  const disk::Held& held(unsigned slot) const { return **reading.answers[slot]; }  // it has answered
+  bool all_answered() const noexcept;
+  bool any_refilling() const noexcept;
+  bool holds(unsigned slot) const noexcept { return reading.held_by(slot, reading.version.id) != nullptr; }
+  // Of all drives, each once, oldest first.
+  std::vector<disk::HeldVersion> newer_than(VersionId base) const;
+  Election elect(unsigned read_quorum, Purpose purpose) const {
+    return resolve(reading.votes(), read_quorum, purpose);
+  }
+  // Takes over what was elected. corrupt: a record that does not decode, or cannot be one of this set.
+  Result<> adopt(const Election& election);
+};
+
+// Asks all drives, inline shards included. One that has been slow lately is waited for no longer than a grace
+// time, any other at most kHealCallWait.
+Task<KeyLook> look_at_key(CorePtr core, const Ctx& ctx, const disk::ObjectRef& ref);
+
+}  // namespace ostraka::erasure
