@@ -53,7 +53,6 @@ void expect_waits(std::string_view what, milliseconds first, milliseconds again,
   EXPECT_LE(most.again, again) << what;
   testing::Test::RecordProperty(std::string(what),
                                 fmt::format("{} ms, then {} ms", most.first.count(), most.again.count()));
-  fmt::print("{}: {} ms, then {} ms\n", what, most.first.count(), most.again.count());
 }
 
 constexpr milliseconds kHedge{20};
