@@ -15,6 +15,7 @@ using control::DocumentPtr;
 namespace {
 
 constexpr std::string_view kRecordPrefix = "doc/";
+constexpr std::string_view kAllRecords = "doc";  // and kBehindRecord
 constexpr std::string_view kLeaseName = "control-store";
 constexpr std::string_view kGenerationName = "control/generation";
 
@@ -33,8 +34,8 @@ Task<Result<>> put_record(disk::Drive* drive, Ctx ctx, std::string name, std::st
 }
 
 Task<Result<std::vector<disk::Drive::SystemRecord>>> scan_records(disk::Drive* drive, Ctx ctx) {
-  std::string prefix(kRecordPrefix);
-  co_return co_await drive->scan_system(ctx, std::move(prefix), kMaxDocuments);
+  std::string prefix(kAllRecords);
+  co_return co_await drive->scan_system(ctx, std::move(prefix), kMaxDocuments + 1);
 }
 
 // The drive did not begin to write. A lack of space shows only when it has.
@@ -50,7 +51,8 @@ EmbeddedControlStore::EmbeddedControlStore(Clock& clock, Gate& background, contr
       background_(background),
       locks_(locks),
       drives_(std::move(drives)),
-      behind_(drives_.size()) {
+      behind_(drives_.size()),
+      replaced_(drives_.size()) {
   CHECK(!drives_.empty());
 }
 
@@ -79,8 +81,13 @@ void EmbeddedControlStore::watch(std::string prefix, Watcher watcher) {
   watchers_.emplace_back(std::move(prefix), std::move(watcher));
 }
 
-std::map<std::string, StoredDocument, std::less<>> EmbeddedControlStore::snapshot() const {
-  std::map<std::string, StoredDocument, std::less<>> out;
+void EmbeddedControlStore::set_replaced_drives(std::string document, ReplacedDrives replaced) {
+  replaced_document_ = std::move(document);
+  replaced_drives_ = std::move(replaced);
+}
+
+EmbeddedControlStore::Newest EmbeddedControlStore::snapshot() const {
+  Newest out;
   const std::lock_guard lock(mutex_);
   for (const auto& [name, entry] : entries_) out.emplace(name, entry.stored);
   return out;
@@ -162,7 +169,8 @@ Task<EmbeddedControlStore::Outcome> EmbeddedControlStore::write(Ctx& ctx, std::s
   auto fan = std::make_shared<FanOut<Result<>>>(drives_.size());
   std::size_t unsent = 0;
   for (std::size_t slot = 0; slot < drives_.size(); ++slot) {
-    if (!fan->start(ctx.shard.executor(), background_, slot, put_record(drives_[slot], ctx, record, value)))
+    if (replaced_[slot] ||
+        !fan->start(ctx.shard.executor(), background_, slot, put_record(drives_[slot], ctx, record, value)))
       ++unsent;
   }
   QuorumSpec spec;
@@ -229,25 +237,28 @@ Task<Result<std::vector<std::optional<EmbeddedControlStore::DriveDocuments>>>> E
     fan->start(ctx.shard.executor(), background_, slot, scan_records(drives_[slot], ctx));
   co_await fan->wait_all(clock_, ctx.deadline);
   std::vector<std::optional<DriveDocuments>> found(drives_.size());
-  std::size_t answered = 0;
   for (std::size_t slot = 0; slot < drives_.size(); ++slot) {
     const auto& answer = fan->answers()[slot];
     behind_[slot] = !answer || !answer->has_value();
     if (behind_[slot]) continue;
-    ++answered;
     found[slot].emplace();
     for (const auto& record : answer->value()) {
+      if (record.name == kBehindRecord) found[slot]->behind = behind_[slot] = true;
+      if (!starts_with(record.name, kRecordPrefix)) continue;
       const std::string_view name = std::string_view(record.name).substr(kRecordPrefix.size());
       auto decoded = decode_document(name, record.value);
       if (decoded.failed_with(Errc::unsupported_version))
         co_return tl::unexpected(std::move(decoded).error());
       if (decoded)
-        found[slot]->emplace(name, std::move(*decoded));
+        found[slot]->documents.emplace(name, std::move(*decoded));
       else
         log::error("control document unreadable drive={} document={} reason={}",
                    to_string(drives_[slot]->id()), name, decoded.error().detail);
     }
   }
+  CO_TRY_VOID(leave_out_replaced(found));
+  std::size_t answered = 0;
+  for (const auto& drive : found) answered += drive && !drive->behind ? 1U : 0U;
   if (answered < majority()) {
     co_return fail(Errc::unavailable, fmt::format("the control store needs {} of {} drives, and {} answered",
                                                   majority(), drives_.size(), answered));
@@ -255,20 +266,43 @@ Task<Result<std::vector<std::optional<EmbeddedControlStore::DriveDocuments>>>> E
   co_return found;
 }
 
+EmbeddedControlStore::Newest EmbeddedControlStore::newest_of(
+    const std::vector<std::optional<DriveDocuments>>& found) {
+  Newest newest;
+  for (const auto& drive : found) {
+    if (!drive) continue;
+    for (const auto& [name, stored] : drive->documents) {
+      StoredDocument& known = newest[name];
+      if (stored.revision > known.revision) known = stored;
+    }
+  }
+  return newest;
+}
+
+// A majority without the replaced drive wrote that it is replaced, before the other took its place: so each
+// majority that answers has heard of it.
+Result<> EmbeddedControlStore::leave_out_replaced(std::vector<std::optional<DriveDocuments>>& found) {
+  replaced_.assign(drives_.size(), false);
+  if (!replaced_drives_) return {};
+  const Newest newest = newest_of(found);
+  const auto document = newest.find(replaced_document_);
+  const bool known = document != newest.end() && !document->second.erased;
+  const std::vector<bool> replaced = replaced_drives_(known ? &document->second.content : nullptr);
+  for (std::size_t slot = 0; slot < found.size() && slot < replaced.size(); ++slot) {
+    if (!replaced[slot] || !found[slot]) continue;
+    found[slot].reset();
+    behind_[slot] = replaced_[slot] = true;
+  }
+  return {};
+}
+
 Task<Result<>> EmbeddedControlStore::load(Ctx& ctx) {
   std::string lease_name(kLeaseName);
   CO_TRY(lease, co_await locks_.acquire(ctx, std::move(lease_name)));
   CO_TRY(found, co_await read_all(ctx));
-  std::map<std::string, StoredDocument, std::less<>> newest;
+  Newest newest = newest_of(found);
   std::uint64_t last = 0;
-  for (const auto& drive : found) {
-    if (!drive) continue;
-    for (const auto& [name, stored] : *drive) {
-      StoredDocument& known = newest[name];
-      if (stored.revision > known.revision) known = stored;
-      last = std::max(last, stored.revision);
-    }
-  }
+  for (const auto& [name, stored] : newest) last = std::max(last, stored.revision);
   CO_TRY_VOID(co_await roll_forward(ctx, found, newest));
   pending_.reset();
   // Two above: a former process may have left one change in doubt, one above all it knew, on drives that do
@@ -285,23 +319,27 @@ Task<Result<>> EmbeddedControlStore::load(Ctx& ctx) {
   std::sort(by_revision.begin(), by_revision.end(),
             [](const auto& a, const auto& b) { return a.second.revision < b.second.revision; });
   for (auto& [name, stored] : by_revision) apply(name, std::move(stored));
-  const std::lock_guard lock(mutex_);
-  loaded_ = true;
+  {
+    const std::lock_guard lock(mutex_);
+    loaded_ = true;
+  }
+  co_await align_returned(ctx);
+  co_await forget_all_erased(ctx);
   co_return Result<>{};
 }
 
 // Gives every answering drive what it lacks; each document must then be on a majority.
 Task<Result<>> EmbeddedControlStore::roll_forward(Ctx& ctx,
                                                   const std::vector<std::optional<DriveDocuments>>& found,
-                                                  std::map<std::string, StoredDocument, std::less<>> newest) {
+                                                  Newest newest) {
   for (const auto& [name, stored] : newest) {
     std::size_t have = 0;
     const std::string record = record_name(name);
     std::string value;
     for (std::size_t slot = 0; slot < drives_.size(); ++slot) {
       if (!found[slot]) continue;
-      const auto held = found[slot]->find(name);
-      if (held != found[slot]->end() && held->second == stored) {
+      const auto held = found[slot]->documents.find(name);
+      if (held != found[slot]->documents.end() && held->second == stored) {
         ++have;
         continue;
       }
@@ -325,12 +363,33 @@ Task<Result<>> EmbeddedControlStore::sync_drive(Ctx& ctx, disk::Drive& drive) {
   if (!loaded()) co_return fail(Errc::unavailable, "the control store is not loaded");
   const auto at = std::find(drives_.begin(), drives_.end(), &drive);
   if (at == drives_.end()) co_return fail(Errc::invalid_argument, "not a drive of this control store");
-  co_return co_await align(ctx, static_cast<std::size_t>(at - drives_.begin()));
+  const auto slot = static_cast<std::size_t>(at - drives_.begin());
+  replaced_[slot] = false;  // the right one has come
+  CO_TRY_VOID(co_await align(ctx, slot));
+  co_await forget_all_erased(ctx);
+  co_return Result<>{};
+}
+
+// Tombstones are for drives that missed them: when there is none left, they go.
+Task<> EmbeddedControlStore::forget_all_erased(Ctx& ctx) {
+  if (pending_) co_return;
+  for (std::size_t slot = 0; slot < drives_.size(); ++slot)
+    if (behind_[slot] || !drives_[slot]->online()) co_return;
+  std::vector<std::string> erased;
+  {
+    const std::lock_guard lock(mutex_);
+    for (const auto& [name, entry] : entries_)
+      if (!entry.document) erased.push_back(name);
+  }
+  for (std::size_t i = 0; i < erased.size(); ++i) {
+    std::string name = erased[i];
+    co_await forget(ctx, std::move(name));
+  }
 }
 
 Task<> EmbeddedControlStore::align_returned(Ctx& ctx) {
   for (std::size_t slot = 0; slot < drives_.size(); ++slot) {
-    if (!behind_[slot] || !drives_[slot]->online()) continue;
+    if (!behind_[slot] || replaced_[slot] || !drives_[slot]->online()) continue;
     const auto aligned = co_await align(ctx, slot);
     if (!aligned)
       log::warn("control documents not brought up to date drive={} reason={}", to_string(drives_[slot]->id()),
@@ -343,10 +402,13 @@ Task<> EmbeddedControlStore::align_returned(Ctx& ctx) {
 Task<Result<>> EmbeddedControlStore::align(Ctx& ctx, std::size_t slot) {
   disk::Drive& drive = *drives_[slot];
   CO_TRY(records, co_await scan_records(&drive, ctx));
-  std::map<std::string, StoredDocument, std::less<>> wanted = snapshot();
+  Newest wanted = snapshot();
+  bool marked = false;
   // The change in doubt is written by settle_pending().
   if (pending_) wanted.erase(pending_->name);
   for (const auto& record : records) {
+    marked |= record.name == kBehindRecord;
+    if (!starts_with(record.name, kRecordPrefix)) continue;
     const std::string_view name = std::string_view(record.name).substr(kRecordPrefix.size());
     if (pending_ && pending_->name == name) continue;
     const auto entry = wanted.find(name);
@@ -361,6 +423,10 @@ Task<Result<>> EmbeddedControlStore::align(Ctx& ctx, std::size_t slot) {
     std::string record = record_name(name);
     std::string value = encode_document(name, stored);
     CO_TRY_VOID(co_await drive.put_system(ctx, std::move(record), std::move(value)));
+  }
+  if (marked && !pending_) {
+    std::string mark(kBehindRecord);
+    CO_TRY_VOID(co_await drive.erase_system(ctx, std::move(mark)));
   }
   behind_[slot] = pending_.has_value();
   co_return Result<>{};

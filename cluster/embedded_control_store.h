@@ -6,10 +6,13 @@
 // stale drive cannot bring one back. A change that some drives took, but no majority is known to have, is in
 // doubt: it is decided (written to a majority) before anything else is changed, and load() rolls forward the
 // newest it sees. A drive applies system writes of one name in the order of the calls. Each load() starts
-// with a generation document of its own, so that no revision is given out twice. Thread safe. Changes are
-// made one at a time, under a lease of the lock service.
+// with a generation document of its own, so that no revision is given out twice. A drive that was formatted
+// anew holds kBehindRecord until it has been brought up to date: that it lacks a document says nothing, so it
+// does not count for the majority that load() needs. Nor does one that was replaced while it was away. Thread
+// safe. Changes are made one at a time, under a lease of the lock service.
 #pragma once
 
+#include <functional>
 #include <map>
 #include <memory>
 #include <mutex>
@@ -26,12 +29,20 @@
 
 namespace ostraka::cluster {
 
+// System record of a drive that does not know the documents yet; written when it is formatted anew.
+inline constexpr std::string_view kBehindRecord = "doc-behind";
+
 class EmbeddedControlStore final : public control::ControlStore {
  public:
   // drives: all configured drives of the node, also those that are away; they and the other arguments outlive
   // the store. `background` holds writes to slow drives, and is closed before the drives go.
   EmbeddedControlStore(Clock& clock, Gate& background, control::LockService& locks,
                        std::vector<disk::Drive*> drives);
+
+  // Tells from a document which drives, by slot, were replaced by others; null: the document is not there.
+  using ReplacedDrives = std::function<std::vector<bool>(const std::string* content)>;
+  // Before load(): the document that says it.
+  void set_replaced_drives(std::string document, ReplacedDrives replaced);
 
   // Reads the documents; before that, get() finds nothing and put() is unavailable. Errors: unavailable (no
   // majority answered, or what was found could not be rolled forward to one), unsupported_version. Call it
@@ -65,7 +76,12 @@ class EmbeddedControlStore final : public control::ControlStore {
     StoredDocument stored;
   };
   enum class Outcome : std::uint8_t { everywhere, majority, nowhere, doubtful };
-  using DriveDocuments = std::map<std::string, StoredDocument, std::less<>>;
+  // What one drive holds.
+  struct DriveDocuments {
+    std::map<std::string, StoredDocument, std::less<>> documents;
+    bool behind = false;  // it was formatted anew, and does not know them all
+  };
+  using Newest = std::map<std::string, StoredDocument, std::less<>>;
 
   Task<Result<control::DocumentPtr>> change(Ctx& ctx, std::string name, StoredDocument wanted,
                                             std::optional<std::uint64_t> expected);
@@ -74,17 +90,22 @@ class EmbeddedControlStore final : public control::ControlStore {
   Task<Outcome> write(Ctx& ctx, std::string name, const StoredDocument& stored);
   Task<Result<std::vector<std::optional<DriveDocuments>>>> read_all(Ctx& ctx);
   Task<Result<>> roll_forward(Ctx& ctx, const std::vector<std::optional<DriveDocuments>>& found,
-                              std::map<std::string, StoredDocument, std::less<>> newest);
+                              Newest newest);
   Task<Result<>> align(Ctx& ctx, std::size_t slot);
   Task<> align_returned(Ctx& ctx);
+  Task<> forget_all_erased(Ctx& ctx);
+  Result<> leave_out_replaced(std::vector<std::optional<DriveDocuments>>& found);
+  static Newest newest_of(const std::vector<std::optional<DriveDocuments>>& found);
   Task<> forget(Ctx& ctx, std::string name);
   void apply(const std::string& name, StoredDocument stored);
-  std::map<std::string, StoredDocument, std::less<>> snapshot() const;
+  Newest snapshot() const;
 
   Clock& clock_;
   Gate& background_;
   control::LockService& locks_;
   const std::vector<disk::Drive*> drives_;
+  std::string replaced_document_;
+  ReplacedDrives replaced_drives_;
 
   mutable std::mutex mutex_;  // guards what follows
   std::map<std::string, Entry, std::less<>> entries_;
@@ -94,7 +115,8 @@ class EmbeddedControlStore final : public control::ControlStore {
 
   // changed only under the lease
   std::optional<Pending> pending_;
-  std::vector<bool> behind_;  // by slot: the drive missed a change
+  std::vector<bool> behind_;    // by slot: the drive missed a change
+  std::vector<bool> replaced_;  // by slot: at the last load it was one that another has replaced
 };
 
 }  // namespace ostraka::cluster

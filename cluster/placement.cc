@@ -111,6 +111,16 @@ std::string Placement::to_json() const {
   return table.dump();
 }
 
+std::vector<std::uint64_t> Placement::raise_epochs(const DriveId& drive) {
+  std::vector<std::uint64_t> raised(groups_.size(), 0);
+  for (std::size_t i = 0; i < groups_.size(); ++i) {
+    GroupPlacement& group = groups_[i];
+    if (std::find(group.drives.begin(), group.drives.end(), drive) == group.drives.end()) continue;
+    raised[i] = ++group.epoch;
+  }
+  return raised;
+}
+
 std::uint16_t Placement::group_of(BucketId bucket, std::string_view key) const noexcept {
   std::array<char, 8 + kMaxKeyBytes> message;
   const auto prefix = big_endian(static_cast<std::uint64_t>(bucket));

@@ -30,6 +30,9 @@ class Placement {
   static Result<Placement> from_json(const DeploymentId& deployment, std::string_view json);
   std::string to_json() const;
 
+  // The drive lost its data: every group that it is in gets a new epoch. Gives them, by group; 0: not in it.
+  std::vector<std::uint64_t> raise_epochs(const DriveId& drive);
+
   // SipHash-2-4 keyed by the deployment id, of the bucket id (8 bytes, big-endian) and the key.
   std::uint16_t group_of(BucketId bucket, std::string_view key) const noexcept;
   const GroupPlacement& group(std::uint16_t group) const noexcept { return groups_[group]; }

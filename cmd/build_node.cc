@@ -5,11 +5,13 @@
 #include <algorithm>
 #include <set>
 
+#include "admin/admin_api.h"
 #include "base/encoding.h"
 #include "base/hash.h"
 #include "base/hlc.h"
 #include "cluster/local_lock_service.h"
 #include "cluster/placement.h"
+#include "cmd/drive_replacer.h"
 #include "cmd/starting_s3.h"
 #include "cmd/version.h"
 #include "erasure/erasure_set.h"
@@ -17,6 +19,7 @@
 #include "iam/sigv4.h"
 #include "object/bucket_store.h"
 #include "object/erasure_object_layer.h"
+#include "object/heal_service.h"
 #include "object/object_sets.h"
 #include "runtime/event.h"
 #include "runtime/gate.h"
@@ -28,6 +31,7 @@ namespace {
 
 constexpr std::string_view kPlacementDocument = "cluster/placement";
 constexpr Duration kDriveWatchPeriod = std::chrono::seconds(1);
+constexpr Duration kDriveWatchDeadline = std::chrono::seconds(30);
 
 std::vector<disk::Drive*> pointers(const std::vector<std::unique_ptr<disk::Drive>>& drives) {
   std::vector<disk::Drive*> out;
@@ -116,7 +120,10 @@ class ServingNode final : public Node {
         front_(config.s3_probes ? &probes_ : nullptr, starting_) {}
 
   Task<Result<>> load(Ctx& ctx) override {
+    control_.set_replaced_drives(std::string(cluster::kDriveRegister), find_replaced(drives_.local));
     CO_TRY_VOID(co_await control_.load(ctx));
+    replacer_ = std::make_unique<DriveReplacer>(replacer_deps());
+    CO_TRY_VOID(co_await replacer_->begin(ctx));
     CO_TRY(placement, co_await load_placement(ctx, control_, drives_));
     placement_ = std::make_unique<cluster::Placement>(std::move(placement));
     CO_TRY(layout, layout_of(*placement_, drives_));
@@ -129,9 +136,12 @@ class ServingNode final : public Node {
     verifier_ = std::make_unique<iam::SigV4Verifier>(*credentials_, config_.region, deps_.clock);
     s3_ = std::make_unique<s3api::S3Service>(s3_config(config_, drives_.deployment), *objects_, *verifier_,
                                              deps_.metrics);
-    console_.begin_serving(std::move(layout));
     front_.lead_to(*s3_);
     background_.spawn(ctx.shard.executor(), watch_drives(this, &ctx.shard));
+    start_healing(ctx.shard);
+    start_scanning(ctx.shard);
+    console_.lead_api_to(*api_);
+    console_.begin_serving(std::move(layout));  // last: whoever waits for it may use all of the above
     co_return Result<>{};
   }
 
@@ -141,7 +151,9 @@ class ServingNode final : public Node {
   cluster::EmbeddedControlStore& control_store() noexcept override { return control_; }
   Task<> close() override {
     stopping_.set();
-    return background_.close();
+    if (scanner_) co_await scanner_->close();
+    if (heal_) co_await heal_->close();
+    co_await background_.close();
   }
 
  private:
@@ -168,25 +180,76 @@ class ServingNode final : public Node {
     object_sets_ = std::make_unique<object::ObjectSets>(*placement_, std::move(by_group), classes_);
   }
 
-  // A drive that was away gets the documents it missed as soon as it is back.
+  void start_healing(Shard& shard) {
+    object::HealDeps deps{deps_.clock, deps_.metrics, *object_sets_, *buckets_, pointers(drives_.drives),
+                          deps_.shards};
+    if (deps.shards.empty()) deps.shards.push_back(&shard);
+    deps.clients = [this] { return s3_->client_load(); };
+    heal_ = std::make_unique<object::HealService>(std::move(deps));
+    heal_->start();
+  }
+
+  void start_scanning(Shard& shard) {
+    object::ScannerDeps deps{
+        deps_.clock, deps_.metrics, *object_sets_, *buckets_, pointers(drives_.drives), {}, {}};
+    deps.requests_in_flight = [this] { return s3_->client_load().in_flight; };
+    deps.heal = [this](Ctx& ctx, disk::ObjectRef ref, erasure::HealSpec spec) {
+      return heal_->heal(ctx, std::move(ref), spec, object::HealCause::scanner);
+    };
+    scanner_ = std::make_unique<object::Scanner>(
+        std::move(deps), object::ScannerConfig{config_.scanner_period, deps_.clock.unix_ms()});
+    usage_ = std::make_unique<object::Usage>(object::UsageDeps{deps_.clock, deps_.metrics, *buckets_,
+                                                               pointers(drives_.drives),
+                                                               placement_->set_drives(), background_});
+    api_ = std::make_unique<admin::AdminApi>(admin::ApiContext{deps_.clock, *verifier_, *buckets_,
+                                                               *object_sets_, *heal_, *scanner_, *usage_,
+                                                               pointers(drives_.drives), drives_.paths});
+    console_.lead_usage_to(*usage_);
+    scanner_->start_loop(deps_.shards.empty() ? shard : *deps_.shards.front());
+  }
+
+  DriveReplacer::Deps replacer_deps() {
+    return {.clock = deps_.clock,
+            .random = deps_.random,
+            .control = control_,
+            .deployment = drives_.deployment,
+            .placement_document = std::string(kPlacementDocument),
+            .drives = drives_.local,
+            .raise_epoch = [this](std::uint16_t group, std::uint64_t epoch) {
+              sets_[group]->raise_epoch(epoch);
+            }};
+  }
+
+  // Looks once a second which drives have gone or come back.
   static Task<> watch_drives(ServingNode* self, Shard* shard) {
-    std::vector<bool> was_online;
-    for (const auto& drive : self->drives_.drives) was_online.push_back(drive->online());
+    for (const auto& drive : self->drives_.drives) self->watched_.push_back({drive->online(), false});
     for (;;) {
       const TimePoint next = self->deps_.clock.now() + kDriveWatchPeriod;
       const bool stopping = co_await self->stopping_.wait_until(self->deps_.clock, next);
       if (stopping) co_return;
-      for (std::size_t slot = 0; slot < was_online.size(); ++slot) {
-        disk::Drive& drive = *self->drives_.drives[slot];
-        const bool online = drive.online();
-        if (online && !was_online[slot]) {
-          Ctx ctx{*shard, self->deps_.clock.now() + std::chrono::seconds(10), "drive-returned"};
-          const Result<> synced = co_await self->control_.sync_drive(ctx, drive);
-          if (!synced) continue;  // again in a second
-        }
-        was_online[slot] = online;
+      for (std::size_t slot = 0; slot < self->watched_.size(); ++slot) {
+        Watched& watched = self->watched_[slot];
+        if (watched.busy || (watched.in_service && self->drives_.drives[slot]->online())) continue;
+        watched.busy = true;  // a drive that hangs keeps nobody from looking after the others
+        self->background_.spawn(shard->executor(), look_after(self, shard, slot));
       }
     }
+  }
+
+  // A drive that was away gets the documents it missed as soon as it is back. One whose folder is empty is
+  // replaced.
+  static Task<> look_after(ServingNode* self, Shard* shard, std::size_t slot) {
+    disk::Drive& drive = *self->drives_.drives[slot];
+    Ctx ctx{*shard, self->deps_.clock.now() + kDriveWatchDeadline, "look-after-drive"};
+    if (drive.online()) {
+      const Result<> synced = co_await self->control_.sync_drive(ctx, drive);
+      if (synced) co_await self->replacer_->note_place(ctx, slot);
+      self->watched_[slot].in_service = synced.has_value();
+    } else {
+      self->watched_[slot].in_service = false;
+      co_await self->replacer_->replace_if_lost(ctx, slot);
+    }
+    self->watched_[slot].busy = false;
   }
 
   const Deps deps_;
@@ -202,7 +265,13 @@ class ServingNode final : public Node {
   admin::ProbeService probes_;
   StartingS3 starting_;
   admin::FrontService front_;
+  struct Watched {
+    bool in_service = false;  // and has all documents
+    bool busy = false;        // being looked after
+  };
+  std::vector<Watched> watched_;
   // made by load()
+  std::unique_ptr<DriveReplacer> replacer_;
   std::unique_ptr<cluster::Placement> placement_;
   std::unique_ptr<erasure::SetContext> set_context_;
   std::vector<std::unique_ptr<erasure::ErasureSet>> sets_;
@@ -212,6 +281,10 @@ class ServingNode final : public Node {
   std::unique_ptr<iam::RootCredentials> credentials_;
   std::unique_ptr<iam::SigV4Verifier> verifier_;
   std::unique_ptr<s3api::S3Service> s3_;
+  std::unique_ptr<object::HealService> heal_;
+  std::unique_ptr<object::Scanner> scanner_;
+  std::unique_ptr<object::Usage> usage_;
+  std::unique_ptr<admin::AdminApi> api_;
 };
 
 }  // namespace

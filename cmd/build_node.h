@@ -11,6 +11,7 @@
 #include "cluster/embedded_control_store.h"
 #include "cmd/config.h"
 #include "disk/drive.h"
+#include "disk/local_drive.h"
 #include "net/service.h"
 #include "runtime/clock.h"
 #include "runtime/ctx.h"
@@ -29,6 +30,7 @@ struct NodeDrives {
   std::vector<std::uint64_t> file_systems;  // drives with the same number share one; 0: not known
   std::vector<bool> awaited;  // not there, with nothing else amiss: it serves as soon as it is mounted
   std::vector<std::unique_ptr<disk::Drive>> drives;
+  std::vector<disk::LocalDrive*> local;  // the same drives
 };
 
 // All but `drives` outlives the node.

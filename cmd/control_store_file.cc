@@ -8,6 +8,7 @@
 #include "cluster/limits.h"
 #include "cluster/local_lock_service.h"
 #include "cmd/drive_pattern.h"
+#include "cmd/drive_replacer.h"
 #include "cmd/open_drives.h"
 #include "disk/rocks_index.h"
 #include "runtime/gate.h"
@@ -56,6 +57,7 @@ Result<std::string> with_store(const std::vector<std::string>& patterns, Work wo
   Gate background;
   cluster::LocalLockService locks;
   cluster::EmbeddedControlStore store(clock, background, locks, std::move(pointers));
+  store.set_replaced_drives(std::string(cluster::kDriveRegister), find_replaced(drives.local));
   Ctx ctx{shard, clock.now() + kTimeout, "control-store"};
   return run_to_end(shard, then_close(work(ctx, store), background));
 }

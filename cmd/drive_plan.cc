@@ -72,10 +72,11 @@ std::string problem_of(const FoundFolder& folder, const DriveFormat& deployment)
         "{}: another folder holds the same drive ({}); one of them is a copy, and neither is used",
         folder.path, to_string(format->drive()));
   }
-  return folder.exists
-             ? fmt::format("{}: it is empty, where a drive of this deployment was; it is not formatted again",
-                           folder.path)
-             : fmt::format("{}: the folder is missing", folder.path);
+  return folder.exists ? fmt::format(
+                             "{}: it is empty, where a drive of this deployment was: it is filled anew once "
+                             "enough of the others answer",
+                             folder.path)
+                       : fmt::format("{}: the folder is missing", folder.path);
 }
 
 Result<> check_geometry(const DriveFormat& format, std::size_t folders,

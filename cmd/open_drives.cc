@@ -118,12 +118,14 @@ class Opener {
     out.ids = plan.format.drives;
     out.drives.resize(plan.seats.size());
     std::vector<Result<>> started(plan.seats.size());
+    std::vector<disk::LocalDrive*> local(plan.seats.size());
     const disk::DriveDeps deps{o_.fs, o_.clock, o_.indexes, o_.workers, o_.metrics};
     threads_->for_each(plan.seats.size(), [&](std::size_t slot) {
       disk::DriveFormat expected = plan.format;
       expected.slot = static_cast<unsigned>(slot);
       auto drive = std::make_unique<disk::LocalDrive>(deps, plan.seats[slot].folder, std::move(expected));
       started[slot] = drive->start();
+      local[slot] = drive.get();
       out.drives[slot] = std::move(drive);
     });
     for (std::size_t slot = 0; slot < plan.seats.size(); ++slot) {
@@ -133,6 +135,7 @@ class Opener {
       const bool gone_since =
           seat.usable && (drive.failed_with(Errc::not_found) || drive.failed_with(Errc::io));
       out.awaited.push_back(!drive && (seat.awaited || gone_since));
+      out.local.push_back(local[slot]);
       const auto identity = o_.fs.identity(plan.seats[slot].folder);
       out.file_systems.push_back(identity ? identity->device : 0);
       // What the plan left out was told already.

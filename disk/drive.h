@@ -256,17 +256,15 @@ class Drive {
 
   // --- for healer and scanner
   // The group is full on this drive again (rule 8 of the protocol), if its birth is still this one. Durable.
-  virtual Task<Result<>> readmit(Ctx&, std::uint16_t, std::uint64_t) { co_return fail(Errc::unavailable); }
+  virtual Task<Result<>> readmit(Ctx& ctx, std::uint16_t group, std::uint64_t birth) = 0;
   // The drive's state of each group, all kPlacementGroups of them.
-  virtual Task<Result<std::vector<GroupState>>> groups(Ctx&) { co_return fail(Errc::unavailable); }
-  virtual Task<Result<RowPage>> scan(Ctx&, RowScanSpec) { co_return fail(Errc::unavailable); }
-  virtual Task<Result<std::vector<BucketUsage>>> usage(Ctx&) {
-    co_return fail(Errc::unavailable);
-  }  // ascending by bucket
+  virtual Task<Result<std::vector<GroupState>>> groups(Ctx& ctx) = 0;
+  virtual Task<Result<RowPage>> scan(Ctx& ctx, RowScanSpec spec) = 0;
+  virtual Task<Result<std::vector<BucketUsage>>> usage(Ctx& ctx) = 0;  // ascending by bucket
   // Counts a bucket's rows anew and corrects the kept numbers where they differ. True when they did.
   // unavailable: the bucket changed too often meanwhile.
-  virtual Task<Result<bool>> recount_usage(Ctx&, BucketId) { co_return fail(Errc::unavailable); }
-  virtual Task<Result<OrphanReport>> find_orphans(Ctx&, OrphanSpec) { co_return fail(Errc::unavailable); }
+  virtual Task<Result<bool>> recount_usage(Ctx& ctx, BucketId bucket) = 0;
+  virtual Task<Result<OrphanReport>> find_orphans(Ctx& ctx, OrphanSpec spec) = 0;
 
   // Small system records outside of any bucket (control documents, the heal queue), synced. Names are ordered
   // bytes.
@@ -278,15 +276,11 @@ class Drive {
   virtual Task<Result<std::vector<SystemRecord>>> scan_system(Ctx& ctx, std::string prefix,
                                                               std::size_t max) = 0;
   // The same, but only names behind `after`: page by page through a long queue.
-  virtual Task<Result<std::vector<SystemRecord>>> scan_system_after(Ctx&, std::string, std::string,
-                                                                    std::size_t) {
-    co_return fail(Errc::unavailable);
-  }  // prefix, after, max
+  virtual Task<Result<std::vector<SystemRecord>>> scan_system_after(Ctx& ctx, std::string prefix,
+                                                                    std::string after, std::size_t max) = 0;
   // Erases the record only while its value is this one; conflict: it is another by now. Success also when
   // there is none.
-  virtual Task<Result<>> erase_system_if(Ctx&, std::string, std::string) {
-    co_return fail(Errc::unavailable);
-  }  // name, value
+  virtual Task<Result<>> erase_system_if(Ctx& ctx, std::string name, std::string value) = 0;
 };
 
 // The layout of one body in stripes and blocks. The geometry decides it alone, so every reader computes the

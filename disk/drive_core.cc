@@ -8,13 +8,7 @@
 namespace ostraka::disk {
 namespace {
 
-// Written into the index when it is first opened: ties it to its drive.
-constexpr std::string_view kIdentityRecord{"\0identity", 9};
 constexpr Duration kHesitation = std::chrono::milliseconds(50);
-
-std::string identity_of(const DriveFormat& format) {
-  return to_string(format.deployment) + " " + to_string(format.drive());
-}
 
 }  // namespace
 
@@ -69,6 +63,7 @@ void DriveCore::close() {
 std::shared_ptr<OpenDrive> DriveCore::set_life(std::shared_ptr<OpenDrive> life) {
   const std::lock_guard lock(life_mutex_);
   open_.store(life != nullptr, std::memory_order_release);
+  replaced_.store(false, std::memory_order_release);
   life_.swap(life);
   return life;  // the earlier one ends outside of the lock
 }
@@ -82,7 +77,7 @@ Result<std::shared_ptr<OpenDrive>> DriveCore::use() const {
 }
 
 bool DriveCore::online() const noexcept {
-  if (!open_.load(std::memory_order_acquire)) return false;
+  if (!open_.load(std::memory_order_acquire) || replaced_.load(std::memory_order_acquire)) return false;
   const std::int64_t since = batch_since_.load(std::memory_order_relaxed);
   return since == 0 || now_ns() - since < Duration(kStuckAfter).count();
 }
@@ -138,7 +133,11 @@ Result<> DriveCore::check_folder(const OpenDrive& life) const {
         fmt::format("the folder is gone ({}); it comes back into service by itself once it is there again",
                     now.error().detail));
   }
+  if (is_replaced(life)) return fail(Errc::wrong_drive, "another drive has taken its place meanwhile");
+  const std::lock_guard lock(life.folder_mutex);
   if (*now == life.folder.format_file) return {};
+  now = fs.identity(format_path(path));  // its own mark may have been changed between the look and the lock
+  if (now && *now == life.folder.format_file) return {};
   return fail(Errc::unavailable, "the folder was replaced by another while it was in use");
 }
 
@@ -153,10 +152,10 @@ void DriveCore::refresh_space() {
   if (const auto info = fs.space(path)) space.set(*info);
 }
 
-Result<> DriveCore::check_index(MetaIndex& index) {
+Result<> DriveCore::check_index(MetaIndex& index, const DriveFormat& format) {
   std::string stored;
   TRY(found, index.get(Column::system, kIdentityRecord, stored, Tier::all));
-  const std::string mine = identity_of(expected);
+  const std::string mine = index_identity(format);
   if (found == Lookup::found) {
     TRY(value, unseal(stored));
     if (value != mine) {
@@ -186,8 +185,22 @@ Result<> DriveCore::try_open() {
     return fail(Errc::unavailable, fmt::format("{}: its index is still being closed", path));
   }
   auto life = std::make_unique<OpenDrive>();
-  TRY(folder, open_drive_folder(fs, path, expected));
-  life->folder = std::move(folder);
+  auto folder = open_drive_folder(fs, path, expected);
+  if (!folder) {
+    const std::lock_guard lock(mutex_);
+    if (!folder.failed_with(Errc::not_found) || absence_note_.empty())
+      return fail(folder.code(), folder.error().detail);
+    return fail(Errc::not_found, absence_note_);
+  }
+  life->folder = std::move(*folder);
+  if (is_replaced(*life)) {
+    return fail(
+        Errc::wrong_drive,
+        fmt::format("{}: this drive was away when another was formatted in its place: what it promised is "
+                    "out of date, and it is not used again. Nothing on it is needed: empty the folder, and "
+                    "it becomes a new drive",
+                    path));
+  }
   auto index = indexes_.open(index_folder(path), IndexMode::existing);
   if (!index) {
     if (index.failed_with(Errc::not_found)) {
@@ -200,9 +213,11 @@ Result<> DriveCore::try_open() {
     return fail(index.code(), fmt::format("{}: the index does not open ({})", path, index.error().detail));
   }
   life->index = std::move(*index);
-  TRY_VOID(check_index(*life->index));
+  TRY_VOID(check_index(*life->index, life->folder.format));
   TRY_VOID(groups.load(*life->index));
   TRY_VOID(usage.load(*life->index, clock.unix_ms()));
+  if (const auto cleared = clear_refilling(*life); !cleared)
+    log::warn("drive keeps its mark as being refilled drive={} reason=\"{}\"", path, cleared.error().detail);
   TRY(entries, count_heal_entries(*life->index));
   TRY(room, fs.space(path));
   space.set(room);

@@ -5,6 +5,7 @@
 #include <atomic>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <string>
 
 #include "disk/drive_format.h"
@@ -33,8 +34,15 @@ struct DriveDeps {
 // One life of an open drive. Who holds it may use it, also after the drive went offline; the last one closes
 // it, on a thread of the drive.
 struct OpenDrive {
+  mutable std::mutex folder_mutex;  // guards what of `folder` changes: format_file, format
   OpenFolder folder;
   std::unique_ptr<MetaIndex> index;
+};
+
+// What lies in a drive's folder, and on which file system.
+struct FolderLook {
+  Result<std::optional<DriveFormat>> format;  // of inspect_drive()
+  std::string mount_point;  // the highest folder above it, or itself, that is on the same file system
 };
 
 class DriveCore {
@@ -59,6 +67,20 @@ class DriveCore {
   // The folder is still the one that was opened. One look at the file system.
   Result<> check_folder(const OpenDrive& life) const;
   Result<> check_readable() const;
+
+  // Only a folder of this incarnation is the drive from now on: one of another was replaced, and is out of
+  // service at once.
+  void require_incarnation(const Uuid& incarnation);
+  bool is_replaced(const OpenDrive& life) const;
+  // Says why an empty folder is not taken for a new drive; empty: nothing to say.
+  void set_absence_note(std::string note);
+  // These block.
+  FolderLook look_at_folder() const;
+  // Formats the folder for a new incarnation of the drive. unavailable: an earlier life is still being
+  // closed.
+  Result<> format_anew(const Uuid& incarnation, FirstRecords records);
+  // When no group is refilling any more: takes the mark out of format.json, if it is there.
+  Result<> clear_refilling(OpenDrive& life);
   void refresh_space();
 
   std::string problem() const;
@@ -83,6 +105,11 @@ class DriveCore {
       if (clock.now() > deadline) return fail(Errc::deadline);
       return fn(*life);
     });
+  }
+  // The same without a life.
+  template <class F>
+  auto run_away(F fn) {
+    return threads_->run(std::move(fn));
   }
   void post(std::function<void()> job) { threads_->post(std::move(job)); }
   // Of a file that the table has given up; blocks.
@@ -120,7 +147,7 @@ class DriveCore {
   };
   std::int64_t now_ns() const noexcept { return clock.now().time_since_epoch().count(); }
   std::shared_ptr<OpenDrive> set_life(std::shared_ptr<OpenDrive> life);  // gives the earlier one
-  Result<> check_index(MetaIndex& index);
+  Result<> check_index(MetaIndex& index, const DriveFormat& format);
   Result<std::uint64_t> count_heal_entries(MetaIndex& index);
 
   // Closes lives, on a thread of the drive as long as there are any: it may take long, and must not happen on
@@ -135,9 +162,12 @@ class DriveCore {
   mutable std::mutex
       life_mutex_;  // not std::atomic<shared_ptr>: that of libstdc++ 12 has a data race of its own
   std::shared_ptr<OpenDrive> life_;
-  std::atomic<bool> open_{false};  // life_ is not null
+  std::atomic<bool> open_{false};      // life_ is not null
+  std::atomic<bool> replaced_{false};  // is_replaced(*life_): not used until the committer has closed it
   mutable std::mutex mutex_;
   std::string problem_ = "not opened yet";
+  std::optional<Uuid> required_incarnation_;
+  std::string absence_note_;
   std::atomic<std::uint64_t> heal_entries_{0};
   std::atomic<std::int64_t> batch_since_{0};
   std::atomic<int> jobs_running_{0};

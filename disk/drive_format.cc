@@ -12,7 +12,7 @@
 namespace ostraka::disk {
 namespace {
 
-constexpr unsigned kVersion = 1;
+constexpr unsigned kVersion = 2;  // 1: without incarnation and refilling; still written where there are none
 constexpr std::size_t kMaxFormatBytes = 64U << 10;
 constexpr std::string_view kKind = "ostraka-drive";
 
@@ -22,11 +22,17 @@ std::string marker_path(const std::string& folder) {
   return folder + "/format.json.new";  // formatting has begun, and nothing was stored yet
 }
 
+unsigned version_of(const DriveFormat& format) {
+  return format.incarnation.is_nil() && !format.refilling ? 1 : kVersion;
+}
+
 // Guards against a damaged file, not against a determined editor.
 std::string checksum_of(const DriveFormat& format) {
   std::string text = fmt::format("{}|{}|{}|{}|{}", to_string(format.deployment), format.slot,
                                  format.data_shards, format.parity_shards, format.created_ms);
   for (const DriveId& drive : format.drives) text += "|" + to_string(drive);
+  if (version_of(format) >= 2)
+    text += fmt::format("|{}|{}", to_string(format.incarnation), format.refilling ? 1 : 0);
   return fmt::format("{:016x}", xxh3_64(as_bytes(text)));
 }
 
@@ -52,6 +58,12 @@ DriveFormat parse_fields(const Json& json) {
   format.data_shards = json.at("data_shards").get<std::uint8_t>();
   format.parity_shards = json.at("parity_shards").get<std::uint8_t>();
   format.created_ms = json.at("created_ms").get<std::int64_t>();
+  if (json.at("version").get<std::int64_t>() >= 2) {
+    if (!parse_uuid(json.at("incarnation").get<std::string>(), format.incarnation) ||
+        format.incarnation.is_nil())
+      throw std::runtime_error("incarnation is no id");
+    format.refilling = json.at("refilling").get<bool>();
+  }
   if (format.drives.empty() || format.drives.size() > kMaxSetDrives)
     throw std::runtime_error("number of drives");
   if (format.slot >= format.drives.size()) throw std::runtime_error("slot");
@@ -110,7 +122,32 @@ Result<> make_data_folders(Fs& fs, const std::string& folder) {
   return fs.sync_dir(folder + "/data");
 }
 
+Result<> make_index(MetaIndexFactory& indexes, const std::string& folder, const FirstRecords& records) {
+  TRY(index, indexes.open(index_folder(folder), IndexMode::create));
+  const auto rows = index->scan(Column::rows, {}, {});
+  rows->seek({});
+  TRY_VOID(rows->status());
+  if (rows->valid())
+    return fail(Errc::wrong_drive,
+                folder + ": has no format.json, but an index that is in use; it is left as it is");
+  if (records.empty()) return {};
+  const auto batch = index->make_batch();
+  for (const auto& [name, value] : records) {
+    const std::string_view part = value;
+    batch->put(Column::system, name, std::span<const std::string_view>(&part, 1));
+  }
+  TRY_VOID(index->write(*batch, Sync::yes));
+  index->prepare_close();
+  return {};
+}
+
 }  // namespace
+
+std::string index_identity(const DriveFormat& format) {
+  std::string text = to_string(format.deployment) + " " + to_string(format.drive());
+  if (!format.incarnation.is_nil()) text += " " + to_string(format.incarnation);
+  return text;
+}
 
 std::string index_folder(const std::string& folder) {
   return folder + "/index";
@@ -128,7 +165,7 @@ std::string data_path(const std::string& folder, const DataId& data) {
 std::string encode_drive_format(const DriveFormat& format) {
   Json json;
   json["format"] = kKind;
-  json["version"] = kVersion;
+  json["version"] = version_of(format);
   json["deployment"] = to_string(format.deployment);
   json["slot"] = format.slot;
   Json drives = Json::array();
@@ -137,6 +174,10 @@ std::string encode_drive_format(const DriveFormat& format) {
   json["data_shards"] = format.data_shards;
   json["parity_shards"] = format.parity_shards;
   json["created_ms"] = format.created_ms;
+  if (version_of(format) >= 2) {
+    json["incarnation"] = to_string(format.incarnation);
+    json["refilling"] = format.refilling;
+  }
   json["checksum"] = checksum_of(format);
   return json.dump(2) + "\n";
 }
@@ -169,8 +210,8 @@ Result<std::optional<DriveFormat>> inspect_drive(Fs& fs, const std::string& fold
   return format;
 }
 
-Result<> format_drive(Fs& fs, MetaIndexFactory& indexes, const std::string& folder,
-                      const DriveFormat& format) {
+Result<> format_drive(Fs& fs, MetaIndexFactory& indexes, const std::string& folder, const DriveFormat& format,
+                      const FirstRecords& records) {
   TRY(present, inspect_drive(fs, folder));
   if (present) {
     return fail(Errc::wrong_drive,
@@ -184,7 +225,7 @@ Result<> format_drive(Fs& fs, MetaIndexFactory& indexes, const std::string& fold
   fault_point("format.begun");
   TRY_VOID(make_data_folders(fs, folder));
   fault_point("format.folders_made");
-  TRY_VOID(indexes.open(index_folder(folder), IndexMode::create));
+  TRY_VOID(make_index(indexes, folder, records));
   fault_point("format.index_made");
   TRY_VOID(fs.sync_dir(folder));
   TRY_VOID(fs.write_file(format_path(folder), encode_drive_format(format)));
@@ -200,7 +241,8 @@ Result<OpenFolder> open_drive_folder(Fs& fs, const std::string& folder, const Dr
         Errc::not_found,
         fmt::format(
             "{}: the folder is missing or empty, but drive {} (slot {}) of deployment {} should be there. "
-            "Mount it or bring the folder back; an empty folder is not taken for it by itself",
+            "Mount it or bring the folder back; an empty folder is taken for a new drive and refilled once "
+            "enough of the other drives answer",
             folder, to_string(expected.drive()), expected.slot, to_string(expected.deployment)));
   }
   if (before->deployment != expected.deployment) {
@@ -214,10 +256,11 @@ Result<OpenFolder> open_drive_folder(Fs& fs, const std::string& folder, const Dr
         Errc::wrong_drive,
         fmt::format(
             "{}: holds drive {} (slot {}), where drive {} (slot {}) should be; folders were swapped. Put "
-            "them back in their order",
+            "them back in their order, or restart the server: identity decides then",
             folder, to_string(before->drive()), before->slot, to_string(expected.drive()), expected.slot));
   }
   OpenFolder open;
+  open.format = std::move(*before);
   TRY(lock, fs.lock(folder + "/lock"));
   open.lock = std::move(lock);
   TRY(id, fs.identity(format_path(folder)));

@@ -23,6 +23,9 @@ struct DriveFormat {
   std::uint8_t data_shards = 1;
   std::uint8_t parity_shards = 0;
   std::int64_t created_ms = 0;
+  Uuid incarnation{};      // new whenever the drive is formatted in the place of one that lost its data; nil:
+                           // never
+  bool refilling = false;  // formatted so, and not filled again yet
 
   DriveId drive() const { return drives[slot]; }
 };
@@ -36,15 +39,23 @@ Result<DriveFormat> decode_drive_format(std::string_view text, const std::string
 // (files of somebody else), corrupt, unsupported_version, io.
 Result<std::optional<DriveFormat>> inspect_drive(Fs& fs, const std::string& folder);
 
+// Record of the index that says whose it is: without it the first that opens the index writes it.
+inline constexpr std::string_view kIdentityRecord{"\0identity", 9};
+std::string index_identity(const DriveFormat& format);
+
+// What a new index holds from the start: names and values of its system column.
+using FirstRecords = std::vector<std::pair<std::string, std::string>>;
+
 // Makes the folder a drive: durable when it returns, and never touches a folder that inspect_drive() does not
 // call empty.
-Result<> format_drive(Fs& fs, MetaIndexFactory& indexes, const std::string& folder,
-                      const DriveFormat& format);
+Result<> format_drive(Fs& fs, MetaIndexFactory& indexes, const std::string& folder, const DriveFormat& format,
+                      const FirstRecords& records = {});
 
 // The folder of a drive in use, locked against other processes.
 struct OpenFolder {
   std::unique_ptr<Fs::Lock> lock;
   FileId format_file;  // of format.json: tells this folder from a copy or a successor under the same path
+  DriveFormat format;  // what it says
 };
 // Opens a formatted folder that must be this drive of this deployment. Errors as inspect_drive(); not_found:
 // nothing there.

@@ -126,6 +126,7 @@ Task<Result<DriveInfo>> LocalDrive::info(Ctx&) {
   info.path = core_.path;
   info.slot = core_.expected.slot;
   info.online = core_.online();
+  info.refilling = core_.groups.refilling();
   info.problem = core_.problem();
   info.total_bytes = core_.space.total();
   info.free_bytes = core_.space.free();

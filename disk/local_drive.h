@@ -27,6 +27,20 @@ class LocalDrive final : public Drive {
   // corrupt, not_found, io: the detail names folder, cause and next step. Once.
   Result<> start();
 
+  // --- for who replaces drives that lost their data
+  const std::string& folder() const noexcept { return core_.path; }
+  const DriveFormat& expected() const noexcept { return core_.expected; }
+  Uuid incarnation() const;  // of the drive in service; nil while it is away
+  // The folder's drive is this incarnation; one of another was replaced, and is refused from now on.
+  void require_incarnation(const Uuid& incarnation) { core_.require_incarnation(incarnation); }
+  void set_absence_note(std::string note) { core_.set_absence_note(std::move(note)); }
+  Task<Result<FolderLook>> look_at_folder(Ctx& ctx);
+  // Makes the empty folder a new incarnation of this drive. groups: by group, those with a birth refill;
+  // records: what the drive's system column holds from the start. The drive comes into service by itself
+  // then. Errors: those of format_drive(), unavailable (the drive is in service, or still being closed).
+  Task<Result<>> format_anew(Ctx& ctx, Uuid incarnation, std::vector<GroupState> groups,
+                             std::vector<SystemRecord> records);
+
   DriveId id() const noexcept override { return core_.expected.drive(); }
   bool online() const noexcept override { return core_.online(); }
   Task<Result<DriveInfo>> info(Ctx& ctx) override;

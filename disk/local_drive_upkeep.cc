@@ -41,17 +41,6 @@ class BucketCount {
 
 }  // namespace
 
-Task<Result<>> LocalDrive::readmit(Ctx& ctx, std::uint16_t group, std::uint64_t birth) {
-  if (group >= kPlacementGroups) co_return fail(Errc::invalid_argument, "no such placement group");
-  auto op = std::make_unique<DriveOp>();
-  op->kind = OpKind::readmit;
-  op->ref.group = group;
-  op->birth = birth;
-  auto submitting = submit(ctx, std::move(op));
-  CO_TRY_VOID(co_await std::move(submitting));
-  co_return Result<>();
-}
-
 Task<Result<std::vector<GroupState>>> LocalDrive::groups(Ctx&) {
   CO_TRY_VOID(core_.use());
   co_return core_.groups.all();

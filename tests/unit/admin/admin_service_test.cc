@@ -42,6 +42,17 @@ class InfoDrive final : public disk::Drive {
   R<void> erase_system(Ctx&, std::string) override { co_return unused(); }
   R<std::vector<SystemRecord>> scan_system(Ctx&, std::string, std::size_t) override { co_return unused(); }
 
+  R<std::vector<SystemRecord>> scan_system_after(Ctx&, std::string, std::string, std::size_t) override {
+    co_return unused();
+  }
+  R<void> erase_system_if(Ctx&, std::string, std::string) override { co_return unused(); }
+  R<void> readmit(Ctx&, std::uint16_t, std::uint64_t) override { co_return unused(); }
+  R<std::vector<disk::GroupState>> groups(Ctx&) override { co_return unused(); }
+  R<disk::RowPage> scan(Ctx&, disk::RowScanSpec) override { co_return unused(); }
+  R<std::vector<disk::BucketUsage>> usage(Ctx&) override { co_return unused(); }
+  R<bool> recount_usage(Ctx&, BucketId) override { co_return unused(); }
+  R<disk::OrphanReport> find_orphans(Ctx&, disk::OrphanSpec) override { co_return unused(); }
+
  private:
   static tl::unexpected<Error> unused() { return fail(Errc::not_implemented); }
   Result<disk::DriveInfo> answer_;

@@ -295,5 +295,75 @@ TEST_F(EmbeddedControlStoreTest, TooLargeIsRefused) {
   EXPECT_TRUE(put("", "{}").failed_with(Errc::too_large));
 }
 
+TEST_F(EmbeddedControlStoreTest, ADriveFormattedAnewDoesNotCountUntilItKnowsTheDocuments) {
+  faults({Fault::none, Fault::none, Fault::none, Fault::away, Fault::away});
+  ASSERT_TRUE(load().has_value());
+  ASSERT_TRUE(put("bucket/a", "1").has_value());
+  const std::string mark(kBehindRecord);
+  for (std::size_t slot = 0; slot < 2; ++slot) {  // two lose what they had
+    drives_[slot]->records.clear();
+    drives_[slot]->records[mark] = "";
+  }
+  faults({Fault::none, Fault::none, Fault::away, Fault::none, Fault::none});
+  start();
+  EXPECT_TRUE(load().failed_with(Errc::unavailable)) << "four answer, and two of them know nothing";
+  faults({Fault::none, Fault::none, Fault::none, Fault::none, Fault::none});
+  start();
+  ASSERT_TRUE(load().has_value());
+  EXPECT_EQ(content("bucket/a"), "1");
+  for (const auto& drive : drives_) {
+    EXPECT_FALSE(drive->records.contains(mark));
+    EXPECT_TRUE(drive->records.contains("doc/bucket/a"));
+  }
+}
+
+TEST_F(EmbeddedControlStoreTest, ASyncTakesTheMarkAway) {
+  ASSERT_TRUE(load().has_value());
+  ASSERT_TRUE(put("bucket/a", "1").has_value());
+  const std::string mark(kBehindRecord);
+  drives_[2]->records.clear();
+  drives_[2]->records[mark] = "";
+  ASSERT_TRUE(run_to_end(shard_, store_->sync_drive(ctx_, *drives_[2])).has_value());
+  EXPECT_FALSE(drives_[2]->records.contains(mark));
+  EXPECT_EQ(drives_[2]->records, drives_[1]->records);
+}
+
+TEST_F(EmbeddedControlStoreTest, AReplacedDriveIsNotHeard) {
+  ASSERT_TRUE(load().has_value());
+  ASSERT_TRUE(put("control/drives", "all are as they were").has_value());
+  ASSERT_TRUE(put("bucket/a", "1").has_value());
+  faults({Fault::away, Fault::none, Fault::none, Fault::none, Fault::none});
+  ASSERT_TRUE(put("control/drives", "0 is replaced").has_value());
+  ASSERT_TRUE(put("bucket/a", "2").has_value());
+  const auto replaced = [](const std::string* content) {
+    std::vector<bool> out(5, false);
+    out[0] = content != nullptr && *content == "0 is replaced";
+    return out;
+  };
+  faults({Fault::none, Fault::away, Fault::away, Fault::none, Fault::none});
+  start();
+  store_->set_replaced_drives("control/drives", replaced);
+  EXPECT_TRUE(load().failed_with(Errc::unavailable)) << "two that count";
+  all_well();
+  start();
+  store_->set_replaced_drives("control/drives", replaced);
+  const auto before = drives_[0]->records.at("doc/bucket/a");
+  ASSERT_TRUE(load().has_value());
+  EXPECT_EQ(content("bucket/a"), "2");
+  EXPECT_EQ(drives_[0]->records.at("doc/bucket/a"), before) << "nor written to when it is read";
+}
+
+TEST_F(EmbeddedControlStoreTest, TombstonesGoWhenEveryDriveHasThem) {
+  ASSERT_TRUE(load().has_value());
+  ASSERT_TRUE(put("bucket/a", "1").has_value());
+  faults({Fault::none, Fault::none, Fault::none, Fault::none, Fault::away});
+  ASSERT_TRUE(erase("bucket/a").has_value());
+  EXPECT_TRUE(drives_[0]->records.contains("doc/bucket/a")) << "the drive that is away would bring it back";
+  all_well();
+  ASSERT_TRUE(run_to_end(shard_, store_->sync_drive(ctx_, *drives_[4])).has_value());
+  for (const auto& drive : drives_) EXPECT_FALSE(drive->records.contains("doc/bucket/a"));
+  EXPECT_EQ(content("bucket/a"), "(none)");
+}
+
 }  // namespace
 }  // namespace ostraka::cluster

@@ -70,6 +70,17 @@ class SystemDrive final : public disk::Drive {
   }
   Task<Result<disk::ListPage>> list(Ctx&, disk::ListSpec) override { co_return absent(); }
   Task<Result<disk::ShardHealth>> verify(Ctx&, disk::ShardRef) override { co_return absent(); }
+  Task<Result<std::vector<SystemRecord>>> scan_system_after(Ctx&, std::string, std::string,
+                                                            std::size_t) override {
+    co_return absent();
+  }
+  Task<Result<>> erase_system_if(Ctx&, std::string, std::string) override { co_return absent(); }
+  Task<Result<>> readmit(Ctx&, std::uint16_t, std::uint64_t) override { co_return absent(); }
+  Task<Result<std::vector<disk::GroupState>>> groups(Ctx&) override { co_return absent(); }
+  Task<Result<disk::RowPage>> scan(Ctx&, disk::RowScanSpec) override { co_return absent(); }
+  Task<Result<std::vector<disk::BucketUsage>>> usage(Ctx&) override { co_return absent(); }
+  Task<Result<bool>> recount_usage(Ctx&, BucketId) override { co_return absent(); }
+  Task<Result<disk::OrphanReport>> find_orphans(Ctx&, disk::OrphanSpec) override { co_return absent(); }
 
  private:
   static tl::unexpected<Error> absent() {

@@ -34,7 +34,10 @@ class NodeFixture : public ::testing::Test {
     return count;
   }
   // As if the drive's data had gone: what the folder held and its index.
-  void wipe(std::size_t i) { std::filesystem::remove_all(folders_[i]); }
+  void wipe(std::size_t i) {
+    std::filesystem::remove_all(folders_[i]);
+    indexes_.exchange(disk::index_folder(folders_[i]), nullptr);
+  }
 
   SystemClock clock_;
   SystemRandom random_;

@@ -166,9 +166,20 @@ TEST(Golden, DriveFormat) {
   const std::string stored = golden("format.json", today);
   EXPECT_EQ(stored, today);
   EXPECT_TRUE(decode_drive_format(stored, "drive"));
+  DriveFormat replaced = test_format();
+  replaced.incarnation.bytes.fill(0xe7);
+  replaced.refilling = true;
+  const std::string second = encode_drive_format(replaced);
+  const std::string stored_second = golden("format.v2.json", second);
+  EXPECT_EQ(stored_second, second);
+  const auto back = decode_drive_format(stored_second, "drive");
+  ASSERT_TRUE(back) << back.error().detail;
+  EXPECT_EQ(back->incarnation, replaced.incarnation);
+  EXPECT_TRUE(back->refilling);
+  EXPECT_TRUE(decode_drive_format(stored, "drive")->incarnation.is_nil());
   const auto newer = decode_drive_format(slurp(kGolden + "format.newer.json"), "/mnt/drive7");
   ASSERT_TRUE(newer.failed_with(Errc::unsupported_version));
-  EXPECT_NE(newer.error().detail.find("/mnt/drive7: written by a newer release (drive format 2"),
+  EXPECT_NE(newer.error().detail.find("/mnt/drive7: written by a newer release (drive format 3"),
             std::string::npos);
 }
 

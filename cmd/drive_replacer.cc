@@ -1,0 +1,233 @@
+#include "cmd/drive_replacer.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "base/log.h"
+#include "cluster/placement.h"
+
+namespace ostraka::cmd {
+namespace {
+
+using cluster::DriveRegister;
+using cluster::RegisteredDrive;
+
+constexpr Duration kAfterFailure = std::chrono::seconds(30);
+constexpr int kPutTries = 5;  // of a document that others change, too
+
+}  // namespace
+
+cluster::EmbeddedControlStore::ReplacedDrives find_replaced(std::vector<disk::LocalDrive*> drives) {
+  return [drives = std::move(drives)](const std::string* content) {
+    std::vector<bool> replaced(drives.size(), false);
+    if (content == nullptr) return replaced;
+    const auto known = cluster::decode_drive_register(*content);
+    if (!known) return replaced;  // begin() says what is wrong with it
+    for (std::size_t slot = 0; slot < drives.size() && slot < known->size(); ++slot) {
+      const auto& drive = (*known)[slot];
+      replaced[slot] = drive && drives[slot]->online() && drives[slot]->incarnation() != drive->incarnation;
+    }
+    return replaced;
+  };
+}
+
+Result<DriveRegister> DriveReplacer::read_register(std::uint64_t& revision) const {
+  DriveRegister drives;
+  revision = 0;
+  if (const control::DocumentPtr document = d_.control.get(cluster::kDriveRegister)) {
+    TRY(decoded, cluster::decode_drive_register(document->content));
+    drives = std::move(decoded);
+    revision = document->revision;
+  }
+  drives.resize(std::max(drives.size(), d_.drives.size()));
+  return drives;
+}
+
+Task<Result<>> DriveReplacer::update_register(Ctx& ctx, std::vector<std::size_t> slots,
+                                              std::vector<RegisteredDrive> drives) {
+  for (int tries = 0;; ++tries) {
+    std::uint64_t revision = 0;
+    CO_TRY(known, read_register(revision));
+    bool changed = false;
+    for (std::size_t i = 0; i < slots.size(); ++i) {
+      changed |= known[slots[i]] != drives[i];
+      known[slots[i]] = drives[i];
+    }
+    if (!changed) co_return Result<>();
+    std::string json = cluster::encode_drive_register(known);
+    std::string name(cluster::kDriveRegister);
+    const auto put = co_await d_.control.put(ctx, std::move(name), std::move(json), revision);
+    if (put) co_return Result<>();
+    if (!put.failed_with(Errc::conflict) || tries == kPutTries)
+      co_return fail(put.code(), put.error().detail);
+  }
+}
+
+Task<Result<>> DriveReplacer::begin(Ctx& ctx) {
+  std::uint64_t revision = 0;
+  CO_TRY(known, read_register(revision));
+  std::vector<std::size_t> slots;
+  std::vector<RegisteredDrive> seen;
+  for (std::size_t slot = 0; slot < d_.drives.size(); ++slot) {
+    disk::LocalDrive& drive = *d_.drives[slot];
+    const bool was_registered = known[slot].has_value();
+    if (was_registered) drive.require_incarnation(known[slot]->incarnation);
+    if (!drive.online()) continue;
+    RegisteredDrive now;
+    now.incarnation = drive.incarnation();
+    if (was_registered && now.incarnation != known[slot]->incarnation) continue;
+    const auto look = co_await drive.look_at_folder(ctx);
+    if (!look || look->mount_point.empty()) continue;
+    now.mount_point = look->mount_point;
+    slots.push_back(slot);
+    seen.push_back(std::move(now));
+  }
+  for (std::size_t i = 0; i < slots.size(); ++i)
+    d_.drives[slots[i]]->require_incarnation(seen[i].incarnation);
+  const Result<> updated = co_await update_register(ctx, std::move(slots), std::move(seen));
+  if (!updated) log::warn("the register of drives is not up to date: {}", updated.error().detail);
+  co_return Result<>();
+}
+
+Task<> DriveReplacer::note_place(Ctx& ctx, std::size_t slot) {
+  disk::LocalDrive& drive = *d_.drives[slot];
+  slots_[slot].was_empty = false;
+  drive.set_absence_note({});
+  const auto look = co_await drive.look_at_folder(ctx);
+  if (!look || look->mount_point.empty() || !drive.online()) co_return;
+  RegisteredDrive now;
+  now.incarnation = drive.incarnation();
+  now.mount_point = look->mount_point;
+  std::uint64_t revision = 0;
+  const auto known = read_register(revision);
+  if (!known || ((*known)[slot] && (*known)[slot]->incarnation != now.incarnation)) co_return;
+  drive.require_incarnation(now.incarnation);
+  const std::vector<std::size_t> slots{slot};
+  const std::vector<RegisteredDrive> drives{now};
+  const Result<> updated = co_await update_register(ctx, slots, drives);
+  if (!updated) log::warn("the register of drives is not up to date: {}", updated.error().detail);
+}
+
+// Where the drive was last seen. Of one that was never seen since there is a register: its folder is a mount
+// point, or on the same file system as that of a drive in service.
+bool DriveReplacer::place_is_known(std::size_t slot, const std::string& mount_point) const {
+  std::uint64_t revision = 0;
+  const auto known = read_register(revision);
+  if (!known || mount_point.empty()) return false;
+  if ((*known)[slot]) return (*known)[slot]->mount_point == mount_point;
+  if (mount_point == d_.drives[slot]->folder()) return true;
+  for (std::size_t other = 0; other < d_.drives.size(); ++other) {
+    if (d_.drives[other]->online() && (*known)[other] && (*known)[other]->mount_point == mount_point)
+      return true;
+  }
+  return false;
+}
+
+// Why the empty folder must not be formatted; empty: it may be.
+Task<std::string> DriveReplacer::objection(Ctx& ctx, std::size_t slot, std::string mount_point) {
+  const disk::LocalDrive& drive = *d_.drives[slot];
+  if (!place_is_known(slot, mount_point)) {
+    std::uint64_t revision = 0;
+    const auto known = read_register(revision);
+    std::string before = "never seen there";
+    if (known && (*known)[slot]) before = "on the one mounted at " + (*known)[slot]->mount_point;
+    co_return fmt::format(
+        "{}: it is empty and lies on the file system of {}, but the drive of slot {} was {}. It is not "
+        "formatted, "
+        "since its file system may just not be mounted. Mount it, or a new empty one, and the server goes on "
+        "by "
+        "itself",
+        drive.folder(), mount_point, slot, before);
+  }
+  for (std::size_t other = 0; other < d_.drives.size(); ++other) {
+    if (other == slot || d_.drives[other]->online()) continue;
+    const auto look = co_await d_.drives[other]->look_at_folder(ctx);
+    if (!look || !look->format || !*look->format) continue;
+    const disk::DriveFormat& format = **look->format;
+    if (format.deployment != d_.deployment || format.drive() != drive.id()) continue;
+    co_return fmt::format(
+        "{}: it is empty, and {} holds the drive of slot {} that should be here. Put the folders back in "
+        "their "
+        "order, or restart the server: identity decides then",
+        drive.folder(), d_.drives[other]->folder(), slot);
+  }
+  const auto answering = static_cast<std::size_t>(std::count_if(
+      d_.drives.begin(), d_.drives.end(), [](const disk::LocalDrive* other) { return other->online(); }));
+  if (answering < d_.control.majority()) {
+    co_return fmt::format(
+        "{}: it is empty, and is formatted anew once at least {} of the other drives answer", drive.folder(),
+        d_.control.majority());
+  }
+  co_return std::string();
+}
+
+Task<Result<std::vector<std::uint64_t>>> DriveReplacer::raise_epochs(Ctx& ctx, std::size_t slot) {
+  for (int tries = 0;; ++tries) {
+    const control::DocumentPtr document = d_.control.get(d_.placement_document);
+    if (!document) co_return fail(Errc::unavailable, "there is no placement table");
+    CO_TRY(placement, cluster::Placement::from_json(d_.deployment, document->content));
+    const DriveId id = d_.drives[slot]->id();
+    std::vector<std::uint64_t> raised = placement.raise_epochs(id);
+    std::string json = placement.to_json();
+    std::string name = d_.placement_document;
+    const auto put = co_await d_.control.put(ctx, std::move(name), std::move(json), document->revision);
+    if (put) co_return raised;
+    if (!put.failed_with(Errc::conflict) || tries == kPutTries)
+      co_return fail(put.code(), put.error().detail);
+  }
+}
+
+Task<Result<>> DriveReplacer::replace(Ctx& ctx, std::size_t slot, std::string mount_point) {
+  disk::LocalDrive& drive = *d_.drives[slot];
+  CO_TRY(epochs, co_await raise_epochs(ctx, slot));
+  std::vector<disk::GroupState> groups(epochs.size());
+  for (std::size_t group = 0; group < epochs.size(); ++group) {
+    if (epochs[group] == 0) continue;
+    d_.raise_epoch(static_cast<std::uint16_t>(group), epochs[group]);
+    groups[group].epoch = groups[group].birth = epochs[group];
+    groups[group].refilling = true;
+  }
+  RegisteredDrive anew;
+  anew.incarnation = make_uuid(d_.random);
+  anew.mount_point = std::move(mount_point);
+  const Uuid incarnation = anew.incarnation;
+  const std::vector<std::size_t> slots{slot};
+  const std::vector<RegisteredDrive> drives{anew};
+  CO_TRY_VOID(co_await update_register(ctx, slots, drives));
+  drive.require_incarnation(incarnation);
+  std::vector<disk::Drive::SystemRecord> records(1);
+  records[0].name = cluster::kBehindRecord;
+  auto formatting = drive.format_anew(ctx, incarnation, std::move(groups), std::move(records));
+  CO_TRY_VOID(co_await std::move(formatting));
+  co_return Result<>();
+}
+
+Task<> DriveReplacer::replace_if_lost(Ctx& ctx, std::size_t slot) {
+  disk::LocalDrive& drive = *d_.drives[slot];
+  Slot& state = slots_[slot];
+  const auto look = co_await drive.look_at_folder(ctx);
+  const bool empty = look && look->format && !*look->format;
+  const bool still_empty = empty && state.was_empty;  // whoever is at work on the folder gets a moment
+  state.was_empty = empty;
+  if (!empty) drive.set_absence_note({});
+  if (!still_empty || d_.clock.now() < state.not_before || drive.online()) co_return;
+  std::string mount_point = look->mount_point;
+  std::string objecting = co_await objection(ctx, slot, mount_point);
+  if (!objecting.empty()) {
+    drive.set_absence_note(std::move(objecting));
+    co_return;
+  }
+  log::warn("drive lost its data: formatting its empty folder anew drive={} slot={}", drive.folder(), slot);
+  const Result<> replaced = co_await replace(ctx, slot, std::move(mount_point));
+  if (replaced) {
+    log::warn("drive is empty and will be filled from the others drive={} slot={}", drive.folder(), slot);
+    drive.set_absence_note({});
+    co_return;
+  }
+  state.not_before = d_.clock.now() + kAfterFailure;
+  drive.set_absence_note(fmt::format("{}: it is empty, and could not be formatted anew: {}", drive.folder(),
+                                     replaced.error().detail));
+}
+
+}  // namespace ostraka::cmd

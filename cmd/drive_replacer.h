@@ -1,0 +1,69 @@
+// DriveReplacer: a drive of the deployment whose folder is empty lost its data. When nothing speaks against
+// it, the folder is formatted for a new incarnation of the drive, which the healer then fills from the
+// others.
+//
+// The order is what makes it safe (ARCHITECTURE.md, rule 8): first the epoch of all its groups is raised in
+// the placement table, then the new incarnation is registered, and only then the folder is formatted, with
+// each of the groups born in its new epoch. The one that was replaced is refused should it come back.
+//
+// A folder that is empty because its file system is not mounted is told by where it lies: the register knows
+// the mount point that it had when it was last seen.
+#pragma once
+
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "cluster/drive_register.h"
+#include "cluster/embedded_control_store.h"
+#include "disk/local_drive.h"
+#include "runtime/clock.h"
+#include "runtime/ctx.h"
+#include "runtime/random.h"
+
+namespace ostraka::cmd {
+
+// For EmbeddedControlStore::set_replaced_drives(), with kDriveRegister. drives: by slot.
+cluster::EmbeddedControlStore::ReplacedDrives find_replaced(std::vector<disk::LocalDrive*> drives);
+
+// Of one shard; calls for different slots may overlap.
+class DriveReplacer {
+ public:
+  struct Deps {
+    Clock& clock;
+    Random& random;
+    cluster::EmbeddedControlStore& control;
+    DeploymentId deployment;
+    std::string placement_document;
+    std::vector<disk::LocalDrive*> drives;  // by slot
+    // Makes those who use the group carry the epoch from now on.
+    std::function<void(std::uint16_t group, std::uint64_t epoch)> raise_epoch;
+  };
+  explicit DriveReplacer(Deps deps) : d_(std::move(deps)), slots_(d_.drives.size()) {}
+
+  // After the control store is loaded: refuses replaced drives, and registers where the others lie. Errors:
+  // unsupported_version, malformed.
+  Task<Result<>> begin(Ctx& ctx);
+  // The drive has come into service.
+  Task<> note_place(Ctx& ctx, std::size_t slot);
+  // The drive is away: formats its folder when that is empty, was so a moment ago, and may be.
+  Task<> replace_if_lost(Ctx& ctx, std::size_t slot);
+
+ private:
+  struct Slot {
+    bool was_empty = false;  // at the last look
+    TimePoint not_before{};  // the next try after one that failed
+  };
+  Result<cluster::DriveRegister> read_register(std::uint64_t& revision) const;
+  Task<Result<>> update_register(Ctx& ctx, std::vector<std::size_t> slots,
+                                 std::vector<cluster::RegisteredDrive> drives);
+  Task<std::string> objection(Ctx& ctx, std::size_t slot, std::string mount_point);
+  bool place_is_known(std::size_t slot, const std::string& mount_point) const;
+  Task<Result<std::vector<std::uint64_t>>> raise_epochs(Ctx& ctx, std::size_t slot);
+  Task<Result<>> replace(Ctx& ctx, std::size_t slot, std::string mount_point);
+
+  const Deps d_;
+  std::vector<Slot> slots_;
+};
+
+}  // namespace ostraka::cmd

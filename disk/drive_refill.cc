@@ -1,0 +1,141 @@
+// The part of DriveCore and LocalDrive about a drive that lost its data and starts anew.
+#include <fmt/format.h>
+
+#include "base/log.h"
+#include "disk/group_table.h"
+#include "disk/local_drive.h"
+
+namespace ostraka::disk {
+namespace {
+
+// Empty: there is none.
+std::string parent_of(const std::string& path) {
+  if (path == "/" || path == ".") return {};
+  const std::size_t slash = path.rfind('/');
+  if (slash == std::string::npos) return ".";
+  return slash == 0 ? "/" : path.substr(0, slash);
+}
+
+}  // namespace
+
+void DriveCore::require_incarnation(const Uuid& incarnation) {
+  {
+    const std::lock_guard lock(mutex_);
+    required_incarnation_ = incarnation;
+  }
+  const auto life = open();
+  if (life && is_replaced(*life)) replaced_.store(true, std::memory_order_release);
+}
+
+bool DriveCore::is_replaced(const OpenDrive& life) const {
+  const std::scoped_lock lock(mutex_, life.folder_mutex);
+  return required_incarnation_ && *required_incarnation_ != life.folder.format.incarnation;
+}
+
+void DriveCore::set_absence_note(std::string note) {
+  const std::lock_guard lock(mutex_);
+  absence_note_ = std::move(note);
+}
+
+FolderLook DriveCore::look_at_folder() const {
+  FolderLook look;
+  look.format = inspect_drive(fs, path);
+  std::string at = path;
+  while (at.size() > 1 && at.back() == '/') at.pop_back();
+  Result<FileId> here = fs.identity(at);
+  while (!here && here.failed_with(Errc::not_found)) {  // the nearest that is there
+    at = parent_of(at);
+    if (at.empty()) return look;
+    here = fs.identity(at);
+  }
+  if (!here) return look;
+  for (;;) {
+    const std::string above = parent_of(at);
+    if (above.empty()) break;
+    const auto id = fs.identity(above);
+    if (!id || id->device != here->device) break;
+    at = above;
+  }
+  look.mount_point = at;
+  return look;
+}
+
+Result<> DriveCore::format_anew(const Uuid& incarnation, FirstRecords records) {
+  if (open() || closer_->lives.load(std::memory_order_acquire) > 0)
+    return fail(Errc::unavailable, path + ": its index is open still");
+  DriveFormat format = expected;
+  format.incarnation = incarnation;
+  format.refilling = true;
+  format.created_ms = clock.unix_ms();
+  records.emplace_back(kIdentityRecord, seal(index_identity(format)));
+  TRY_VOID(format_drive(fs, indexes_, path, format, records));
+  health.forget(clock.now());  // what the one before it did
+  return {};
+}
+
+Result<> DriveCore::clear_refilling(OpenDrive& life) {
+  if (groups.refilling()) return {};
+  const std::lock_guard lock(life.folder_mutex);
+  if (!life.folder.format.refilling) return {};
+  DriveFormat format = life.folder.format;
+  format.refilling = false;
+  TRY(now, fs.identity(format_path(path)));
+  if (now != life.folder.format_file)
+    return fail(Errc::unavailable, path + ": the folder was replaced by another");
+  TRY_VOID(fs.write_file(format_path(path), encode_drive_format(format)));
+  TRY(id, fs.identity(format_path(path)));
+  life.folder.format_file = id;
+  life.folder.format = std::move(format);
+  log::info("drive is full again drive={} slot={}", path, expected.slot);
+  return {};
+}
+
+Uuid LocalDrive::incarnation() const {
+  const auto life = core_.open();
+  if (!life) return {};
+  const std::lock_guard lock(life->folder_mutex);
+  return life->folder.format.incarnation;
+}
+
+Task<Result<FolderLook>> LocalDrive::look_at_folder(Ctx&) {
+  auto look = [&core = core_]() -> Result<FolderLook> { return core.look_at_folder(); };
+  auto looking = core_.run_away(std::move(look));
+  Result<FolderLook> found = co_await std::move(looking);
+  co_return found;
+}
+
+Task<Result<>> LocalDrive::format_anew(Ctx&, Uuid incarnation, std::vector<GroupState> groups,
+                                       std::vector<SystemRecord> records) {
+  FirstRecords first;
+  for (std::size_t group = 0; group < groups.size() && group < kPlacementGroups; ++group) {
+    if (groups[group].birth == 0) continue;
+    first.emplace_back(GroupTable::record_name(static_cast<std::uint16_t>(group)),
+                       GroupTable::encode(groups[group]));
+  }
+  for (const SystemRecord& record : records) first.emplace_back(record.name, seal(record.value));
+  auto format = [&core = core_, incarnation, first = std::move(first)]() mutable -> Result<> {
+    return core.format_anew(incarnation, std::move(first));
+  };
+  auto formatting = core_.run_away(std::move(format));
+  Result<> done = co_await std::move(formatting);
+  co_return done;
+}
+
+// The group is full again; with the last of them the drive is.
+Task<Result<>> LocalDrive::readmit(Ctx& ctx, std::uint16_t group, std::uint64_t birth) {
+  if (group >= kPlacementGroups) co_return fail(Errc::invalid_argument, "no such placement group");
+  auto op = std::make_unique<DriveOp>();
+  op->kind = OpKind::readmit;
+  op->ref.group = group;
+  op->birth = birth;
+  auto submitting = submit(ctx, std::move(op));
+  CO_TRY_VOID(co_await std::move(submitting));
+  if (core_.groups.refilling()) co_return Result<>();
+  CO_TRY(life, core_.use());
+  auto job = [&core = core_](OpenDrive& drive) { return core.clear_refilling(drive); };
+  auto running = core_.run(std::move(life), ctx.deadline, std::move(job));
+  Result<> cleared = co_await std::move(running);
+  co_return core_.noted(std::move(cleared));
+}
+
+}  // namespace ostraka::disk
