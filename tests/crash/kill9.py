@@ -32,7 +32,7 @@ class Kill9InMemory(CrashRounds):
                 self.node.kill()
             started_s = self.restart()
             self.say("stopped" if self.gracefully else "killed", started_s, self.check())
-        self.assertEqual(self.node.stop(), 0)
+        self.finish()
 
     def down(self, load: Load) -> None:
         time.sleep(self.random.uniform(0.3, 3.0))  # the moment of the kill

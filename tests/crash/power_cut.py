@@ -82,7 +82,7 @@ class PowerCut(PowerCase):
                 self.cut_while_starting()
             started_s = self.restart()
             self.say(losses, started_s, self.check())
-        self.assertEqual(self.node.stop(), 0)
+        self.finish()
 
     def test_with_a_drive_away(self):
         """One drive sleeps through writes, and may be back or not when the power goes; all are there at the next start."""
@@ -94,6 +94,7 @@ class PowerCut(PowerCase):
             losses = self.load_and_cut(self.down_without_one)
             started_s = self.restart()
             self.say(losses, started_s, self.check())
+        self.finish()
 
     def down_without_one(self, load: Load) -> None:
         time.sleep(self.random.uniform(0.1, 0.5))  # with all drives

@@ -1,14 +1,18 @@
 """What the tests share that take the process down in the middle of a mixed load, again and again over the same folders: the load,
 and what must hold after each restart."""
 
+import os
 import time
 
+from at_rest import AtRest
 from harness import BUCKET, CrashCase
 from history import describe
 from history import History
 from load import KEYS, THERE, Load, Upload
 from s3 import Client
 from values import ABSENT, Value, Values
+
+SCAN = os.environ.get("OSTRAKA_SCAN") == "1"
 
 
 class CrashRounds(CrashCase):
@@ -82,6 +86,13 @@ class CrashRounds(CrashCase):
                 start = time.monotonic()
                 self.history.check_read(key, start, self.read(client, key))
         return len(listed)
+
+    def finish(self) -> None:
+        """After the last round. The scan (OSTRAKA_SCAN=1) takes a minute: a writer of the dead process might live for so long."""
+        if SCAN:
+            with AtRest(self.node) as rest, self.node.client() as client:
+                print("the scan: " + ", ".join(f"{name}: {count}" for name, count in rest.check(client).items()), flush=True)
+        self.assertEqual(self.node.stop(), 0)
 
     def read(self, client: Client, key: str) -> Value:
         value = self.values.get(client, BUCKET, key)
