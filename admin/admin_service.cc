@@ -28,16 +28,52 @@ disk::DriveInfo silent_drive(const disk::Drive& drive, const std::string& path, 
   return info;
 }
 
+std::string_view state_word(const disk::DriveInfo& drive) {
+  if (drive.online) return drive.refilling ? "refilling" : "ok";
+  return to_string(drive.state == disk::DriveState::ok ? disk::DriveState::away : drive.state);
+}
+
+Json latency_json(const disk::LatencySummary& latency) {
+  return {{"calls", latency.calls},
+          {"mean_us", latency.mean_us},
+          {"p50_us", latency.p50_us},
+          {"p99_us", latency.p99_us}};
+}
+
+template <class T>
+Json known(const std::optional<T>& value) {
+  return value ? Json(*value) : Json(nullptr);
+}
+
+Json smart_json(const std::optional<disk::SmartReport>& smart) {
+  if (!smart) return nullptr;
+  return {{"device", smart->device},
+          {"model", smart->model},
+          {"serial", smart->serial},
+          {"passed", known(smart->passed)},
+          {"temperature_celsius", known(smart->temperature_celsius)},
+          {"reallocated_sectors", known(smart->reallocated_sectors)},
+          {"pending_sectors", known(smart->pending_sectors)},
+          {"media_errors", known(smart->media_errors)},
+          {"percentage_used", known(smart->percentage_used)},
+          {"power_on_hours", known(smart->power_on_hours)}};
+}
+
 Json drive_json(const disk::DriveInfo& drive) {
   return {{"path", drive.path},
           {"id", to_string(drive.id)},
           {"online", drive.online},
+          {"state", state_word(drive)},
           {"problem", drive.problem},
           {"total_bytes", drive.total_bytes},
           {"free_bytes", drive.free_bytes},
           {"used_bytes", drive.used_bytes},
           {"errors", drive.errors},
-          {"heal_queue", drive.heal_queue}};
+          {"recent_errors", drive.recent_errors},
+          {"heal_queue", drive.heal_queue},
+          {"reads", latency_json(drive.reads)},
+          {"writes", latency_json(drive.writes)},
+          {"smart", smart_json(drive.smart)}};
 }
 
 // Text that came from paths or the operating system may be any bytes.
@@ -63,7 +99,7 @@ std::string cluster_json(const Assessment& assessment, const std::vector<disk::D
   for (std::size_t slot = 0; slot < drives.size(); ++slot) {
     const disk::DriveInfo& drive = drives[slot];
     if (drive.online) continue;
-    Json entry{{"drive", slot}, {"id", to_string(drive.id)}};
+    Json entry{{"drive", slot}, {"id", to_string(drive.id)}, {"state", state_word(drive)}};
     if (audience == Audience::operators) {
       entry["path"] = drive.path;
       entry["problem"] = drive.problem;
@@ -126,6 +162,7 @@ Task<std::vector<disk::DriveInfo>> AdminService::look_at_drives(Ctx& ctx) {
     const std::string& path = context_.facts.drive_paths[i];
     if (!answer) {
       drives.push_back(silent_drive(*context_.drives[i], path, "it does not answer"));
+      drives.back().state = disk::DriveState::stalled;
     } else if (!answer->has_value()) {
       drives.push_back(silent_drive(*context_.drives[i], path, answer->error().detail));
     } else {

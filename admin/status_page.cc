@@ -39,7 +39,7 @@ th { color: var(--soft); font-size: .82rem; font-weight: 600; }
 tr:last-child td { border-bottom: 0; }
 td.number, th.number { text-align: right; font-variant-numeric: tabular-nums; white-space: nowrap; }
 td.path { font-family: ui-monospace, monospace; font-size: .87rem; overflow-wrap: anywhere; min-width: 10rem; }
-.state { font-weight: 600; color: var(--good); } .state.missing { color: var(--bad); }
+.state { font-weight: 600; color: var(--good); } .state.missing { color: var(--bad); } .state.refilling { color: var(--warn); }
 .problem { color: var(--soft); font-size: .85rem; overflow-wrap: anywhere; }
 meter { width: 100%; min-width: 6rem; height: .6rem; }
 footer { margin-top: 2rem; color: var(--soft); font-size: .85rem; }
@@ -80,13 +80,34 @@ function cell(row, text, kind) {
   if (kind) td.className = kind;
   return td;
 }
+const STATES = { ok: "online", refilling: "online, being refilled", away: "missing", stalled: "does not answer",
+  failing: "taken out: it fails" };
+function ms(us) { return us >= 99500 ? (us / 1e6).toFixed(1) + " s" : (us / 1000).toFixed(us >= 9950 ? 0 : 1) + " ms"; }
+function latency(l) { return l.calls ? ms(l.p50_us) + " / " + ms(l.p99_us) : "–"; }
+function device(smart) {
+  const words = [smart.device, smart.model];
+  if (smart.temperature_celsius !== null) words.push(smart.temperature_celsius + " °C");
+  if (smart.passed === false) words.push("expects to fail soon");
+  if (smart.reallocated_sectors) words.push(count(smart.reallocated_sectors) + " sectors replaced");
+  if (smart.pending_sectors) words.push(count(smart.pending_sectors) + " sectors unreadable");
+  if (smart.media_errors) words.push(count(smart.media_errors) + " media errors");
+  if (smart.percentage_used !== null) words.push(smart.percentage_used + " % of its endurance used");
+  return words.filter(word => word).join(" · ");
+}
 function drive_row(body, drive) {
   const row = body.insertRow();
-  cell(row, drive.path, "path");
+  const path = cell(row, drive.path, "path");
+  if (drive.smart) {
+    const told = document.createElement("div");
+    told.className = "problem";
+    told.textContent = device(drive.smart);
+    if (drive.smart.serial) told.title = "serial number " + drive.smart.serial;
+    path.append(told);
+  }
   const state = cell(row, "");
   const word = document.createElement("span");
-  word.className = drive.online ? "state" : "state missing";
-  word.textContent = drive.online ? "online" : "missing";
+  word.className = drive.online ? "state " + drive.state : "state missing";
+  word.textContent = STATES[drive.state] ?? drive.state;
   state.append(word);
   if (drive.problem) {
     const problem = document.createElement("div");
@@ -104,7 +125,9 @@ function drive_row(body, drive) {
     used.append(meter);
   }
   cell(row, drive.online ? bytes(drive.free_bytes) : "", "number");
-  cell(row, count(drive.errors), "number");
+  cell(row, latency(drive.reads), "number").title = count(drive.reads.calls) + " reads";
+  cell(row, latency(drive.writes), "number").title = count(drive.writes.calls) + " writes";
+  cell(row, count(drive.errors), "number").title = count(drive.recent_errors) + " errors of the device in the last minute";
   cell(row, count(drive.heal_queue), "number");
 }
 function show(s, now) {
@@ -174,7 +197,9 @@ constexpr std::string_view kBody = R"html(<main>
 </section>
 <h2>Drives</h2>
 <div class="scroll"><table>
-<thead><tr><th>Folder</th><th>State</th><th>In use</th><th class="number">Free</th><th class="number">Failed calls</th>
+<thead><tr><th>Folder</th><th>State</th><th>In use</th><th class="number">Free</th>
+<th class="number" title="half of the calls of the last five minutes took less than the first, all but one in a hundred less than the second">Read</th>
+<th class="number" title="the same of writes, with their sync">Write</th><th class="number">Failed calls</th>
 <th class="number">Heal queue</th></tr></thead>
 <tbody id="drives"></tbody>
 </table></div>

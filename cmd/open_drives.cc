@@ -7,6 +7,7 @@
 #include "base/log.h"
 #include "cmd/drive_plan.h"
 #include "disk/drive_format.h"
+#include "disk/drive_health.h"
 #include "disk/local_drive.h"
 
 namespace ostraka::cmd {
@@ -119,7 +120,9 @@ class Opener {
     out.drives.resize(plan.seats.size());
     std::vector<Result<>> started(plan.seats.size());
     std::vector<disk::LocalDrive*> local(plan.seats.size());
-    const disk::DriveDeps deps{o_.fs, o_.clock, o_.indexes, o_.workers, o_.metrics};
+    const auto quota =
+        std::make_shared<disk::FailingQuota>(plan.format.data_shards, plan.format.parity_shards);
+    const disk::DriveDeps deps{o_.fs, o_.clock, o_.indexes, o_.workers, o_.metrics, quota};
     threads_->for_each(plan.seats.size(), [&](std::size_t slot) {
       disk::DriveFormat expected = plan.format;
       expected.slot = static_cast<unsigned>(slot);

@@ -14,6 +14,7 @@
 #include "base/log.h"
 #include "cmd/build_node.h"
 #include "cmd/open_drives.h"
+#include "cmd/smart_watch.h"
 #include "cmd/version.h"
 #include "disk/rocks_index.h"
 #include "net/http_server.h"
@@ -117,6 +118,7 @@ void watch_pools(MetricRegistry& metrics, ShardPool& shards, disk::IndexBudget& 
 struct Process {
   const ServerConfig& config;
   MetricRegistry& metrics;
+  WorkersFactory& workers;
   ShardPool& shards;
   Shard& main;
   boost::asio::basic_signal_set<IoExecutor>& signals;
@@ -218,7 +220,9 @@ Task<Result<>> serve(Process& process, Deps deps, NodeDrives drives) {
   const erasure::Geometry geometry = drives.geometry;
   const bool shared_file_system = share_a_file_system(drives.file_systems);
   const std::size_t hoped_for = drives_to_hope_for(drives);
+  std::vector<disk::LocalDrive*> local = drives.local;
   CO_TRY(node, make_node(deps, std::move(drives), config));
+  const SmartWatch smart(deps.fs, process.workers, find_smartctl(deps.fs), std::move(local));
   admin::AdminService& console = node->console();
   if (hoped_for < node->drives_to_load()) {
     co_await node->close();
@@ -296,7 +300,7 @@ int run_server(const ServerConfig& config) {
   warn_of_few_files(config, drives->geometry, files_max);
   ShardPool shards(threads, clock, shard_spec(config, *drives, threads));
   watch_pools(metrics, shards, budget);
-  Process process{config, metrics, shards, main, signals, std::move(tls), files_max};
+  Process process{config, metrics, workers, shards, main, signals, std::move(tls), files_max};
   Deps deps{clock, random, fs, metrics};
   for (std::size_t i = 0; i < shards.size(); ++i) deps.shards.push_back(&shards[i]);
   const Result<> served = run_to_end(main, serve(process, deps, std::move(*drives)));

@@ -47,6 +47,16 @@ void Committer::submit_lazy(std::unique_ptr<DriveOp> op) {
   arrange(now + kRetireDelay, now);
 }
 
+void Committer::give_up_waiting() {
+  Ops ops;
+  {
+    const std::lock_guard lock(mutex_);
+    ops.swap(waiting_);
+    waiting_bytes_ = 0;
+  }
+  if (!ops.empty()) refuse(ops, away());
+}
+
 void Committer::post_step() {
   thread_->post([this] { step(); });
 }
@@ -73,10 +83,15 @@ void Committer::step() {
   const auto life = core_.open();
   if (life) {
     if (!ops_.empty()) run(life, ops_);
+    const LaneMark mark(core_.health, Lane::commits, core_.clock);
     look_after(life);
   } else {
     if (!ops_.empty()) refuse(ops_, away());
-    try_to_reopen();
+    if (core_.health.may_open(core_.clock.now())) {
+      try_to_reopen();
+    } else {
+      next_open_ = core_.clock.now() + kReopenMin;
+    }
   }
   ops_.clear();
   const TimePoint next = core_.open() ? std::min(next_look_, next_space_) : next_open_;
@@ -130,7 +145,7 @@ void Committer::run(const std::shared_ptr<OpenDrive>& life, Ops& ops) {
 
 std::size_t Committer::run_batch(const std::shared_ptr<OpenDrive>& life, Ops& ops, std::size_t first) {
   const CallTimer timer(core_.metrics.batch, core_.clock);
-  core_.batch_begins();
+  const LaneMark mark(core_.health, Lane::commits, core_.clock);
   batch_->clear();
   const OpBatch::Parts parts{*life->index, *batch_, rows_, core_.groups, *core_.files, core_.usage};
   OpBatch batch(parts, core_.clock.unix_ms());
@@ -160,6 +175,8 @@ std::size_t Committer::run_batch(const std::shared_ptr<OpenDrive>& life, Ops& op
     core_.add_heal_entries(batch.heal_entries());
     core_.metrics.batches.add();
     core_.metrics.batch_ops.add(answers.size());
+    const TimePoint written_at = core_.clock.now();
+    core_.health.told(CallKind::write, written_at - mark.begun(), std::nullopt, written_at);
   } else {
     rows_.clear();
     // Never `unavailable`, which says that nothing was begun: some of it may be durable.
@@ -168,7 +185,6 @@ std::size_t Committer::run_batch(const std::shared_ptr<OpenDrive>& life, Ops& op
     for (auto& answer : answers) answer = fail(error.code, error.detail);
     failed(life, written.error());
   }
-  core_.batch_ended();
   fault_point("batch.before_answer");
   answer(ops, first, std::move(answers));
   return end;
@@ -179,6 +195,12 @@ void Committer::failed(const std::shared_ptr<OpenDrive>& life, const Error& erro
     if (!out_of_space_) log::error("drive is full drive={} reason=\"{}\"", core_.path, error.detail);
     out_of_space_ = true;
     return;
+  }
+  // What a folder that is gone, or too many open files, make of an index does not count against the drive.
+  if (error.code != Errc::overloaded && core_.check_folder(*life)) {
+    const TimePoint now = core_.clock.now();
+    core_.health.index_failed(now);
+    core_.health.folder_is_good(now);
   }
   core_.go_offline(life, error.detail);
 }
@@ -232,7 +254,11 @@ void Committer::look_after(const std::shared_ptr<OpenDrive>& life) {
   Result<> good = core_.check_folder(*life);
   if (good) good = core_.check_readable();
   if (good) good = life->index->health();
-  if (!good) failed(life, good.error());
+  if (!good) {
+    failed(life, good.error());
+  } else {
+    core_.health.folder_is_good(core_.clock.now());
+  }
 }
 
 void Committer::resume(const std::shared_ptr<OpenDrive>& life) {

@@ -28,6 +28,8 @@ class Committer {
   [[nodiscard]] std::unique_ptr<DriveOp> submit(std::unique_ptr<DriveOp> op);
   // For changes nobody waits for: written with the next batch, or on their own after kRetireDelay.
   void submit_lazy(std::unique_ptr<DriveOp> op);
+  // The drive hangs: changes that have not begun are answered with unavailable.
+  void give_up_waiting();
 
  private:
   using Ops = std::vector<std::unique_ptr<DriveOp>>;

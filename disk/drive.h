@@ -16,6 +16,7 @@
 #include "base/bytes.h"
 #include "base/ids.h"
 #include "base/result.h"
+#include "disk/drive_condition.h"
 #include "disk/key_state.h"
 #include "disk/version_record.h"
 #include "runtime/buffer_pool.h"
@@ -51,8 +52,13 @@ struct DriveInfo {
   std::uint64_t total_bytes = 0;
   std::uint64_t free_bytes = 0;  // above the reserve
   std::uint64_t used_bytes = 0;
-  std::uint64_t errors = 0;      // failed calls since start
-  std::uint64_t heal_queue = 0;  // entries recorded on this drive
+  std::uint64_t errors = 0;           // failed calls since start
+  std::uint64_t heal_queue = 0;       // entries recorded on this drive
+  DriveState state = DriveState::ok;  // other than ok only while it is not online
+  std::uint64_t recent_errors =
+      0;  // of the last minute: input/output errors and bytes that are not what was written
+  LatencySummary reads, writes;      // of the drive's own calls, waiting for their turn not included
+  std::optional<SmartReport> smart;  // nullopt: not asked, or it does not tell
 };
 
 // A shard file to be written: n blocks of block_bytes, the last may be shorter.
@@ -71,8 +77,8 @@ class ShardWriter {
   virtual ~ShardWriter() = default;
   // Appends the blocks in order. The slices' owners are held until the write is done.
   virtual Task<Result<>> append(Ctx& ctx, BufferChain blocks) = 0;
-  // Nobody needs the file any more. An append that is out and whose writing has not begun lets go of its slices
-  // now, and fails with closed when its turn comes; one that has begun goes on. No call follows.
+  // Nobody needs the file any more. An append that is out and whose writing has not begun lets go of its
+  // slices now, and fails with closed when its turn comes; one that has begun goes on. No call follows.
   virtual void cancel() noexcept = 0;
   // Footer, sync of data and directory entry. Then the file is staged: durable, and named by no record yet.
   virtual Task<Result<>> finish(Ctx& ctx) = 0;

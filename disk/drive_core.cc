@@ -4,23 +4,10 @@
 
 #include "base/log.h"
 #include "disk/row_key.h"
+#include "disk/write_probe.h"
 
 namespace ostraka::disk {
-namespace {
-
-constexpr Duration kHesitation = std::chrono::milliseconds(50);
-
-}  // namespace
-
-DriveCore::JobMark::JobMark(DriveCore& core) noexcept : core_(core) {
-  if (core_.jobs_running_.fetch_add(1, std::memory_order_relaxed) == 0) {
-    core_.job_progress_.store(core_.now_ns(), std::memory_order_relaxed);
-  }
-}
-DriveCore::JobMark::~JobMark() {
-  core_.job_progress_.store(core_.now_ns(), std::memory_order_relaxed);
-  core_.jobs_running_.fetch_sub(1, std::memory_order_relaxed);
-}
+namespace {}  // namespace
 
 DriveCore::DriveCore(const DriveDeps& d, std::string folder, DriveFormat format)
     : fs(d.fs),
@@ -28,6 +15,8 @@ DriveCore::DriveCore(const DriveDeps& d, std::string folder, DriveFormat format)
       path(std::move(folder)),
       expected(std::move(format)),
       metrics(d.metrics, expected.slot),
+      health(clock.now(), d.health),
+      quota(d.quota),
       files(std::make_shared<FileTable>([this](std::vector<DataId> doomed) {
         post([this, doomed = std::move(doomed)] {
           for (const DataId& data : doomed) remove_shard_file(data);
@@ -78,26 +67,31 @@ Result<std::shared_ptr<OpenDrive>> DriveCore::use() const {
 
 bool DriveCore::online() const noexcept {
   if (!open_.load(std::memory_order_acquire) || replaced_.load(std::memory_order_acquire)) return false;
-  const std::int64_t since = batch_since_.load(std::memory_order_relaxed);
-  return since == 0 || now_ns() - since < Duration(kStuckAfter).count();
+  return health.in_service(clock.now());
 }
 
-void DriveCore::batch_begins() noexcept {
-  batch_since_.store(now_ns(), std::memory_order_relaxed);
+DriveState DriveCore::state() const {
+  const DriveState seen = health.state(clock.now());
+  if (seen != DriveState::ok) return seen;
+  return online() ? DriveState::ok : DriveState::away;
 }
 
-bool DriveCore::hesitates() const noexcept {
-  if (jobs_running_.load(std::memory_order_relaxed) == 0) return false;
-  return now_ns() - job_progress_.load(std::memory_order_relaxed) > kHesitation.count();
+void DriveCore::set_smart(SmartReport report) {
+  metrics.show(report);
+  const std::lock_guard lock(mutex_);
+  smart_ = std::move(report);
+}
+
+std::optional<SmartReport> DriveCore::smart() const {
+  const std::lock_guard lock(mutex_);
+  return smart_;
 }
 
 std::string DriveCore::problem() const {
-  {
-    const std::lock_guard lock(mutex_);
-    if (!problem_.empty()) return problem_;
-  }
-  if (!online()) return fmt::format("has not answered for {} s", kStuckAfter.count());
-  return {};
+  const std::string seen = health.problem(clock.now());
+  const std::lock_guard lock(mutex_);
+  if (seen.empty() || problem_.empty()) return problem_ + seen;
+  return seen + "; " + problem_;
 }
 
 void DriveCore::set_problem(const std::string& problem) {
@@ -239,6 +233,7 @@ Result<> DriveCore::try_open() {
     }
     end();
   });
+  static_cast<void>(fs.remove(probe_path(path)));  // of a process that died while it probed
   set_problem({});
   set_life(std::move(shared));
   return {};

@@ -9,6 +9,7 @@
 #include <string>
 
 #include "disk/drive_format.h"
+#include "disk/drive_health.h"
 #include "disk/drive_metrics.h"
 #include "disk/file_table.h"
 #include "disk/group_table.h"
@@ -16,6 +17,7 @@
 #include "disk/meta_index.h"
 #include "disk/space_gauge.h"
 #include "disk/usage_table.h"
+#include "disk/waiting_jobs.h"
 #include "runtime/clock.h"
 #include "runtime/ctx.h"
 #include "runtime/fs.h"
@@ -29,6 +31,8 @@ struct DriveDeps {
   MetaIndexFactory& indexes;
   WorkersFactory& workers;
   MetricRegistry& metrics;
+  std::shared_ptr<FailingQuota> quota = {};  // of the node; none: errors may take out any number of drives
+  HealthPolicy health = {};
 };
 
 // One life of an open drive. Who holds it may use it, also after the drive went offline; the last one closes
@@ -86,26 +90,32 @@ class DriveCore {
   std::string problem() const;
   void set_problem(const std::string& problem);
   bool online() const noexcept;
+  DriveState state() const;
+  // What the device tells of itself.
+  void set_smart(SmartReport report);
+  std::optional<SmartReport> smart() const;
   std::uint64_t heal_entries() const noexcept { return heal_entries_.load(std::memory_order_relaxed); }
   void add_heal_entries(std::int64_t n);
 
-  // The committer says what it is at, so that a drive that does not answer any more is noticed.
-  void batch_begins() noexcept;
-  void batch_ended() noexcept { batch_since_.store(0, std::memory_order_relaxed); }
-  // A call that blocks has been running for a while without any coming to its end: better not to touch the
-  // drive from a shard's thread.
-  bool hesitates() const noexcept;
+  bool hesitates() const noexcept { return health.hesitates(clock.now()); }
+  // A long job is not stuck.
+  void job_progress() noexcept { health.progress(Lane::jobs, clock.now()); }
 
-  // co_await core.run(fn): runs fn(OpenDrive&) -> Result<T> on a thread of the drive.
+  // co_await core.run(fn): runs fn(OpenDrive&) -> Result<T> on a thread of the drive, and tells the drive's
+  // health what came of it. unavailable: the drive hangs, and fn did not run.
   template <class F>
-  auto run(std::shared_ptr<OpenDrive> life, TimePoint deadline, F fn) {
+  auto run(std::shared_ptr<OpenDrive> life, TimePoint deadline, F fn, CallKind kind = CallKind::read) {
     using Answer = std::invoke_result_t<F, OpenDrive&>;
-    return threads_->run([this, life = std::move(life), deadline, fn = std::move(fn)]() mutable -> Answer {
-      const JobMark mark(*this);
-      if (clock.now() > deadline) return fail(Errc::deadline);
-      return fn(*life);
+    return suspend<Answer>([this, life = std::move(life), deadline, fn = std::move(fn),
+                            kind](Completion<Answer> done) mutable {
+      auto job =
+          std::make_shared<Job<F>>(*this, std::move(life), deadline, std::move(fn), kind, std::move(done));
+      waiting_.add(job);
+      threads_->post([job = std::move(job)] { job->begin(); });
     });
   }
+  // The drive hangs: jobs that have not begun are answered with unavailable.
+  void give_up_waiting() { waiting_.give_up_all(); }
   // The same without a life.
   template <class F>
   auto run_away(F fn) {
@@ -129,23 +139,56 @@ class DriveCore {
   const std::string path;
   const DriveFormat expected;
   DriveMetrics metrics;
+  DriveHealth health;
+  const std::shared_ptr<FailingQuota> quota;
   GroupTable groups;
   SpaceGauge space;
   UsageTable usage;
   const std::shared_ptr<FileTable> files;
 
  private:
-  class JobMark {
+  template <class F>
+  class Job final : public WaitingJob {
    public:
-    explicit JobMark(DriveCore& core) noexcept;
-    ~JobMark();
-    JobMark(const JobMark&) = delete;
-    JobMark& operator=(const JobMark&) = delete;
+    using Answer = std::invoke_result_t<F, OpenDrive&>;
+    Job(DriveCore& core, std::shared_ptr<OpenDrive> life, TimePoint deadline, F fn, CallKind kind,
+        Completion<Answer> done)
+        : core_(core), life_(std::move(life)), deadline_(deadline), kind_(kind), done_(std::move(done)) {
+      fn_.emplace(std::move(fn));
+    }
 
    private:
+    void run() override {
+      Answer answer = work();
+      free();
+      done_(std::move(answer));
+    }
+    Answer work() {
+      const LaneMark mark(core_.health, Lane::jobs, core_.clock);
+      if (mark.begun() > deadline_) return fail(Errc::deadline);
+      Answer answer = (*fn_)(*life_);
+      std::optional<Errc> code;
+      if (!answer) code = answer.error().code;
+      const TimePoint now = core_.clock.now();
+      core_.health.told(kind_, now - mark.begun(), code, now);
+      return answer;
+    }
+    void refuse() override {
+      free();
+      done_(fail(Errc::unavailable, core_.path + ": does not answer"));
+    }
+    // What fn holds must not wait for the thread that this job would have run on.
+    void free() {
+      fn_.reset();
+      life_.reset();
+    }
     DriveCore& core_;
+    std::shared_ptr<OpenDrive> life_;
+    const TimePoint deadline_;
+    const CallKind kind_;
+    std::optional<F> fn_;
+    Completion<Answer> done_;
   };
-  std::int64_t now_ns() const noexcept { return clock.now().time_since_epoch().count(); }
   std::shared_ptr<OpenDrive> set_life(std::shared_ptr<OpenDrive> life);  // gives the earlier one
   Result<> check_index(MetaIndex& index, const DriveFormat& format);
   Result<std::uint64_t> count_heal_entries(MetaIndex& index);
@@ -168,10 +211,9 @@ class DriveCore {
   std::string problem_ = "not opened yet";
   std::optional<Uuid> required_incarnation_;
   std::string absence_note_;
+  std::optional<SmartReport> smart_;
   std::atomic<std::uint64_t> heal_entries_{0};
-  std::atomic<std::int64_t> batch_since_{0};
-  std::atomic<int> jobs_running_{0};
-  std::atomic<std::int64_t> job_progress_{0};
+  WaitingJobs waiting_;
   const std::unique_ptr<Workers> threads_;  // last: its threads use all of the above
 };
 

@@ -1,10 +1,12 @@
 // The metric cells of one drive, labelled with its slot.
 #pragma once
 
+#include <array>
 #include <chrono>
 #include <string>
 
 #include "base/metrics.h"
+#include "disk/drive_condition.h"
 #include "runtime/clock.h"
 
 namespace ostraka::disk {
@@ -21,6 +23,7 @@ struct DriveMetrics {
         list(call(registry, slot, "list")),
         system(call(registry, slot, "system")),
         batch(call(registry, slot, "batch")),
+        probe(call(registry, slot, "probe")),
         batch_ops(registry.counter("ostraka_drive_batch_ops_total", "changes written in synced batches",
                                    label(slot))),
         batches(registry.counter("ostraka_drive_batches_total", "batches written to the index", label(slot))),
@@ -32,7 +35,17 @@ struct DriveMetrics {
             registry.counter("ostraka_drive_read_bytes_total", "shard bytes read and verified", label(slot))),
         online(registry.gauge("ostraka_drive_online", "1 while the drive is in service", label(slot))),
         heal_queue(registry.gauge("ostraka_drive_heal_queue", "heal-queue entries recorded on the drive",
-                                  label(slot))) {}
+                                  label(slot))),
+        states_{&state(registry, slot, DriveState::ok), &state(registry, slot, DriveState::away),
+                &state(registry, slot, DriveState::stalled), &state(registry, slot, DriveState::failing)},
+        registry_(registry),
+        slot_(slot) {}
+
+  void show(DriveState now) const {
+    for (std::size_t i = 0; i < states_.size(); ++i)
+      states_[i]->set(i == static_cast<std::size_t>(now) ? 1 : 0);
+  }
+  void show(const SmartReport& report) const;  // what it does not tell has no metric
 
   Histogram& commit;  // and fence, withdraw, purge
   Histogram& read;
@@ -44,6 +57,7 @@ struct DriveMetrics {
   Histogram& list;
   Histogram& system;
   Histogram& batch;
+  Histogram& probe;
   Counter& batch_ops;
   Counter& batches;
   Counter& errors;
@@ -54,10 +68,18 @@ struct DriveMetrics {
 
  private:
   static Labels label(unsigned slot) { return {{"drive", std::to_string(slot)}}; }
+  static Gauge& state(MetricRegistry& registry, unsigned slot, DriveState which) {
+    return registry.gauge("ostraka_drive_state", "1 for the state that the drive is in",
+                          {{"drive", std::to_string(slot)}, {"state", std::string(to_string(which))}});
+  }
   static Histogram& call(MetricRegistry& registry, unsigned slot, const char* name) {
     return registry.histogram("ostraka_drive_call_seconds", "latency of calls to a drive",
                               {{"drive", std::to_string(slot)}, {"call", name}});
   }
+
+  const std::array<Gauge*, 4> states_;  // by DriveState
+  MetricRegistry& registry_;
+  const unsigned slot_;
 };
 
 // Observes how long it lived.

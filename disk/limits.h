@@ -53,7 +53,8 @@ inline constexpr std::chrono::milliseconds kReopenMin{
     250};  // between two tries to open a drive that went away, doubled up to
 inline constexpr std::chrono::milliseconds kReopenMax{8000};
 inline constexpr std::chrono::seconds kStuckAfter{
-    15};  // a batch that takes longer: the drive does not answer
+    15};  // without any call under way coming to its end: the drive does not answer
+inline constexpr std::chrono::seconds kWatchPeriod{1};  // between two looks at what its calls say about it
 inline constexpr std::int64_t kMaxClockAheadMs =
     60'000;  // a version id further ahead of the drive's clock is refused
 inline constexpr std::uint64_t kMinReserveBytes =

@@ -106,7 +106,9 @@ class FoundFiles {
 }  // namespace
 
 LocalDrive::LocalDrive(const DriveDeps& deps, std::string path, DriveFormat expected)
-    : core_(deps, std::move(path), std::move(expected)), committer_(core_, deps.workers) {}
+    : core_(deps, std::move(path), std::move(expected)),
+      committer_(core_, deps.workers),
+      watch_(core_, committer_, deps.workers) {}
 
 LocalDrive::~LocalDrive() = default;
 
@@ -116,7 +118,9 @@ Result<> LocalDrive::start() {
     core_.set_problem(opened.error().detail);
     core_.metrics.online.set(0);
   }
+  core_.metrics.show(core_.state());
   committer_.start();
+  watch_.start();
   return opened;
 }
 
@@ -133,10 +137,18 @@ Task<Result<DriveInfo>> LocalDrive::info(Ctx&) {
   info.used_bytes = core_.space.used();
   info.errors = core_.metrics.errors.value();
   info.heal_queue = core_.heal_entries();
+  info.state = core_.state();
+  const TimePoint now = core_.clock.now();
+  info.recent_errors = core_.health.recent_errors(now);
+  info.reads = core_.health.latency(CallKind::read, now);
+  info.writes = core_.health.latency(CallKind::write, now);
+  info.smart = core_.smart();
   if (info.online && info.total_bytes > 0 && !core_.space.has_room(0)) {
     info.problem = fmt::format(
         "full: less than the reserve of {} MiB is free; new objects are refused until something is deleted",
         core_.space.reserve() >> 20);
+  } else if (info.online && info.problem.empty() && info.smart && info.smart->passed == false) {
+    info.problem = fmt::format("{} expects to fail soon (SMART): replace it in time", info.smart->device);
   }
   co_return info;
 }

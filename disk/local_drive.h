@@ -9,6 +9,7 @@
 #include "disk/committer.h"
 #include "disk/drive.h"
 #include "disk/drive_core.h"
+#include "disk/health_watch.h"
 
 namespace ostraka::disk {
 
@@ -40,6 +41,11 @@ class LocalDrive final : public Drive {
   // then. Errors: those of format_drive(), unavailable (the drive is in service, or still being closed).
   Task<Result<>> format_anew(Ctx& ctx, Uuid incarnation, std::vector<GroupState> groups,
                              std::vector<SystemRecord> records);
+
+  // --- for who watches over drives
+  void set_smart(SmartReport report) { core_.set_smart(std::move(report)); }
+  // An operator says that it is well: it is used again at once, and what it did is forgotten.
+  void trust_again() { core_.health.forget(core_.clock.now()); }
 
   DriveId id() const noexcept override { return core_.expected.drive(); }
   bool online() const noexcept override { return core_.online(); }
@@ -79,6 +85,7 @@ class LocalDrive final : public Drive {
 
   DriveCore core_;
   Committer committer_;  // after core_: ends first
+  HealthWatch watch_;    // before both of them
 };
 
 }  // namespace ostraka::disk

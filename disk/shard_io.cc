@@ -154,7 +154,7 @@ class LocalShardWriter final : public ShardWriter {
       if (taken.empty()) return fail(Errc::closed, "the write was cancelled");
       return append_blocks(core, *writing, taken);
     };
-    auto running = core_.run(std::move(life), ctx.deadline, std::move(job));
+    auto running = core_.run(std::move(life), ctx.deadline, std::move(job), CallKind::write);
     Result<> done = co_await std::move(running);
     co_return core_.noted(std::move(done));
   }
@@ -169,7 +169,7 @@ class LocalShardWriter final : public ShardWriter {
     CO_TRY(life, same_life());
     begun_ = true;
     auto job = [&core = core_, writing = writing_](OpenDrive&) { return finish_file(core, *writing); };
-    auto running = core_.run(std::move(life), ctx.deadline, std::move(job));
+    auto running = core_.run(std::move(life), ctx.deadline, std::move(job), CallKind::write);
     Result<> done = co_await std::move(running);
     finished_ = done.has_value();
     co_return core_.noted(std::move(done));
@@ -317,6 +317,7 @@ Result<ShardHealth> verify_shard_file(DriveCore& core, const ShardRef& ref) {
   for (std::uint64_t i = 0; i < health.blocks; ++i) {
     const auto good =
         read_verified(core, *shard, i, MutableByteSpan(buffer).first(shard->footer.bytes_of(i)));
+    core.job_progress();
     if (good) continue;
     if (!good.failed_with(Errc::corrupt) && !good.failed_with(Errc::io))
       return fail(good.code(), good.error().detail);

@@ -30,7 +30,8 @@ Errc code_of(int error) noexcept {
       return Errc::no_space;
     case EMFILE:
     case ENFILE:
-      return Errc::overloaded;  // this process has too many files open; the file may be well
+    case ENOMEM:
+      return Errc::overloaded;  // this process has too many files open, or no memory; the file may be well
     default:
       return Errc::io;
   }

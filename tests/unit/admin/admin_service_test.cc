@@ -41,7 +41,6 @@ class InfoDrive final : public disk::Drive {
   R<void> put_system(Ctx&, std::string, std::string) override { co_return unused(); }
   R<void> erase_system(Ctx&, std::string) override { co_return unused(); }
   R<std::vector<SystemRecord>> scan_system(Ctx&, std::string, std::size_t) override { co_return unused(); }
-
   R<std::vector<SystemRecord>> scan_system_after(Ctx&, std::string, std::string, std::size_t) override {
     co_return unused();
   }
@@ -211,6 +210,36 @@ TEST_F(AdminServiceTest, StatusAddsUpDrivesAndRequests) {
   EXPECT_EQ(json["server_errors_total"], 2);
   EXPECT_GT(json["resident_bytes"], 1 << 20);
   EXPECT_EQ(json["drives"][2]["path"], "/d3");
+}
+
+TEST_F(AdminServiceTest, StatusTellsHowEachDriveIsDoing) {
+  disk::DriveInfo good = online_drive();
+  good.reads = {.calls = 10, .mean_us = 300, .p50_us = 200, .p99_us = 900};
+  good.smart.emplace();
+  good.smart->device = "/dev/sda";
+  good.smart->temperature_celsius = 41;
+  drives_[0]->become(good);
+  disk::DriveInfo failing = online_drive();
+  failing.online = false;
+  failing.state = disk::DriveState::failing;
+  failing.problem = "taken out of service";
+  failing.recent_errors = 25;
+  drives_[1]->become(failing);
+  disk::DriveInfo away = online_drive();
+  away.online = false;
+  drives_[2]->become(away);
+  const auto drives = nlohmann::json::parse(get("/api/status").body_)["drives"];
+  EXPECT_EQ(drives[0]["state"], "ok");
+  EXPECT_EQ(drives[0]["reads"]["p99_us"], 900);
+  EXPECT_EQ(drives[0]["smart"]["temperature_celsius"], 41);
+  EXPECT_TRUE(drives[0]["smart"]["passed"].is_null()) << "not known";
+  EXPECT_EQ(drives[1]["state"], "failing");
+  EXPECT_EQ(drives[1]["recent_errors"], 25);
+  EXPECT_TRUE(drives[1]["smart"].is_null());
+  EXPECT_EQ(drives[2]["state"], "away");
+  const auto missing = nlohmann::json::parse(get("/health/cluster").body_)["missing"];
+  ASSERT_EQ(missing.size(), 2U);
+  EXPECT_EQ(missing[0]["state"], "failing");
 }
 
 TEST_F(AdminServiceTest, MetricsTellTheDrives) {
