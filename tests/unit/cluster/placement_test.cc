@@ -133,5 +133,23 @@ TEST(Placement, BadJsonIsRefused) {
   refuse(bad, Errc::malformed);
 }
 
+TEST(Placement, ALostDriveRaisesTheEpochsOfItsGroups) {
+  const auto all = drives(5);
+  Placement placement = Placement::make(deployment(1), all, 3);
+  const auto raised = placement.raise_epochs(all[2]);
+  ASSERT_EQ(raised.size(), kPlacementGroups);
+  unsigned groups = 0;
+  for (unsigned g = 0; g < kPlacementGroups; ++g) {
+    const auto& group = placement.group(static_cast<std::uint16_t>(g));
+    const bool in_it = std::count(group.drives.begin(), group.drives.end(), all[2]) > 0;
+    EXPECT_EQ(raised[g], in_it ? 2U : 0U);
+    EXPECT_EQ(group.epoch, in_it ? 2U : 1U);
+    groups += in_it ? 1 : 0;
+  }
+  EXPECT_NEAR(groups, kPlacementGroups * 3 / 5.0, 2.0);
+  EXPECT_EQ(placement.raise_epochs(all[2])[2], 3U);
+  EXPECT_EQ(Placement::from_json(deployment(1), placement.to_json())->group(2).epoch, 3U);
+}
+
 }  // namespace
 }  // namespace ostraka::cluster
