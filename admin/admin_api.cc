@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "base/encoding.h"
 #include "base/hash.h"
 #include "base/log.h"
@@ -135,6 +137,7 @@ Task<Result<AdminApi::Request>> AdminApi::admit(const net::RequestHead& head, ne
 Task<Result<ApiJson>> AdminApi::answer(Ctx& ctx, const Request& request) {
   if (request.path == "heal" || request.path.starts_with("heal/")) co_return heal(request);
   if (request.path == "scan" || request.path.starts_with("scan/")) co_return scan(request);
+  if (request.path == "drive/trust" && !request.reads) co_return trust_drive(request);
   if (request.path == "object" && request.reads) co_return co_await inspect(ctx, request);
   if (request.path == "usage" && request.reads) {
     const object::UsagePtr usage = co_await context_.usage.get(ctx, Duration::zero());
@@ -204,6 +207,15 @@ Result<ApiJson> AdminApi::scan(const Request& request) {
     return ApiJson::object();
   }
   return fail(Errc::not_found, fmt::format("the admin API has no {}", request.path));
+}
+
+Result<ApiJson> AdminApi::trust_drive(const Request& request) {
+  TRY(path, member(request.body, "drive", std::string()));
+  const auto found = std::find(context_.drive_paths.begin(), context_.drive_paths.end(), path);
+  if (found == context_.drive_paths.end() || !context_.trust_drive)
+    return fail(Errc::not_found, fmt::format("no drive has the folder \"{}\"", path));
+  context_.trust_drive(static_cast<std::size_t>(found - context_.drive_paths.begin()));
+  return ApiJson{{"drive", path}};
 }
 
 Task<Result<ApiJson>> AdminApi::inspect(Ctx& ctx, const Request& request) {

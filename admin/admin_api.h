@@ -3,6 +3,7 @@
 // Requests and answers: admin/API.md.
 #pragma once
 
+#include <functional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -29,8 +30,9 @@ struct ApiContext {
   object::HealService& heal;
   object::Scanner& scanner;
   object::Usage& usage;
-  std::vector<disk::Drive*> drives;      // by slot
-  std::vector<std::string> drive_paths;  // by slot
+  std::vector<disk::Drive*> drives;                        // by slot
+  std::vector<std::string> drive_paths;                    // by slot
+  std::function<void(std::size_t slot)> trust_drive = {};  // one that was taken out is well again
 };
 
 inline constexpr std::string_view kApiPath = "/admin/v1/";
@@ -55,6 +57,7 @@ class AdminApi final : public net::Service {
   Task<Result<ApiJson>> answer(Ctx& ctx, const Request& request);
   Result<ApiJson> heal(const Request& request);
   Result<ApiJson> scan(const Request& request);
+  Result<ApiJson> trust_drive(const Request& request);
   Task<Result<ApiJson>> inspect(Ctx& ctx, const Request& request);
 
   const ApiContext context_;

@@ -23,7 +23,7 @@ struct Options {
   std::string url, region, ca_file;
   bool json = false;
   // of single verbs
-  std::string bucket, prefix, priority, object;
+  std::string bucket, prefix, priority, object, drive;
   std::uint64_t id = 0;
   bool deep = false, shallow = false, dry_run = false, wait = false;
 };
@@ -90,6 +90,13 @@ class Verb {
   Result<int> scan_cancel() {
     TRY(answer, client_->post("/admin/v1/scan/cancel", Json::object()));
     print(answer, "cancelled\n");
+    return 0;
+  }
+
+  Result<int> drive_trust() {
+    TRY(answer, client_->post("/admin/v1/drive/trust", Json{{"drive", options_.drive}}));
+    print(answer, fmt::format("{} is used again, unless it is away; /api/status tells how it does\n",
+                              options_.drive));
     return 0;
   }
 
@@ -249,6 +256,12 @@ void add_admin_commands(CLI::App& admin,
       commands.add(*object, "inspect", "Where its shards are, and how they are", &Verb::inspect);
   inspect->add_option("OBJECT", o.object, "BUCKET/KEY")->required();
   inspect->add_flag("--shallow", o.shallow, "do not read the shards");
+
+  CLI::App* drive = admin.add_subcommand("drive", "One drive");
+  drive->require_subcommand(1);
+  CLI::App* trust =
+      commands.add(*drive, "trust", "Use a drive again that was taken out of service", &Verb::drive_trust);
+  trust->add_option("FOLDER", o.drive, "as the status page names it")->required();
 
   commands.add(admin, "usage", "Objects and bytes in each bucket", &Verb::usage);
 }

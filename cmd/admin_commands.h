@@ -1,4 +1,4 @@
-// `ostraka admin heal|scan|object|usage`: the verbs that ask a running node, and how their answers are told.
+// `ostraka admin heal|scan|object|drive|usage`: the verbs that ask a running node, and how their answers are told.
 #pragma once
 
 #include <CLI/CLI.hpp>

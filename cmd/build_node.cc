@@ -201,9 +201,10 @@ class ServingNode final : public Node {
     usage_ = std::make_unique<object::Usage>(object::UsageDeps{deps_.clock, deps_.metrics, *buckets_,
                                                                pointers(drives_.drives),
                                                                placement_->set_drives(), background_});
-    api_ = std::make_unique<admin::AdminApi>(admin::ApiContext{deps_.clock, *verifier_, *buckets_,
-                                                               *object_sets_, *heal_, *scanner_, *usage_,
-                                                               pointers(drives_.drives), drives_.paths});
+    api_ = std::make_unique<admin::AdminApi>(
+        admin::ApiContext{deps_.clock, *verifier_, *buckets_, *object_sets_, *heal_, *scanner_, *usage_,
+                          pointers(drives_.drives), drives_.paths,
+                          [this](std::size_t slot) { drives_.local[slot]->trust_again(); }});
     console_.lead_usage_to(*usage_);
     scanner_->start_loop(deps_.shards.empty() ? shard : *deps_.shards.front());
   }

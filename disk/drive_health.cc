@@ -297,8 +297,8 @@ std::string DriveHealth::problem(TimePoint now) const {
   if (is != DriveState::failing) return {};
   if (out_for_good_) {
     return fmt::format(
-        "taken out of service: {}; it came back {} times and failed again, so it stays out until the server "
-        "is restarted: replace it",
+        "taken out of service: {}; it came back {} times and failed again, so it stays out: replace it, or "
+        "say that it is well (ostraka admin drive trust)",
         reason_, relapses_);
   }
   const std::int64_t wait = seconds(retry_at_ - now);

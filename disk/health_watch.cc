@@ -63,7 +63,8 @@ void HealthWatch::tell(const DriveHealth::Change& change) const {
           core_.health.may_open(kNoDeadline)
               ? "it is tried again by itself; look at the kernel's log and at its SMART data, and replace it "
                 "when it does not stay in service"
-              : "it failed again each time it came back: replace it. It is tried again only after a restart");
+              : "it failed again each time it came back: replace it. "
+                "It is tried again only when you say so (ostraka admin drive trust), or after a restart");
       break;
     case DriveState::stalled:
       log::error(

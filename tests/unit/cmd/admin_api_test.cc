@@ -163,6 +163,14 @@ TEST_F(AdminApiTest, RefusesWhatItDoesNotHave) {
   ask(net::Method::get, "/admin/v1/object?bucket=nosuchbucket&key=k", nullptr, 404);
 }
 
+TEST_F(AdminApiTest, TrustsADriveByItsFolder) {
+  EXPECT_EQ(ask(net::Method::post, "/admin/v1/drive/trust", Json{{"drive", folders_[2]}}).at("drive"),
+            folders_[2]);
+  ask(net::Method::post, "/admin/v1/drive/trust", Json{{"drive", "/elsewhere"}}, 404);
+  ask(net::Method::post, "/admin/v1/drive/trust", nullptr, 404);
+  ask(net::Method::get, "/admin/v1/drive/trust", nullptr, 404);
+}
+
 TEST_F(AdminApiTest, ChangesThePriority) {
   EXPECT_EQ(ask(net::Method::post, "/admin/v1/heal/priority", Json{{"priority", "high"}}).at("priority"),
             "high");
