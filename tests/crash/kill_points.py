@@ -154,14 +154,14 @@ class KillPointsOfHeals(ArmedRounds, PowerCase):
         self.power.away(self.absent)
         time.sleep(1)  # so long it sleeps through writes
         self.power.back(self.absent)
-        until(lambda: self.node.names_as_missing([]), HEALED_WITHIN_S, "the drive is back in service")
+        until(lambda: not self.node.running() or self.node.names_as_missing([]), HEALED_WITHIN_S, "the drive is back in service")
 
     def heal_until_killed(self, load: Load) -> None:
         def sleep_again_and_again() -> None:
             try:
-                while not load.going_down.is_set():
+                while self.node.running():
                     self.drive_sleeps(load)
-            except (AssertionError, OSError):
+            except OSError:
                 if self.node.running():
                     raise
 
