@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/encoding.h"
+#include "base/hash.h"
 #include "iam/signer.h"
 #include "runtime/shard.h"
 
@@ -99,7 +100,8 @@ Task<> serve(std::shared_ptr<Exchange> exchange, net::Service* service, Shard* s
   const iam::Secret secret{std::string(kRootPassword)};
   const iam::SigningSpec spec{
       .access_key = kRootUser, .secret = secret, .region = "us-east-1", .unix_ms = shard->clock().unix_ms()};
-  iam::sign_request(head, spec, "UNSIGNED-PAYLOAD");
+  iam::sign_request(head, spec,
+                    request.admin ? hex(digest(DigestKind::sha256, request.body)) : "UNSIGNED-PAYLOAD");
   TextBody body(request.body, seed);
   ReplySink sink(*exchange);
   Ctx ctx{*shard, kNoDeadline, "SIM"};

@@ -21,6 +21,7 @@ struct S3Request {
   std::string target = "/";
   net::Headers headers;
   std::string body;
+  bool admin = false;  // to the console address
 };
 
 struct S3Reply {

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <nlohmann/json.hpp>
 
 namespace ostraka::sim {
 
@@ -11,27 +12,41 @@ using State = HistoryOp::State;
 using std::chrono::milliseconds;
 using std::chrono::seconds;
 
+namespace {
+
+constexpr Duration kHealPatience = seconds(900);
+
+}  // namespace
+
 Scenario::Scenario(SimWorld& world, ScenarioSpec spec)
-    : world_(world), spec_(spec), well_again_(world.devices.size()) {
-  SimRandom& random = world.random;
-  std::vector<std::size_t> slots(world.devices.size());
+    : world_(world), spec_(spec), well_again_(world.devices.size()) {}
+
+void Scenario::choose_weak_drives() {
+  SimRandom& random = world_.random;
+  std::vector<std::size_t> slots(world_.devices.size());
   for (std::size_t i = 0; i < slots.size(); ++i) slots[i] = i;
   for (std::size_t i = slots.size(); i > 1; --i) std::swap(slots[i - 1], slots[random.below(i)]);
-  const std::size_t most = world.geometry.parity_shards;
-  const std::size_t count =
-      spec.drive_faults && !random.chance(0.15) ? random.between(std::min<std::size_t>(1, most), most) : 0;
+  const std::size_t most = world_.geometry.parity_shards;
+  std::size_t count = 0;
+  if (spec_.drive_faults && most > 0 && !random.chance(0.15)) count = random.between(1, most);
   weak_.assign(slots.begin(), slots.begin() + static_cast<std::ptrdiff_t>(count));
 }
 
 Task<> Scenario::run() {
   co_await start_again(true);
   co_await make_bucket();
-  co_await traffic();
-  co_await converge();
+  for (unsigned i = 0; i < spec_.rounds && !given_up_ && world_.violations().empty(); ++i) co_await round();
   for (std::string& text : model_.check()) world_.violation(std::move(text));
-  if (spec_.beyond_parity) co_await go_beyond();
+  if (spec_.beyond_parity && !given_up_) co_await go_beyond();
   co_await world_.stop();
   co_await world_.bury_all();
+}
+
+Task<> Scenario::round() {
+  choose_weak_drives();
+  ended_ = false;
+  co_await traffic();
+  co_await converge();
 }
 
 Task<> Scenario::make_bucket() {
@@ -113,7 +128,8 @@ Task<> Scenario::write_to(std::string key) {
   world_.violation(fmt::format("PUT {} is still answered with {} {}", key, reply.status, reply.code()));
 }
 
-// Faults off: all that was acknowledged must be there, and everything must work again.
+// Faults off: all that was acknowledged must be there, everything must work again, and everything that was
+// lost is made good.
 Task<> Scenario::converge() {
   world_.note("peace");
   world_.machine.calls_to_live.reset();
@@ -123,14 +139,96 @@ Task<> Scenario::converge() {
   if (world_.serving()) co_await world_.stop();
   co_await start_again(true);
   if (!world_.serving()) co_return;
-  co_await sleep_for(world_.clock, seconds(2));
   std::vector<std::string> keys;
   for (const auto& [key, history] : model_.registers) keys.push_back(key);
+  const bool all_there = co_await all_online(seconds(60));
+  // What only a drive that is gone could decide may be in doubt until it is replaced or overwritten.
+  if (!all_there) world_.probes.hit("peace: a drive does not come back");
+  for (const std::string& key : keys) co_await look_at(key, all_there);
+  co_await heal_all();
   for (const std::string& key : keys) co_await look_at(key, true);
   co_await list();
+  co_await read_without_some();
   for (const std::string& key : keys) co_await write_to(key);
   for (const std::string& key : keys) co_await look_at(key, true);
   co_await list();
+}
+
+Task<bool> Scenario::all_online(Duration patience) {
+  const TimePoint limit = world_.clock.now() + patience;
+  while (world_.clock.now() < limit) {
+    bool all = true;
+    for (std::size_t slot = 0; slot < world_.devices.size(); ++slot) all = all && world_.drive_online(slot);
+    if (all) co_return true;
+    co_await sleep_for(world_.clock, milliseconds(250));
+  }
+  co_return false;
+}
+
+Task<std::string> Scenario::admin(std::string method, std::string path) {
+  S3Request request;
+  request.method = std::move(method);
+  request.target = "/admin/v1/" + path;
+  if (request.method == "POST") request.body = "{}";
+  request.admin = true;
+  auto asking = ask("admin", std::move(request));
+  S3Reply reply = co_await std::move(asking);
+  std::string body;
+  if (reply.ok()) body = std::move(reply.body);
+  co_return body;
+}
+
+// As an operator would: drives that do not come back are replaced; then the store is given the time to heal.
+Task<> Scenario::heal_all() {
+  for (std::size_t slot = 0; slot < world_.devices.size(); ++slot) {
+    if (world_.drive_online(slot)) continue;
+    world_.note(fmt::format("drive {} does not come back and is replaced", slot));
+    world_.probes.hit("peace: a drive is replaced");
+    world_.replace_device(slot);
+  }
+  const bool there = co_await all_online(seconds(120));
+  if (!there) {
+    world_.violation("a new drive is not taken into service");
+    co_return;
+  }
+  const std::string scan = co_await admin("POST", "scan/start");
+  if (scan.empty()) {
+    world_.violation("no scan could be started");
+    co_return;
+  }
+  const TimePoint limit = world_.clock.now() + kHealPatience;
+  std::string last_scan, last_heal;
+  while (world_.clock.now() < limit) {
+    co_await sleep_for(world_.clock, seconds(1));
+    last_scan = co_await admin("GET", "scan");
+    last_heal = co_await admin("GET", "heal");
+    if (last_scan.empty() || last_heal.empty()) continue;
+    const auto scanned = nlohmann::json::parse(last_scan), healed = nlohmann::json::parse(last_heal);
+    bool queue_empty = healed["queue"]["entries"] == 0 && healed["refills"].empty();
+    for (std::size_t slot = 0; slot < world_.devices.size(); ++slot)
+      queue_empty = queue_empty && !world_.refilling(slot);
+    if (scanned["state"] != "running" && queue_empty) co_return;
+  }
+  world_.violation(fmt::format("healing does not come to its end: {}\n{}", last_scan, last_heal));
+}
+
+// All is healed: any drives up to parity may go, and everything can be read.
+Task<> Scenario::read_without_some() {
+  const std::vector<std::size_t> weak = weak_;
+  choose_weak_drives();
+  for (const std::size_t slot : weak_) {
+    world_.note(fmt::format("drive {} is pulled out", slot));
+    world_.devices[slot]->faults.pulled = true;
+    world_.unplug(world_.devices[slot]);
+  }
+  co_await sleep_for(world_.clock, seconds(1));
+  std::vector<std::string> keys;
+  for (const auto& [key, history] : model_.registers) keys.push_back(key);
+  for (const std::string& key : keys) co_await look_at(key, true);
+  weak_ = weak;
+  heal_hardware();
+  const bool back = co_await all_online(seconds(60));
+  if (!back) world_.violation("a drive that was only away does not come back");
 }
 
 // More damage than parity can bear: errors are allowed now, wrong bytes never.

@@ -18,7 +18,8 @@ struct ScenarioSpec {
   unsigned operations = 60;  // of each client
   unsigned keys = 8;
   bool drive_faults = true;
-  bool deaths = true;  // of the process, power cuts, restarts
+  bool deaths = true;   // of the process, power cuts, restarts
+  unsigned rounds = 2;  // of faults and peace; each may strike other drives
   bool beyond_parity = true;
 };
 
@@ -57,11 +58,16 @@ class Scenario {
   // --- scenario.cc
   Task<> make_bucket();
   Task<> traffic();
+  void choose_weak_drives();
+  Task<> round();
   Task<> converge();
+  Task<> heal_all();
+  Task<bool> all_online(Duration patience);
+  Task<std::string> admin(std::string method, std::string path);  // the answer; "" when there was none
+  Task<> read_without_some();
   Task<> look_at(std::string key, bool must);
   Task<> write_to(std::string key);
   Task<> go_beyond();
-  bool ended() const noexcept { return ended_; }
 
   SimWorld& world_;
   const ScenarioSpec spec_;
@@ -70,8 +76,9 @@ class Scenario {
   std::vector<TimePoint> well_again_;  // by slot
   unsigned working_ = 0;               // clients
   bool ended_ = false;                 // the traffic
+  bool given_up_ = false;              // the node cannot start, and need not
   bool anything_goes_ = false;         // beyond parity: only wrong bytes count
-  std::uint64_t done_ = 0, failed_ = 0, made_devices_ = 0;
+  std::uint64_t done_ = 0, failed_ = 0;
 };
 
 }  // namespace ostraka::sim

@@ -113,6 +113,8 @@ class SimLock final : public Fs::Lock {
 
 Result<SimFs::Place> SimFs::find(const std::string& path) const {
   Place place;
+  place.device = machine_.root;
+  place.node = machine_.root->disk.root();
   std::size_t at = 0;
   for (bool first = true; at < path.size(); first = false) {
     const std::size_t begin = path.find_first_not_of('/', at);
@@ -122,10 +124,11 @@ Result<SimFs::Place> SimFs::find(const std::string& path) const {
     at = end;
     if (first) {
       const auto bay = machine_.bays.find(name);
-      if (bay == machine_.bays.end() || !bay->second) return missing(path);
-      place.device = bay->second;
-      place.node = bay->second->disk.root();
-      continue;
+      if (bay != machine_.bays.end() && bay->second) {
+        place.device = bay->second;
+        place.node = bay->second->disk.root();
+        continue;
+      }
     }
     if (!place.node || !place.node->folder) return missing(path);
     place.parent = place.node;
@@ -133,7 +136,6 @@ Result<SimFs::Place> SimFs::find(const std::string& path) const {
     const auto child = place.parent->names.find(name);
     place.node = child == place.parent->names.end() ? nullptr : child->second;
   }
-  if (!place.device) return missing(path);
   return place;
 }
 

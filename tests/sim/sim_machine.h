@@ -27,6 +27,7 @@ struct Device {
   explicit Device(std::uint64_t number) : disk(number) {}
   SimDisk disk;
   DeviceFaults faults;
+  std::string unplugged_from;  // the bay it goes back into
 };
 
 // How often something rare happened.
@@ -54,11 +55,13 @@ class SimMachine {
 
   FiberScheduler& scheduler;
   Probes& probes;
-  std::map<std::string, std::shared_ptr<Device>> bays;  // by the name of the mount point; nullptr: not there
-  std::uint64_t incarnation = 0;                        // 0: nobody runs
-  std::optional<std::uint64_t> calls_to_live;           // the process dies in the call in which it gets 0
-  std::function<void()> on_death;                       // within that call
-  double slow_calls = 0.3;                              // chance of a call to take any time at all
+  // By the name of the mount point; nullptr: nothing is mounted there, and the folder of the root is seen.
+  std::map<std::string, std::shared_ptr<Device>> bays;
+  const std::shared_ptr<Device> root = std::make_shared<Device>(1);
+  std::uint64_t incarnation = 0;               // 0: nobody runs
+  std::optional<std::uint64_t> calls_to_live;  // the process dies in the call in which it gets 0
+  std::function<void()> on_death;              // within that call
+  double slow_calls = 0.3;                     // chance of a call to take any time at all
 
  private:
   std::uint64_t incarnations_ = 0;

@@ -41,12 +41,51 @@ Incarnation::Incarnation(SimMachine& machine, SimClock& clock, FiberScheduler& s
 SimWorld::SimWorld(std::uint64_t seed, erasure::Geometry g, bool trace)
     : random(seed), geometry(g), shard(99, clock, kClientShard), guard_(shard.executor()), trace_(trace) {
   for (std::size_t i = 0; i < geometry.drives(); ++i) {
-    devices.push_back(std::make_shared<Device>(100 + i));
+    devices.push_back(std::make_shared<Device>(++device_numbers_));
     machine.bays[drive_name(i)] = devices.back();
+    Node& root = *machine.root->disk.root();
+    root.names[drive_name(i)] = machine.root->disk.make(true);
+    root.durable_names = root.names;
   }
 }
 
 SimWorld::~SimWorld() = default;
+
+bool SimWorld::drive_online(std::size_t slot) {
+  return serving_ &&
+         current_->metrics.gauge("ostraka_drive_online", "", {{"drive", std::to_string(slot)}}).value() == 1;
+}
+
+bool SimWorld::refilling(std::size_t slot) const {
+  const auto& names = devices[slot]->disk.root()->names;
+  const auto found = names.find("format.json");
+  return found != names.end() && found->second->content.find("\"refilling\": true") != std::string::npos;
+}
+
+std::string SimWorld::bay_of(const std::shared_ptr<Device>& device) const {
+  for (const auto& [name, in] : machine.bays)
+    if (in == device) return name;
+  return {};
+}
+
+void SimWorld::replace_device(std::size_t slot) {
+  unplug(devices[slot]);
+  const std::string bay = devices[slot]->unplugged_from;
+  devices[slot] = std::make_shared<Device>(++device_numbers_);
+  devices[slot]->unplugged_from = bay;
+  plug_in(devices[slot]);
+}
+
+void SimWorld::unplug(const std::shared_ptr<Device>& device) {
+  const std::string bay = bay_of(device);
+  if (bay.empty()) return;
+  device->unplugged_from = bay;
+  machine.bays[bay] = nullptr;
+}
+
+void SimWorld::plug_in(const std::shared_ptr<Device>& device) {
+  if (bay_of(device).empty()) machine.bays[device->unplugged_from] = device;
+}
 
 void SimWorld::note(std::string_view event) {
   const std::string line = fmt::format(
@@ -101,13 +140,12 @@ Task<Result<>> SimWorld::start() {
   Result<cmd::NodeDrives> drives = cmd::open_drives(std::move(opening));
   Result<> started = drives ? Result<>() : Result<>(tl::unexpected<Error>(drives.error()));
   if (drives) {
-    cmd::ServerConfig config;
-    config.root_user = kRootUser;
-    config.root_password = kRootPassword;
-    config.access_log = false;
+    born->config.root_user = kRootUser;
+    born->config.root_password = kRootPassword;
+    born->config.access_log = false;
     Ctx ctx{born->shard, clock.now() + kStartDeadline, "start"};
     const cmd::Deps deps{clock, born->random, born->fs, born->metrics};
-    auto built = co_await cmd::build_node(ctx, deps, std::move(*drives), config);
+    auto built = co_await cmd::build_node(ctx, deps, std::move(*drives), born->config);
     if (built) {
       born->node = std::move(*built);
     } else {
@@ -192,7 +230,9 @@ Task<> SimWorld::bury_all() {
 }
 
 Task<> SimWorld::serve_exchange(std::shared_ptr<Exchange> exchange, Incarnation* by, std::uint64_t seed) {
-  auto serving = serve(std::move(exchange), &by->node->s3(), &by->shard, seed);
+  net::Service* service = &by->node->s3();
+  if (exchange->request.admin) service = &by->node->console();
+  auto serving = serve(std::move(exchange), service, &by->shard, seed);
   co_await std::move(serving);
 }
 

@@ -41,6 +41,7 @@ struct Incarnation {
   boost::asio::executor_work_guard<IoExecutor> guard;
   Gate requests;
   std::vector<std::weak_ptr<Exchange>> exchanges;
+  cmd::ServerConfig config;
   std::unique_ptr<cmd::Node> node;
 };
 
@@ -66,6 +67,17 @@ class SimWorld {
 
   // --- a client's view; status 0 when nobody answers
   Task<S3Reply> exchange(S3Request request);
+
+  // What the drives' own gauges say; a node must be serving.
+  bool drive_online(std::size_t slot);
+  // Its format.json says that it lost its data and is not full again yet.
+  bool refilling(std::size_t slot) const;
+  // A new, empty device takes the place of the one that belonged into the slot.
+  void replace_device(std::size_t slot);
+  void unplug(const std::shared_ptr<Device>& device);  // open files of it may go on working
+  void plug_in(const std::shared_ptr<Device>& device);
+  // Which bay the device is in; "": none.
+  std::string bay_of(const std::shared_ptr<Device>& device) const;
 
   // --- what happened
   void note(std::string_view event);  // one line of the trace
@@ -96,6 +108,7 @@ class SimWorld {
   Gate burials_;
   bool serving_ = false;
   const bool trace_;
+  std::uint64_t device_numbers_ = 100;
   std::uint64_t hash_ = 0xcbf29ce484222325ULL;
   std::vector<std::string> violations_;
 };

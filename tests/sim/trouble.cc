@@ -41,9 +41,6 @@ void Scenario::damage_at_rest(Device& device) {
 void Scenario::harm(std::size_t slot) {
   SimRandom& random = world_.random;
   const std::shared_ptr<Device> device = world_.devices[slot];
-  std::string bay;
-  for (const auto& [name, in] : world_.machine.bays)
-    if (in == device) bay = name;
   const Duration length = milliseconds(random.between(50, 20'000));
   well_again_[slot] = world_.clock.now() + length;
   DeviceFaults& faults = device->faults;
@@ -51,17 +48,20 @@ void Scenario::harm(std::size_t slot) {
     world_.probes.hit("trouble: " + what);
     world_.note(fmt::format("drive {}: {} for {} ms", slot, what, length.count() / 1'000'000));
   };
-  switch (random.below(11)) {
+  switch (random.below(12)) {
     case 0:
       faults.stalled_until = world_.clock.now() + length;
       return told("stalls");
     case 1:
       faults.pulled = true;
-      if (!bay.empty()) world_.machine.bays[bay] = nullptr;
+      world_.unplug(device);
       return told("is pulled out");
-    case 2:  // the mount point is there, and nothing is mounted on it; open files go on working
-      if (!bay.empty()) world_.machine.bays[bay] = std::make_shared<Device>(1000 + ++made_devices_);
-      return told("gives way to an empty folder");
+    case 2:  // open files go on working
+      world_.unplug(device);
+      return told("is not mounted");
+    case 9:
+      world_.replace_device(slot);
+      return told("is replaced by an empty one");
     case 3:
       faults.read_errors = random.chance(0.3) ? 1.0 : 0.2;
       return told("has read errors");
@@ -92,14 +92,7 @@ void Scenario::heal_hardware() {
     const std::shared_ptr<Device>& device = world_.devices[slot];
     if (well_again_[slot] > world_.clock.now()) continue;
     device->faults = DeviceFaults{};
-    const bool in_a_bay = std::any_of(world_.machine.bays.begin(), world_.machine.bays.end(),
-                                      [&](const auto& bay) { return bay.second == device; });
-    if (in_a_bay) continue;
-    for (auto& [name, in] : world_.machine.bays) {
-      if (in && std::find(world_.devices.begin(), world_.devices.end(), in) != world_.devices.end()) continue;
-      in = device;
-      break;
-    }
+    world_.plug_in(device);
   }
 }
 
@@ -155,7 +148,7 @@ Task<> Scenario::start_again(bool must) {
       auto& bays = world_.machine.bays;
       const auto one = std::next(bays.begin(), static_cast<std::ptrdiff_t>(random.below(bays.size())));
       const auto other = std::next(bays.begin(), static_cast<std::ptrdiff_t>(random.below(bays.size())));
-      std::swap(one->second, other->second);
+      if (one->second && other->second) std::swap(one->second, other->second);
       world_.probes.hit("trouble: drives in each other's bays");
     }
     if (!must && random.chance(0.15)) {
@@ -166,7 +159,14 @@ Task<> Scenario::start_again(bool must) {
     if (started) co_return;
     co_await sleep_for(world_.clock, milliseconds(500));
   }
-  if (must && !world_.serving()) world_.violation("the node does not start, although nothing is wrong");
+  if (!must || world_.serving()) co_return;
+  // The control store needs a majority of the drives; some may be gone for good.
+  given_up_ = true;
+  if (world_.devices.size() - weak_.size() > world_.devices.size() / 2) {
+    world_.violation("the node does not start, although most drives are well");
+  } else {
+    world_.probes.hit("peace: too few drives are left to start");
+  }
 }
 
 }  // namespace ostraka::sim
