@@ -15,7 +15,8 @@ namespace ostraka::erasure {
 namespace {
 
 constexpr std::size_t kMaxDetailBytes = 200;
-constexpr std::uint64_t kSlowestVerify = 4U << 20;  // bytes a second
+constexpr std::uint64_t kSlowestVerify = 4U << 20;                  // bytes a second
+constexpr Duration kDeadlineLook = std::chrono::milliseconds(250);  // whether it was brought forward
 
 // One drive's shard file of one part.
 struct FileLook {
@@ -69,9 +70,9 @@ Task<FileLook> look_at(CorePtr core, unsigned slot, Ctx ctx, disk::ShardRef ref,
 
 class FileHealer {
  public:
-  FileHealer(CorePtr core, Ctx ctx, FileHealSpec spec)
+  FileHealer(CorePtr core, const Ctx& ctx, FileHealSpec spec)
       : core_(std::move(core)),
-        ctx_(std::move(ctx)),
+        ctx_(ctx),
         spec_(std::move(spec)),
         whole_(core_->size(), true),
         staged_(core_->size()) {
@@ -142,8 +143,14 @@ class FileHealer {
     }
     Duration wait = kHealCallWait;
     if (spec_.deep) wait += std::chrono::seconds(part.size / ref.data_shards / kSlowestVerify);
+    const TimePoint patience = core_->context.clock.now() + wait;
     const std::function<bool()> never = [] { return false; };
-    co_await round.wait(std::min(ctx_.deadline, core_->context.clock.now() + wait), never);
+    TimePoint now = core_->context.clock.now();
+    while (round.running() > 0 && now < std::min(ctx_.deadline, patience)) {
+      const TimePoint until = std::min(std::min(ctx_.deadline, patience), now + kDeadlineLook);
+      co_await round.wait(until, never);
+      now = core_->context.clock.now();
+    }
     std::vector<FileLook> out(core_->size());
     for (unsigned slot = 0; slot < core_->size(); ++slot) {
       auto& answer = round.answers()[slot];
@@ -204,7 +211,7 @@ class FileHealer {
   }
 
   CorePtr core_;
-  const Ctx ctx_;
+  const Ctx& ctx_;
   const FileHealSpec spec_;
   FileHealReport report_;
   std::vector<bool> whole_;                  // by slot: every file so far is there
@@ -218,8 +225,8 @@ bool has_files(const disk::VersionRecord& record) noexcept {
                      [](const disk::PartRecord& part) { return !part.data.is_nil() && part.size > 0; });
 }
 
-Task<FileHealReport> heal_files(CorePtr core, Ctx ctx, FileHealSpec spec) {
-  FileHealer healer(std::move(core), std::move(ctx), std::move(spec));
+Task<FileHealReport> heal_files(CorePtr core, const Ctx& ctx, FileHealSpec spec) {
+  FileHealer healer(std::move(core), ctx, std::move(spec));
   co_return co_await healer.run();
 }
 

@@ -34,7 +34,7 @@ struct FileHealReport {
 
 // The record's geometry fits the set. Parts are durable at a write quorum each, so each is looked at by
 // itself.
-Task<FileHealReport> heal_files(CorePtr core, Ctx ctx, FileHealSpec spec);
+Task<FileHealReport> heal_files(CorePtr core, const Ctx& ctx, FileHealSpec spec);
 
 // push_version, with shard files rebuilt.
 Task<std::vector<std::uint8_t>> bring_version(CorePtr core, const Ctx& ctx, const disk::ObjectRef& ref,

@@ -24,8 +24,8 @@ constexpr Duration kLongestTurnPause = std::chrono::milliseconds(200);
 
 class KeyHealer {
  public:
-  KeyHealer(CorePtr core, Ctx ctx, disk::ObjectRef ref, HealSpec spec)
-      : core_(std::move(core)), ctx_(std::move(ctx)), ref_(core_->stamped(std::move(ref))), spec_(spec) {}
+  KeyHealer(CorePtr core, Ctx& ctx, disk::ObjectRef ref, HealSpec spec)
+      : core_(std::move(core)), ctx_(ctx), ref_(core_->stamped(std::move(ref))), spec_(spec) {}
 
   Task<Result<HealReport>> run() {
     for (int attempt = 0; attempt < kHealAttempts; ++attempt) {
@@ -371,7 +371,7 @@ class KeyHealer {
   }
 
   CorePtr core_;
-  Ctx ctx_;
+  Ctx& ctx_;  // its deadline may be brought forward meanwhile
   disk::ObjectRef ref_;
   const HealSpec spec_;
   KeyLook look_;

@@ -7,6 +7,7 @@
 
 namespace ostraka::erasure {
 
+// Whoever brings ctx.deadline forward meanwhile ends it soon.
 Task<Result<HealReport>> heal_key(CorePtr core, Ctx& ctx, disk::ObjectRef ref, HealSpec spec);
 
 }  // namespace ostraka::erasure

@@ -79,9 +79,9 @@ struct Target {
 
 class PartRebuild {
  public:
-  PartRebuild(CorePtr core, Ctx ctx, RebuildSpec spec)
+  PartRebuild(CorePtr core, const Ctx& ctx, RebuildSpec spec)
       : core_(std::move(core)),
-        ctx_(std::move(ctx)),
+        ctx_(ctx),
         spec_(std::move(spec)),
         codec_(core_->codec(spec_.geometry)),
         avoid_(core_->size(), false) {
@@ -301,7 +301,7 @@ class PartRebuild {
   }
 
   CorePtr core_;
-  const Ctx ctx_;
+  const Ctx& ctx_;
   const RebuildSpec spec_;
   const std::shared_ptr<const Codec> codec_;
   disk::StripeLayout layout_;
@@ -312,8 +312,8 @@ class PartRebuild {
 
 }  // namespace
 
-Task<Rebuilt> rebuild_part(CorePtr core, Ctx ctx, RebuildSpec spec) {
-  PartRebuild rebuild(std::move(core), std::move(ctx), std::move(spec));
+Task<Rebuilt> rebuild_part(CorePtr core, const Ctx& ctx, RebuildSpec spec) {
+  PartRebuild rebuild(std::move(core), ctx, std::move(spec));
   co_return co_await rebuild.run();
 }
 

@@ -35,6 +35,6 @@ struct Rebuilt {
   std::uint64_t bytes_read = 0, bytes_written = 0;
 };
 
-Task<Rebuilt> rebuild_part(CorePtr core, Ctx ctx, RebuildSpec spec);
+Task<Rebuilt> rebuild_part(CorePtr core, const Ctx& ctx, RebuildSpec spec);
 
 }  // namespace ostraka::erasure

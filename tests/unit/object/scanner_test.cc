@@ -49,7 +49,7 @@ TEST(Scanner, FlippedBitsAreFoundRepairedAndNamed) {
   std::map<std::string, std::string> bodies;
   for (int i = 0; i < 60; ++i) {
     const std::string key = "large" + std::to_string(i);
-    bodies[key] = world.text(kLarge + static_cast<std::size_t>(i) * 60'000);
+    bodies[key] = world.text(kLarge + static_cast<std::size_t>(i) * 30'000);
     ASSERT_TRUE(world.put(key, bodies[key]));
   }
   world.pass(seconds(20));
@@ -349,7 +349,7 @@ TEST(Scanner, ClientsComeFirstUntilThePassIsTooFarBehind) {
 
 TEST(Scanner, StopsAtOnceInTheMiddleOfAPass) {
   ScanWorld world;
-  for (int i = 0; i < 30; ++i) ASSERT_TRUE(world.put("k" + std::to_string(i), world.text(3'000'000)));
+  for (int i = 0; i < 30; ++i) ASSERT_TRUE(world.put("k" + std::to_string(i), world.text(1'500'000)));
   world.start();
   world.slow_drives(50);
   ASSERT_TRUE(world.scanner->start(true));
@@ -359,6 +359,25 @@ TEST(Scanner, StopsAtOnceInTheMiddleOfAPass) {
   world.run(world.scanner->close());
   EXPECT_LE(world.clock.now() - before, seconds(1));
   EXPECT_TRUE(world.scanner->start(true).failed_with(Errc::closed));
+  world.scanner.reset();
+}
+
+TEST(Scanner, StopsAtOnceWhileADriveReadsALargeObject) {
+  ScanWorld world;
+  ASSERT_TRUE(world.put("k", world.text(kLarge)));
+  world.start();
+  world.pass(seconds(20));
+  world.faulty[0]->follow([](std::string_view call) {
+    erasure::Fate fate;
+    if (call == "open_shard") fate.delay = seconds(8);
+    return fate;
+  });
+  ASSERT_TRUE(world.scanner->start(true));
+  world.pass(seconds(1));
+  ASSERT_EQ(world.scanner->status().state, ScanPass::State::running);
+  const TimePoint before = world.clock.now();
+  world.run(world.scanner->close());
+  EXPECT_LE(world.clock.now() - before, seconds(1));
   world.scanner.reset();
 }
 
