@@ -2,6 +2,8 @@
 // short jobs, so that the drive's threads stay free for requests.
 #include <fmt/format.h>
 
+#include <utility>
+
 #include "base/log.h"
 #include "disk/local_drive.h"
 #include "disk/orphans.h"
@@ -51,7 +53,7 @@ Task<Result<RowPage>> LocalDrive::scan(Ctx& ctx, RowScanSpec spec) {
   if (ctx.deadline < core_.clock.now()) co_return fail(Errc::deadline);
   CO_TRY(life, core_.noted(core_.use()));
   auto scan = [spec = std::move(spec)](OpenDrive& drive) { return scan_all_rows(*drive.index, spec); };
-  auto scanning = core_.run(std::move(life), ctx.deadline, std::move(scan));
+  auto scanning = core_.run(std::move(life), ctx.deadline, std::move(scan), CallKind::upkeep);
   Result<RowPage> page = co_await std::move(scanning);
   if (page && page->corrupt_rows > 0) core_.note(Errc::corrupt);
   co_return core_.noted(std::move(page));
@@ -69,7 +71,7 @@ Task<Result<std::optional<BucketUsage>>> LocalDrive::count_bucket(Ctx& ctx, Buck
   for (bool done = false; !done;) {
     CO_TRY(life, core_.noted(core_.use()));
     auto job = [count](OpenDrive& drive) { return count->step(*drive.index); };
-    auto running = core_.run(std::move(life), ctx.deadline, std::move(job));
+    auto running = core_.run(std::move(life), ctx.deadline, std::move(job), CallKind::upkeep);
     CO_TRY(ended, co_await std::move(running));
     done = ended;
     if (core_.usage.of(bucket).changes != changes) co_return std::nullopt;
@@ -99,11 +101,19 @@ Task<Result<bool>> LocalDrive::recount_usage(Ctx& ctx, BucketId bucket) {
 }
 
 Task<Result<>> LocalDrive::search_orphans(Ctx& ctx, std::shared_ptr<OrphanSearch> search) {
-  for (;;) {
+  for (bool begun = false;;) {
     CO_TRY(life, core_.noted(core_.use()));
     auto job = [search, life](OpenDrive&) { return search->step(life); };
-    auto running = core_.run(life, ctx.deadline, std::move(job));
+    auto running = core_.run(life, ctx.deadline, std::move(job), CallKind::upkeep);
     CO_TRY(next, co_await std::move(running));
+    if (!std::exchange(begun, true)) {
+      // A batch that was being built when the search began may have named files unnoticed: it is written
+      // first.
+      auto nothing = std::make_unique<DriveOp>();
+      nothing->kind = OpKind::take_orphans;
+      auto waiting = submit(ctx, std::move(nothing));
+      CO_TRY_VOID(co_await std::move(waiting));
+    }
     if (next == OrphanSearch::Next::done) co_return Result<>();
     if (next == OrphanSearch::Next::step) continue;
     auto submitting = submit(ctx, search->make_change());

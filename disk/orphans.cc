@@ -24,7 +24,9 @@ std::unique_ptr<IndexCursor> go_on(MetaIndex& index, Column column, const std::s
 }  // namespace
 
 void OrphanSearch::end() {
-  if (std::exchange(searching_, false)) core_.files->end_search();
+  if (!std::exchange(searching_, false)) return;
+  if (phase_ == Phase::remove) core_.files->give_back(batch_);  // taken, and it did not come to removing them
+  core_.files->end_search();
 }
 
 Result<OrphanSearch::Next> OrphanSearch::step(const std::shared_ptr<OpenDrive>& life) {
