@@ -117,7 +117,7 @@ void DriveHealth::told(CallKind kind, Duration took, std::optional<Errc> code, T
   ++current.calls;
   current.io += code == Errc::io ? 1 : 0;
   current.corrupt += code == Errc::corrupt ? 1 : 0;
-  if (!code) {
+  if (!code && kind != CallKind::upkeep) {
     latency_[static_cast<std::size_t>(kind)].add(took, now);
     if (kind == CallKind::write) written_at_ = now;
   }

@@ -48,8 +48,8 @@ struct HealthPolicy {
   Duration forgiven_after = std::chrono::hours(6);  // back in service so long, a relapse is not one
 };
 
-// What a call did, for the latencies.
-enum class CallKind : std::uint8_t { read, write };
+// What a call did, for the latencies; those of upkeep, which may be long, are not kept.
+enum class CallKind : std::uint8_t { read, write, upkeep };
 
 // Where calls run: each place makes progress of its own, or does not.
 enum class Lane : std::uint8_t {

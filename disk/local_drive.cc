@@ -336,7 +336,7 @@ Task<Result<ShardHealth>> LocalDrive::verify(Ctx& ctx, ShardRef ref) {
   if (ctx.deadline < core_.clock.now()) co_return fail(Errc::deadline);
   CO_TRY(life, core_.noted(core_.use()));
   auto look = [&core = core_, ref](OpenDrive&) { return verify_shard_file(core, ref); };
-  auto looking = core_.run(std::move(life), ctx.deadline, std::move(look));
+  auto looking = core_.run(std::move(life), ctx.deadline, std::move(look), CallKind::upkeep);
   Result<ShardHealth> health = co_await std::move(looking);
   co_return core_.noted(std::move(health));
 }

@@ -53,7 +53,7 @@ class IndexCursor {
   virtual Result<> status() const = 0;
 };
 
-// Thread safe, but one writer at a time. Errors: io, corrupt, no_space.
+// Thread safe, but one writer at a time. Errors: io, corrupt, no_space, overloaded (no more files or memory).
 class MetaIndex {
  public:
   virtual ~MetaIndex() = default;

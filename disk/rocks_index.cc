@@ -12,10 +12,12 @@
 
 #include <algorithm>
 #include <array>
+#include <cerrno>
 #include <cstdarg>
 #include <cstdio>
 #include <mutex>
 #include <optional>
+#include <system_error>
 
 #include "base/log.h"
 #include "disk/rocks_env.h"
@@ -58,6 +60,17 @@ std::string_view view(const rocksdb::Slice& slice) {
   return {slice.data(), slice.size()};
 }
 
+// RocksDB keeps only the text of what the system said.
+bool is_of_the_process(const rocksdb::Status& status) {
+  if (status.IsMemoryLimit()) return true;
+  if (!status.IsIOError()) return false;
+  const std::string text = status.ToString();
+  const auto says = [&](int error) {
+    return text.find(std::generic_category().message(error)) != std::string::npos;
+  };
+  return says(EMFILE) || says(ENFILE) || says(ENOMEM);
+}
+
 tl::unexpected<Error> failed(const rocksdb::Status& status, const std::string& folder) {
   Errc code = Errc::io;
   if (status.IsNoSpace()) {
@@ -66,6 +79,8 @@ tl::unexpected<Error> failed(const rocksdb::Status& status, const std::string& f
     code = Errc::corrupt;
   } else if (status.IsPathNotFound()) {
     code = Errc::not_found;
+  } else if (is_of_the_process(status)) {
+    code = Errc::overloaded;  // no more files or memory: the drive may be well
   }
   return fail(code, folder + ": " + status.ToString());
 }
