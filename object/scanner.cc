@@ -49,6 +49,12 @@ class Scanner::Impl {
       if (requested_) return fail(Errc::conflict, fmt::format("pass {} is under way", requested_->number));
       number = ++last_number_;
       requested_ = Request{number, deep, false};
+      PassState pass;
+      pass.number = number;
+      pass.deep = deep;
+      pass.on_demand = true;
+      pass.started_ms = deps_.clock.unix_ms();
+      board_.begin(pass);  // from now on it can be asked for
     }
     if (!gate_.spawn(shard_->executor(), poke(this))) return fail(Errc::closed, "the scanner has stopped");
     return number;

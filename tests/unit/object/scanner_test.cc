@@ -244,6 +244,9 @@ TEST(Scanner, OnePassOnDemandAtATime) {
   world.slow_drives(20);
   const auto number = world.scanner->start(true);
   ASSERT_TRUE(number.has_value());
+  ASSERT_TRUE(world.scanner->report(*number).has_value()) << "it can be asked for at once";
+  EXPECT_EQ(world.scanner->report(*number)->pass.state, ScanPass::State::running);
+  EXPECT_EQ(world.scanner->status().number, *number);
   EXPECT_TRUE(world.scanner->start(false).failed_with(Errc::conflict));
   world.pass(std::chrono::milliseconds(300));
   EXPECT_EQ(world.scanner->status().state, ScanPass::State::running);
