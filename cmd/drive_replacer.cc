@@ -141,7 +141,7 @@ Task<std::string> DriveReplacer::objection(Ctx& ctx, std::size_t slot, std::stri
         drive.folder(), mount_point, slot, before);
   }
   for (std::size_t other = 0; other < d_.drives.size(); ++other) {
-    if (other == slot || d_.drives[other]->online()) continue;
+    if (other == slot || !d_.drives[other]->closed()) continue;
     const auto look = co_await d_.drives[other]->look_at_folder(ctx);
     if (!look || !look->format || !*look->format) continue;
     const disk::DriveFormat& format = **look->format;
@@ -206,6 +206,7 @@ Task<Result<>> DriveReplacer::replace(Ctx& ctx, std::size_t slot, std::string mo
 Task<> DriveReplacer::replace_if_lost(Ctx& ctx, std::size_t slot) {
   disk::LocalDrive& drive = *d_.drives[slot];
   Slot& state = slots_[slot];
+  if (!drive.closed()) co_return;  // it hangs, or was taken out of service: its folder is not the reason
   const auto look = co_await drive.look_at_folder(ctx);
   const bool empty = look && look->format && !*look->format;
   const bool still_empty = empty && state.was_empty;  // whoever is at work on the folder gets a moment

@@ -31,7 +31,8 @@ class LocalDrive final : public Drive {
   // --- for who replaces drives that lost their data
   const std::string& folder() const noexcept { return core_.path; }
   const DriveFormat& expected() const noexcept { return core_.expected; }
-  Uuid incarnation() const;  // of the drive in service; nil while it is away
+  bool closed() const { return core_.open() == nullptr; }  // nothing of its folder is in use
+  Uuid incarnation() const;                                // of the drive in service; nil while it is away
   // The folder's drive is this incarnation; one of another was replaced, and is refused from now on.
   void require_incarnation(const Uuid& incarnation) { core_.require_incarnation(incarnation); }
   void set_absence_note(std::string note) { core_.set_absence_note(std::move(note)); }
