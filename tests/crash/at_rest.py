@@ -9,6 +9,7 @@ from s3 import Client, until, xml_list
 from values import KIB
 
 SCAN_WITHIN_S = 180
+REFILLED_WITHIN_S = 180
 FILES_GONE_WITHIN_S = 5  # after the batch that dropped their records
 INLINE_BYTES = 128 * KIB  # larger objects, and all parts of multipart uploads, lie in shard files
 
@@ -59,6 +60,14 @@ class AtRest:
         if any(found.values()):
             raise AssertionError(f"a second scan still finds {found}: {again['findings'][:5]}")
         return totals
+
+    def wait_refilled(self) -> None:
+        """Until all drives are in service, and those that were replaced are full again."""
+        def full(drive: Path) -> bool:
+            return not json.loads((drive / "format.json").read_text()).get("refilling", False)
+
+        until(lambda: self.node.names_as_missing([]) and all(map(full, self.node.drives)), REFILLED_WITHIN_S,
+              "the drives are full again")
 
     def listed(self, client: Client) -> tuple[list[dict], list[dict]]:
         """Objects, and parts of unfinished uploads, with their sizes as numbers."""

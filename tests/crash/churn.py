@@ -5,9 +5,7 @@ OSTRAKA_SECONDS sets for how long (default 15).
 """
 
 import os
-import shutil
 import time
-from pathlib import Path
 
 from harness import BUCKET, CrashCase, main
 from history import History
@@ -28,20 +26,15 @@ class Churn(CrashCase):
             client.create_bucket(BUCKET)
         self.counts: dict[str, int] = {}
 
-    def away(self, drive: Path) -> Path:
-        return drive.with_name(drive.name + ".away")
-
     def move_drives(self, most_away: int, until_time: float) -> None:
         """Sets of up to `most_away` drives are away for a while, one after the other; in the end all are back."""
         while time.monotonic() < until_time:
             gone = self.random.sample(self.drives, self.random.randint(0, min(most_away, len(self.drives))))
             for drive in gone:
-                drive.rename(self.away(drive))
+                self.take_away(drive)
             time.sleep(self.random.uniform(0.1, 1.5))  # how long they are away
             for drive in gone:
-                if drive.exists():
-                    shutil.rmtree(drive)
-                self.away(drive).rename(drive)
+                self.give_back(drive)
             if most_away == 1:  # else a write could meet both the drive that is not yet back and the next that goes
                 until(lambda: self.node.names_as_missing([]), SETTLED_WITHIN_S, "the drive is back in service")
             time.sleep(self.random.uniform(0.3, 0.7))  # until the next ones go

@@ -123,6 +123,16 @@ class CrashCase(unittest.TestCase):
         self.addCleanup(self.end, server)  # not in tearDown, which is left out when setUp fails
         return server
 
+    def take_away(self, drive: Path) -> None:
+        """As if it were unmounted, over a folder with something in it: an empty or missing folder would be taken for a new drive."""
+        drive.rename(drive.with_name(drive.name + ".away"))
+        drive.mkdir()
+        (drive / "no drive").touch()
+
+    def give_back(self, drive: Path) -> None:
+        shutil.rmtree(drive)
+        drive.with_name(drive.name + ".away").rename(drive)
+
     def in_threads(self, *bodies, within_s: float = 120) -> None:
         """Runs the functions at once; the first exception of any of them fails the test."""
         failures: list[BaseException] = []

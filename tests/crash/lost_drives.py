@@ -3,6 +3,7 @@
 import shutil
 import time
 
+from at_rest import AtRest
 from contents import Contents
 from harness import BUCKET, CrashCase, main
 from s3 import until
@@ -27,28 +28,26 @@ class LostDrives(CrashCase):
         except AssertionError as error:
             raise AssertionError(f"{error}; it says {self.node.health('cluster')}") from None
 
-    def away(self, drive):
-        return drive.with_name(drive.name + ".away")
-
-    def take(self, drive) -> None:
-        drive.rename(self.away(drive))
-
-    def give_back(self, drive) -> None:
-        if drive.exists():
-            shutil.rmtree(drive)  # whatever the server may have made in its place
-        self.away(drive).rename(drive)
-
     def test_two_deleted(self):
-        lost = sorted(self.random.sample(self.drives, 2))
+        """They are made anew and filled from the others, so well that two of the others may go."""
+        drives = self.random.sample(self.drives, 4)
+        lost, others = drives[:2], sorted(drives[2:])
         for drive in lost:
             shutil.rmtree(drive)
         self.contents.check(self.client)
         self.contents.change(self.client)
-        self.noticed(lost)
+        until(lambda: self.node.said().count("formatting its empty folder anew") == len(lost), NOTICED_WITHIN_S, "new drives")
+        with AtRest(self.node) as rest:
+            rest.wait_refilled()
+        self.contents.change(self.client)
+        for drive in others:
+            self.take_away(drive)
+        self.noticed(others)
+        self.contents.check(self.client)
         self.contents.change(self.client)
         self.contents.check(self.client)
         self.assertEqual(self.node.stop(), 0)
-        self.node.start()  # four are left: the same store
+        self.node.start()
         self.client = self.node.client()
         self.contents.check(self.client)
         self.contents.change(self.client)
@@ -57,7 +56,7 @@ class LostDrives(CrashCase):
     def test_two_renamed_and_back(self):
         lost = sorted(self.random.sample(self.drives, 2))
         for drive in lost:
-            self.take(drive)
+            self.take_away(drive)
         self.contents.check(self.client)
         self.contents.change(self.client)
         self.noticed(lost)
@@ -73,7 +72,7 @@ class LostDrives(CrashCase):
     def test_three_renamed_and_one_back(self):
         lost = self.random.sample(self.drives, 3)
         for drive in lost:
-            self.take(drive)
+            self.take_away(drive)
             counts = self.contents.check_never_wrong(self.client)
             print(f"after {drive.name}: {counts}", flush=True)
         self.noticed(lost)
@@ -96,7 +95,7 @@ class LostDrives(CrashCase):
         drives = self.random.sample(self.drives, 6)
         stale, others = drives[:2], drives[2:4]
         for drive in stale:
-            self.take(drive)
+            self.take_away(drive)
         self.noticed(sorted(stale))
         for key in list(self.contents.holds):
             if self.random.random() < 0.5:
@@ -107,7 +106,7 @@ class LostDrives(CrashCase):
             self.give_back(drive)
         self.noticed([])
         for drive in others:
-            self.take(drive)
+            self.take_away(drive)
         self.noticed(sorted(others))
         print(self.contents.check_never_wrong(self.client), flush=True)
         self.node.kill()  # nor after a restart, when nothing is remembered in memory

@@ -7,6 +7,7 @@ OSTRAKA_ROUNDS sets how often (default 4).
 import os
 import time
 
+from at_rest import AtRest
 from forgetful import LYING_SYNC, Power
 from harness import main
 from load import Load
@@ -103,6 +104,30 @@ class PowerCut(PowerCase):
         if self.random.random() < 0.6:
             self.power.back(self.absent)
             time.sleep(self.random.uniform(0, 2))  # while it may come back into service
+        self.power_goes(load)
+
+    def test_while_refilling(self):
+        """A drive is replaced by an empty one, which is formatted and filled from the others while the power goes."""
+        self.sync_folders()
+        self.node.start()
+        self.make_bucket()
+        self.load_and_cut()
+        for _ in range(max(1, ROUNDS // 10)):
+            self.empty(self.random.choice(self.drives))
+            self.sync_folders()
+            self.node.start()
+            losses = self.load_and_cut(self.down_while_refilling)
+            started_s = self.restart()
+            self.say(losses, started_s, self.check())
+            with AtRest(self.node) as rest:
+                rest.wait_refilled()
+            self.check()
+            self.node.kill()
+        self.node.start()
+        self.finish()
+
+    def down_while_refilling(self, load: Load) -> None:
+        time.sleep(self.random.uniform(0.5, 5))  # it takes two seconds or three until the new drive is formatted
         self.power_goes(load)
 
     def test_while_formatting(self):

@@ -101,8 +101,8 @@ class CrashRounds(CrashCase):
 
     def check_uploads(self, client: Client) -> None:
         """Acknowledged parts survive: the upload can be completed after the crash. What was aborted stays so."""
-        for upload in self.load.uploads:
-            self.complete(client, upload)
+        while self.load.uploads:
+            self.complete(client, self.load.uploads.pop())
         for upload in self.load.aborted:
             answer = client.request("GET", BUCKET, upload.key, query={"uploadId": upload.upload_id})
             self.assertEqual(answer.code, "NoSuchUpload", f"the parts of an aborted upload of {upload.key}: {answer.brief()}")

@@ -11,6 +11,7 @@ import shutil
 import time
 from pathlib import Path
 
+from at_rest import AtRest
 from contents import Contents
 from harness import BUCKET, CrashCase, Server, main
 from s3 import until
@@ -86,6 +87,17 @@ class Startup(CrashCase):
         self.assertLessEqual(self.node.said().count("control document not written"), len(bad))
         until(lambda: self.node.names_as_missing(bad), 10, f"/health/cluster names {bad}: {self.node.health('cluster')}")
 
+    def fills_anew(self, bad: list[Path], cause: str) -> None:
+        """Starts; the log names each bad folder and the cause; all works, and the drives are made anew and filled from the others."""
+        self.node.start()
+        for drive in bad:
+            self.assertRegex(self.node.said(), re.compile(rf"{re.escape(str(drive))}\b.*({cause})", re.IGNORECASE))
+        with self.node.client() as client, AtRest(self.node) as rest:
+            self.contents.check(client)
+            self.contents.change(client)
+            rest.wait_refilled()
+            self.contents.check(client)
+
     def comes_back(self) -> None:
         """With the folders as they were, all six serve, at the latest after a restart."""
         self.assertEqual(self.node.stop(), 0)
@@ -100,20 +112,23 @@ class Startup(CrashCase):
     def test_missing_folders(self):
         bad = sorted(self.random.sample(self.drives, 2))
         for drive in bad:
-            drive.rename(drive.with_name(drive.name + ".away"))
-        self.serves_without(bad, "missing|no such|not there|does not exist|not exist")
-        for drive in bad:
-            if drive.exists():
-                shutil.rmtree(drive)
-            drive.with_name(drive.name + ".away").rename(drive)
-        self.comes_back()
+            shutil.rmtree(drive)
+        self.fills_anew(bad, "missing|no such|not there|does not exist|not exist")
 
     def test_emptied_folder(self):
-        """Empty where the others are formatted: its data is gone, and only a person may say that it is to be filled anew."""
         bad = self.bad_one()
         shutil.rmtree(bad)
         bad.mkdir()
-        self.serves_without([bad], "empty|format")
+        self.fills_anew([bad], "empty|format")
+
+    def test_folders_with_something_else(self):
+        bad = sorted(self.random.sample(self.drives, 2))
+        for drive in bad:
+            self.take_away(drive)
+        self.serves_without(bad, "not empty")
+        for drive in bad:
+            self.give_back(drive)
+        self.comes_back()
 
     def test_a_file_in_place_of_a_folder(self):
         bad = self.bad_one()
@@ -176,7 +191,7 @@ class Startup(CrashCase):
         document = json.loads((bad / "format.json").read_text())
         names = [name for name in document if "version" in name.lower() and isinstance(document[name], int)]
         self.assertEqual(len(names), 1, f"which is the version? {document}")
-        document[names[0]] += 1
+        document[names[0]] += 1000
         (bad / "format.json").write_text(json.dumps(document))
         self.serves_without([bad], "newer|version")
 
