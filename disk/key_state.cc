@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "base/sabotage.h"
+
 namespace ostraka::disk {
 namespace {
 
@@ -30,6 +32,7 @@ void add_fence(KeyState& state, VersionId id) {
 // The expected predecessor is the newest thing this drive knows, or newer. An emptied drive cannot know the
 // predecessor.
 bool follows(const KeyState& state, const GroupState& group, const HeldVersion& version) {
+  if (sabotaged(Sabotage::expect)) return true;
   if (group.refilling && version.expect != kAnyVersion) return false;
   return std::max(state.newest(), state.final_id) <= version.expect;
 }
@@ -58,9 +61,11 @@ Verdict apply_commit(KeyState& state, const GroupState& group, HeldVersion versi
 
 Verdict apply_roll_forward(KeyState& state, const GroupState& group, HeldVersion version) {
   if (state.find(version.id) != nullptr) return Verdict::ok;
-  if (version.id < state.final_id || !follows(state, group, version)) return Verdict::refused;
+  if (version.id < state.final_id) return Verdict::refused;
+  if (!follows(state, group, version) && !sabotaged(Sabotage::split)) return Verdict::refused;
+  if (fenced(state, version.id) && !sabotaged(Sabotage::fence)) return Verdict::refused;
   // An emptied drive has in effect fenced all that is older than its birth.
-  if (fenced(state, version.id) || version.epoch < group.birth) return Verdict::refused;
+  if (version.epoch < group.birth && !sabotaged(Sabotage::birth)) return Verdict::refused;
   hold(state, std::move(version));
   return Verdict::ok;
 }
@@ -90,7 +95,7 @@ Verdict apply_withdraw(KeyState& state, VersionId id, Dropped& dropped) {
 }
 
 Verdict apply_retire(KeyState& state, VersionId id, bool tombstone, std::int64_t now_ms, Dropped& dropped) {
-  if (tombstone && state.find(id) == nullptr) return Verdict::lacks;
+  if (tombstone && state.find(id) == nullptr && !sabotaged(Sabotage::bare)) return Verdict::lacks;
   if (id > state.final_id) {
     state.final_id = id;
     state.final_at_ms = now_ms;

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <unordered_set>
 
+#include "base/sabotage.h"
 #include "disk/inline_value.h"
 #include "disk/limits.h"
 #include "disk/row_key.h"
@@ -76,7 +77,7 @@ Result<OpAnswer> OpBatch::apply(DriveOp& op) {
 
 Result<OpAnswer> OpBatch::change_key(DriveOp& op) {
   GroupState group = group_of(op.ref.group);
-  if (op.ref.epoch < group.epoch && refuses_older_epochs(op)) {
+  if (op.ref.epoch < group.epoch && refuses_older_epochs(op) && !sabotaged(Sabotage::epoch)) {
     return fail(Errc::stale_epoch,
                 "epoch " + std::to_string(op.ref.epoch) + ", the drive knows " + std::to_string(group.epoch));
   }
@@ -390,7 +391,7 @@ Result<> OpBatch::write() {
     p_.batch.put(Column::system, GroupTable::record_name(group), std::span<const std::string_view>(&part, 1));
   }
   if (p_.batch.empty()) return {};
-  return p_.index.write(p_.batch, needs_sync_ ? Sync::yes : Sync::no);
+  return p_.index.write(p_.batch, needs_sync_ && !sabotaged(Sabotage::nosync) ? Sync::yes : Sync::no);
 }
 
 void OpBatch::settle(bool durable) {

@@ -6,6 +6,7 @@
 
 #include "base/fault_point.h"
 #include "base/hash.h"
+#include "base/sabotage.h"
 #include "runtime/shard.h"
 
 namespace ostraka::disk {
@@ -26,8 +27,8 @@ struct Writing {
   std::uint64_t offset = 0;
 };
 
-// The blocks of an append until the job that writes them begins, or nobody wants it any more: jobs queue up on
-// a drive that hangs, and buffers must not wait with them.
+// The blocks of an append until the job that writes them begins, or nobody wants it any more: jobs queue up
+// on a drive that hangs, and buffers must not wait with them.
 class WaitingBlocks {
  public:
   explicit WaitingBlocks(BufferChain blocks) : blocks_(std::move(blocks)) {}
@@ -94,7 +95,7 @@ Result<> finish_file(DriveCore& core, Writing& w) {
   const ByteSpan part = as_bytes(tail);
   TRY_VOID(w.file->pwritev(std::span<const ByteSpan>(&part, 1), w.offset));
   fault_point("shard.before_sync");
-  TRY_VOID(w.file->sync());
+  if (!sabotaged(Sabotage::nosync)) TRY_VOID(w.file->sync());
   fault_point("shard.synced");
   if (w.replaces) {
     const std::string path = data_path(core.path, w.footer.data);

@@ -6,6 +6,7 @@
 #include "base/check.h"
 #include "base/fault_point.h"
 #include "base/log.h"
+#include "base/sabotage.h"
 #include "erasure/drive_round.h"
 #include "erasure/heal_queue.h"
 #include "erasure/limits.h"
@@ -37,7 +38,7 @@ struct Proposal {
   }
   void took(unsigned slot) {
     holders.push_back(static_cast<std::uint8_t>(slot));
-    if (kept) core->drives[slot]->retire(ref, record->id, tombstone());
+    if (kept || sabotaged(Sabotage::retire)) core->drives[slot]->retire(ref, record->id, tombstone());
   }
   // Acknowledged: those that have it learn that it is final, lazily.
   void keep() {
@@ -209,7 +210,7 @@ class Coordinator {
 
   Task<Settled> send(std::shared_ptr<Proposal> proposal) {
     const unsigned n = core_->size();
-    const unsigned w = proposal->record->write_quorum;
+    const unsigned w = proposal->record->write_quorum - (sabotaged(Sabotage::early) ? 1U : 0U);
     const Ctx changing = core_->changing(ctx_);
     CommitRound round(core_, ctx_, n);
     for (unsigned slot = 0; slot < n; ++slot) {
@@ -302,6 +303,7 @@ Task<bool> purge_tombstone(CorePtr core, Ctx ctx, disk::ObjectRef ref, VersionId
     if (!answer || !*answer || (**answer).group.refilling) co_return false;
     const disk::KeyState& state = (**answer).state;
     const bool newest_and_final = state.final_id == id && state.newest() == id;
+    if (sabotaged(Sabotage::purge)) continue;
     if (!newest_and_final || state.final_at_ms >= settled_before) co_return false;
   }
   DriveRound<Result<disk::Verdict>> purges(core, ctx, core->size());

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/check.h"
+#include "base/sabotage.h"
 #include "erasure/limits.h"
 
 namespace ostraka::erasure {
@@ -43,7 +44,7 @@ SetCore::SetCore(SetContext& set_context, std::uint16_t set_group, std::uint64_t
       epoch(set_epoch),
       geometry(set_geometry),
       write_quorum(set_geometry.write_quorum()),
-      read_quorum(set_geometry.read_quorum()),
+      read_quorum(set_geometry.read_quorum() - (sabotaged(Sabotage::few) ? 1U : 0U)),
       drives(std::move(set_drives)),
       own_codec(set_context.shared->codecs.get(set_geometry)),
       metrics(set_context.metrics),

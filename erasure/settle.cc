@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "base/log.h"
+#include "base/sabotage.h"
 #include "erasure/drive_round.h"
 #include "erasure/limits.h"
 #include "erasure/version_push.h"
@@ -78,7 +79,7 @@ Task<Settled> settle(CorePtr core, const Ctx& ctx, const disk::ObjectRef& ref, d
   if (count.final_id == version.id) co_return Settled::kept;
   if (count.final_id > version.id) co_return Settled::doubt;  // whatever it was, it is history
   if (count.has >= w) co_return Settled::kept;
-  if (n - count.lack >= w) {  // it may be committed
+  if (n - count.lack >= w && !sabotaged(Sabotage::withdraw)) {  // it may be committed
     if (count.answered < n) co_return Settled::doubt;
     if (count.has >= version.data_shards) {
       std::vector<std::uint8_t> holders;
@@ -110,7 +111,7 @@ Task<Settled> settle(CorePtr core, const Ctx& ctx, const disk::ObjectRef& ref, d
     return may_hold() < version.data_shards && !withdrawals.waiting_for_healthy();
   };
   co_await withdrawals.wait(patience, nearly_all);
-  if (may_hold() >= version.data_shards) co_return Settled::doubt;
+  if (may_hold() >= version.data_shards && !sabotaged(Sabotage::certain)) co_return Settled::doubt;
   core->metrics.settled_gone.add();
   co_return Settled::gone;
 }

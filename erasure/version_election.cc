@@ -2,12 +2,14 @@
 
 #include <algorithm>
 
+#include "base/sabotage.h"
+
 namespace ostraka::erasure {
 namespace {
 
 // An emptied drive vouches only for lacking what was written after it was emptied.
 bool speaks(const Vote& vote, std::uint64_t epoch) noexcept {
-  return !vote.group->refilling || epoch >= vote.group->birth;
+  return !vote.group->refilling || epoch >= vote.group->birth || sabotaged(Sabotage::amnesia);
 }
 
 const disk::HeldVersion* newest_below(std::span<const Vote> votes, VersionId bound) noexcept {
@@ -30,8 +32,8 @@ Election resolve(std::span<const Vote> votes, unsigned read_quorum, Purpose purp
   VersionId final_id;
   for (const Vote& vote : votes) {
     if (vote.state == nullptr) continue;
-    if (!vote.group->refilling) ++out.full;
-    final_id = std::max(final_id, vote.state->final_id);
+    if (!vote.group->refilling || sabotaged(Sabotage::amnesia)) ++out.full;
+    if (!sabotaged(Sabotage::final)) final_id = std::max(final_id, vote.state->final_id);
   }
   // an amnesiac never helps to prove that nothing newer exists
   if (out.full < read_quorum) return out;
@@ -51,7 +53,8 @@ Election resolve(std::span<const Vote> votes, unsigned read_quorum, Purpose purp
         ++vouching;
       }
     }
-    const auto unknown = static_cast<unsigned>(votes.size()) - vouching;
+    auto unknown = static_cast<unsigned>(votes.size()) - vouching;
+    if (sabotaged(Sabotage::read)) unknown = 0;
     const bool is_final = version->id == final_id;
     const bool bodiless = !version->has_inline && !version->has_files;
     const bool enough = holders >= version->data_shards || bodiless || purpose == Purpose::metadata;

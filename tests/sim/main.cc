@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "base/log.h"
+#include "tests/sim/sabotage.h"
 #include "tests/sim/scenario.h"
 
 namespace ostraka::sim {
@@ -24,6 +25,7 @@ struct Options {
   unsigned jobs = 2;
   std::vector<erasure::Geometry> geometries;
   bool trace = false, twice = false;
+  bool until_caught = false;  // a broken rule: some seed must notice
   ScenarioSpec scenario;
 };
 
@@ -127,6 +129,7 @@ class Runner {
     const auto begun = std::chrono::steady_clock::now();
     std::uint64_t next = options_.first;
     while (next <= options_.last || !children_.empty()) {
+      if (options_.until_caught && bad_ > 0) next = options_.last + 1;
       while (next <= options_.last && children_.size() < options_.jobs)
         children_.push_back(begin(options_, next++));
       wait();
@@ -139,7 +142,7 @@ class Runner {
                 static_cast<unsigned long long>(options_.last - options_.first + 1),
                 static_cast<unsigned long long>(total_.operations),
                 static_cast<unsigned long long>(total_.failed), bad_, took.count());
-    return bad_ == 0 ? 0 : 1;
+    return (bad_ > 0) == options_.until_caught ? 0 : 1;
   }
 
  private:
@@ -221,12 +224,21 @@ int run_main(int argc, char** argv) {
   app.add_option("--geometry", geometry, "k+m; otherwise each seed has one of several");
   app.add_option("--operations", options.scenario.operations, "of each client");
   app.add_option("--clients", options.scenario.clients, "clients");
+#ifdef OSTRAKA_SABOTAGE
+  std::string sabotage;
+  app.add_option("--sabotage", sabotage, "break this rule, and succeed as soon as a seed notices")
+      ->required();
+#endif
   app.add_flag("--trace", options.trace, "say what happens");
   app.add_flag("--twice", options.twice, "each seed two times: both must end alike");
   app.add_flag("--no-drive-faults", no_drive_faults, "drives are well");
   app.add_flag("--no-deaths", no_deaths, "the process lives");
   app.add_flag("--log", with_log, "more of the server's own log");
   CLI11_PARSE(app, argc, argv);
+#ifdef OSTRAKA_SABOTAGE
+  if (!choose_sabotage(sabotage)) return 2;
+  options.until_caught = true;
+#endif
   log::set_level(with_log ? log::Level::info : log::Level::error);
   options.scenario.drive_faults = !no_drive_faults;
   options.scenario.deaths = !no_deaths;

@@ -135,6 +135,7 @@ Task<> Scenario::converge() {
   world_.machine.calls_to_live.reset();
   std::fill(well_again_.begin(), well_again_.end(), TimePoint{});
   heal_hardware();
+  world_.put_bays_in_order();
   // Drives that were plugged into each other's bays are recognised at a start.
   if (world_.serving()) co_await world_.stop();
   co_await start_again(true);

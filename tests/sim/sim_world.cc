@@ -83,6 +83,18 @@ void SimWorld::unplug(const std::shared_ptr<Device>& device) {
   machine.bays[bay] = nullptr;
 }
 
+void SimWorld::swap_bays(std::size_t one, std::size_t other) {
+  const std::string first = bay_of(devices[one]), second = bay_of(devices[other]);
+  if (!first.empty() && !second.empty()) std::swap(machine.bays[first], machine.bays[second]);
+}
+
+void SimWorld::put_bays_in_order() {
+  for (std::size_t slot = 0; slot < devices.size(); ++slot) {
+    devices[slot]->unplugged_from = drive_name(slot);
+    machine.bays[drive_name(slot)] = devices[slot];
+  }
+}
+
 void SimWorld::plug_in(const std::shared_ptr<Device>& device) {
   if (bay_of(device).empty()) machine.bays[device->unplugged_from] = device;
 }

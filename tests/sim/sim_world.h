@@ -76,6 +76,8 @@ class SimWorld {
   void replace_device(std::size_t slot);
   void unplug(const std::shared_ptr<Device>& device);  // open files of it may go on working
   void plug_in(const std::shared_ptr<Device>& device);
+  void put_bays_in_order();
+  void swap_bays(std::size_t one, std::size_t other);  // by slot
   // Which bay the device is in; "": none.
   std::string bay_of(const std::shared_ptr<Device>& device) const;
 

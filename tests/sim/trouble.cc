@@ -145,10 +145,13 @@ Task<> Scenario::start_again(bool must) {
       continue;
     }
     if (!must && random.chance(0.2)) {
-      auto& bays = world_.machine.bays;
-      const auto one = std::next(bays.begin(), static_cast<std::ptrdiff_t>(random.below(bays.size())));
-      const auto other = std::next(bays.begin(), static_cast<std::ptrdiff_t>(random.below(bays.size())));
-      if (one->second && other->second) std::swap(one->second, other->second);
+      // Only drives that nothing else happens to: an empty one in an unknown place is not taken for granted.
+      const std::size_t one = random.below(world_.devices.size()),
+                        other = random.below(world_.devices.size());
+      const auto is_weak = [&](std::size_t slot) {
+        return std::find(weak_.begin(), weak_.end(), slot) != weak_.end();
+      };
+      if (!is_weak(one) && !is_weak(other)) world_.swap_bays(one, other);
       world_.probes.hit("trouble: drives in each other's bays");
     }
     if (!must && random.chance(0.15)) {

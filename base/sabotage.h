@@ -1,0 +1,39 @@
+// Rules that a test breaks, to see that the simulator notices. In the server none ever is: the question is
+// `false` at compile time. tests/sim compiles the few files that ask it a second time, with OSTRAKA_SABOTAGE,
+// and then a test chooses.
+#pragma once
+
+#include <cstdint>
+
+namespace ostraka {
+
+// The names are those of tests/protocol/commit_model.py where it has the same one.
+enum class Sabotage : std::uint8_t {
+  none,
+  nosync,    // nothing is synced before it is acknowledged
+  early,     // a write is acknowledged at w - 1
+  few,       // a read is content with r - 1
+  retire,    // older versions are dropped before the new one is at w
+  withdraw,  // a version is withdrawn without fencing and counting
+  read,      // drives that did not answer are taken to lack the version
+  amnesia,   // an emptied drive counts at once as a full one
+  purge,     // tombstones go as soon as they are final, not on every drive
+  epoch,     // drives accept calls of an older epoch
+  birth,     // an emptied drive takes older uncommitted versions
+  final,     // a reader ignores final times
+  fence,     // a fence yields to a version not known to be committed
+  expect,    // drives do not check the expected predecessor
+  bare,      // a drive takes a tombstone's time as final without it
+  certain,   // a withdrawal counts while k drives can hold it
+  split      // rolling forward does not check the expected predecessor
+};
+
+#ifdef OSTRAKA_SABOTAGE
+bool sabotaged(Sabotage rule) noexcept;
+#else
+constexpr bool sabotaged(Sabotage) noexcept {
+  return false;
+}
+#endif
+
+}  // namespace ostraka
