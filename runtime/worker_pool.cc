@@ -39,7 +39,8 @@ void WorkerPool::post(Job job) {
     const std::lock_guard lock(mutex_);
     CHECK(!stopping_);
     jobs_.push_back(std::move(job));
-    wake = sleeping_ > 0;
+    wake = sleeping_ > 0 && !waking_;
+    waking_ = waking_ || wake;
   }
   if (wake) wake_.notify_one();
 }
@@ -92,7 +93,10 @@ void WorkerPool::work() {
       {
         const Job job = std::move(jobs_.front());
         jobs_.pop_front();
+        const bool more = !jobs_.empty() && sleeping_ > 0 && !waking_;
+        waking_ = waking_ || more;
         lock.unlock();
+        if (more) wake_.notify_one();
         job();
       }  // the job and what it owns are gone before the lock is taken again
       lock.lock();
@@ -103,9 +107,11 @@ void WorkerPool::work() {
     if (later_.empty()) {
       wake_.wait(lock);
     } else {
-      wake_.wait_until(lock, later_.begin()->first);
+      const TimePoint next = later_.begin()->first;  // the job may go while this waits
+      wake_.wait_until(lock, next);
     }
     --sleeping_;
+    waking_ = false;
   }
 }
 

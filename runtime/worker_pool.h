@@ -35,6 +35,9 @@ class WorkerPool final : public Workers {
   std::deque<Job> jobs_;
   std::multimap<TimePoint, Job> later_;
   unsigned sleeping_ = 0;  // threads that wait; only they need a wake-up
+  // A thread was woken and has not looked for jobs yet. It wakes the next one if it leaves any, so that a
+  // burst of short jobs does not wake all threads for nothing.
+  bool waking_ = false;
   bool stopping_ = false;
   std::vector<std::thread> threads_;
 };
