@@ -28,13 +28,23 @@ double seconds_of(Duration duration) noexcept {
 
 }  // namespace
 
-double mean_us(const ClientLoad& before, const ClientLoad& after) noexcept {
+using Latencies = ClientLoad::Latencies;
+
+Latencies latencies_of(const Histogram& histogram) noexcept {
+  Latencies out;
+  out.finished = histogram.count();
+  out.sum_us = histogram.sum_us();
+  for (std::size_t i = 0; i < out.buckets.size(); ++i) out.buckets[i] = histogram.bucket(i);
+  return out;
+}
+
+double mean_us(const Latencies& before, const Latencies& after) noexcept {
   const std::uint64_t finished = after.finished - before.finished;
   return finished == 0 ? 0
                        : static_cast<double>(after.sum_us - before.sum_us) / static_cast<double>(finished);
 }
 
-double p99_us(const ClientLoad& before, const ClientLoad& after) noexcept {
+double p99_us(const Latencies& before, const Latencies& after) noexcept {
   std::uint64_t count = 0;
   for (std::size_t i = 0; i < after.buckets.size(); ++i) count += after.buckets[i] - before.buckets[i];
   if (count == 0) return 0;
@@ -65,8 +75,8 @@ void HealPace::enter(Mode mode, TimePoint now, const ClientLoad& load, double wo
 }
 
 double HealPace::tick(TimePoint now, const ClientLoad& load, double work, bool wanted) {
-  if (load.in_flight > 0 || load.finished != last_finished_) last_active_ = now;
-  last_finished_ = load.finished;
+  if (load.in_flight > 0 || load.finished() != last_finished_) last_active_ = now;
+  last_finished_ = load.finished();
   if (now - last_active_ >= kQuietAfter) {
     quiet(now, load, work, wanted);
   } else if (!wanted) {
@@ -91,15 +101,26 @@ void HealPace::quiet(TimePoint now, const ClientLoad& load, double work, bool wa
   enter(Mode::quiet, now, load, work);
 }
 
+void HealPace::learn_kind(Base& base, const Latencies& before, const Latencies& now) {
+  if (now.finished - before.finished < kEnough) return;
+  const double weight = base.mean_us > 0 ? 0.5 : 1;
+  base.mean_us += (mean_us(before, now) - base.mean_us) * weight;
+  base.p99_us += (p99_us(before, now) - base.p99_us) * weight;
+}
+
 void HealPace::learn(TimePoint now, const ClientLoad& load) {
-  if (load.finished - window_.load.finished >= kEnough) {
-    const double weight = base_mean_ > 0 ? 0.5 : 1;
-    base_mean_ += (mean_us(window_.load, load) - base_mean_) * weight;
-    base_p99_ += (p99_us(window_.load, load) - base_p99_) * weight;
-  }
+  learn_kind(reads_, window_.load.reads, load.reads);
+  learn_kind(writes_, window_.load.writes, load.writes);
   based_ = true;
   based_at_ = now;
   window_ = Window{now, load, window_.work};
+}
+
+// Of each kind that there is.
+bool HealPace::enough(const ClientLoad& load) const noexcept {
+  const std::uint64_t reads = load.reads.finished - window_.load.reads.finished;
+  const std::uint64_t writes = load.writes.finished - window_.load.writes.finished;
+  return reads + writes >= kEnough && (reads == 0 || reads >= kEnough) && (writes == 0 || writes >= kEnough);
 }
 
 void HealPace::share(TimePoint now, const ClientLoad& load, double work) {
@@ -111,8 +132,7 @@ void HealPace::share(TimePoint now, const ClientLoad& load, double work) {
   const bool fresh = based_ && now - based_at_ < kProbeEvery;
   if (mode_ == Mode::probe) {
     const Duration took = now - window_.since;
-    const bool enough = load.finished - window_.load.finished >= kEnough;
-    if (took < kProbe || (!enough && took < kLongestProbe)) return;
+    if (took < kProbe || (!enough(load) && took < kLongestProbe)) return;
     learn(now, load);
     enter(Mode::loaded, now, load, work);
   } else if (!fresh && priority_ == HealPriority::normal) {
@@ -123,8 +143,7 @@ void HealPace::share(TimePoint now, const ClientLoad& load, double work) {
     enter(Mode::loaded, now, load, work);
   }
   const Duration took = now - window_.since;
-  const bool enough = load.finished - window_.load.finished >= kEnough;
-  if (took >= kLongestWindow || (took >= kWindow && enough)) {
+  if (took >= kLongestWindow || (took >= kWindow && enough(load))) {
     judge(took, load, work);
     enter(Mode::loaded, now, load, work);
   }
@@ -135,10 +154,13 @@ void HealPace::judge(Duration took, const ClientLoad& load, double work) {
   const double rate = (work - window_.work) / seconds_of(took);
   const bool starves = idle_rate_ > 0 ? rate < kShare * idle_rate_ : shared_width_ < kBlindWidth;
   double over = 0;
-  if (base_mean_ > 0 && load.finished - window_.load.finished >= kEnough) {
-    over = std::max(mean_us(window_.load, load) / (kMeanLimit * base_mean_),
-                    p99_us(window_.load, load) / (kP99Limit * base_p99_));
-  }
+  const auto compare = [&over](const Base& base, const Latencies& before, const Latencies& after) {
+    if (base.mean_us <= 0 || after.finished - before.finished < kEnough) return;
+    over = std::max({over, mean_us(before, after) / (kMeanLimit * base.mean_us),
+                     p99_us(before, after) / (kP99Limit * base.p99_us)});
+  };
+  compare(reads_, window_.load.reads, load.reads);
+  compare(writes_, window_.load.writes, load.writes);
   if (starves)
     shared_width_ *= 1.3;
   else if (over > 1)

@@ -18,15 +18,21 @@ namespace ostraka::object {
 
 // Clients' requests since the process started: two of these tell what was between.
 struct ClientLoad {
+  struct Latencies {
+    std::uint64_t finished = 0;
+    std::uint64_t sum_us = 0;
+    std::array<std::uint64_t, Histogram::kBoundsUs.size() + 1> buckets{};  // as in Histogram, not cumulative
+  };
   std::uint64_t in_flight = 0;
-  std::uint64_t finished = 0;
-  std::uint64_t sum_us = 0;                                              // of their latencies
-  std::array<std::uint64_t, Histogram::kBoundsUs.size() + 1> buckets{};  // as in Histogram, not cumulative
+  Latencies reads, writes;  // apart, since the many of one kind would hide how long the other takes
+  std::uint64_t finished() const noexcept { return reads.finished + writes.finished; }
 };
+ClientLoad::Latencies latencies_of(const Histogram& histogram) noexcept;
 
-// Of the requests that finished between two loads. 0 when there are none.
-double mean_us(const ClientLoad& before, const ClientLoad& after) noexcept;
-double p99_us(const ClientLoad& before, const ClientLoad& after) noexcept;  // interpolated in its bucket
+// Of the requests that finished between two moments. 0 when there are none.
+double mean_us(const ClientLoad::Latencies& before, const ClientLoad::Latencies& after) noexcept;
+// Interpolated in its bucket.
+double p99_us(const ClientLoad::Latencies& before, const ClientLoad::Latencies& after) noexcept;
 
 inline constexpr Duration kPaceTick = std::chrono::milliseconds(100);
 inline constexpr double kPaceKeyWork = 64.0 * 1024;  // what a key costs beside its bytes, in bytes
@@ -55,6 +61,12 @@ class HealPace {
   void share(TimePoint now, const ClientLoad& load, double work);
   void learn(TimePoint now, const ClientLoad& load);
   void judge(Duration took, const ClientLoad& load, double work);
+  // What one kind of request takes without healing; 0: not known.
+  struct Base {
+    double mean_us = 0, p99_us = 0;
+  };
+  void learn_kind(Base& base, const ClientLoad::Latencies& before, const ClientLoad::Latencies& now);
+  bool enough(const ClientLoad& load) const noexcept;  // has finished in this window to judge by
 
   const double max_width_;
   HealPriority priority_ = HealPriority::normal;
@@ -63,9 +75,9 @@ class HealPace {
   double width_;         // given out
   double shared_width_;  // while clients are there
   double idle_rate_ = 0;
-  double base_mean_ = 0, base_p99_ = 0;  // without healing; 0: not known
-  TimePoint based_at_{};                 // when they were measured
-  bool based_ = false;                   // or at least tried
+  Base reads_, writes_;
+  TimePoint based_at_{};  // when they were measured
+  bool based_ = false;    // or at least tried
   TimePoint last_active_;
   std::uint64_t last_finished_ = 0;
 };

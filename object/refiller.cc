@@ -107,6 +107,7 @@ Task<> Refiller::refill(std::size_t drive, RefillPlan plan) {
             to_string(status.drive), planned, status.keys, status.bytes,
             std::chrono::duration_cast<std::chrono::seconds>(core_.now() - began).count());
   if (planned == refilling) {
+    publish();  // for the last time
     const std::lock_guard lock(mutex_);
     targets_.erase(drive);
   }

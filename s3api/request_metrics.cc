@@ -3,6 +3,28 @@
 #include <algorithm>
 
 namespace ostraka::s3api {
+namespace {
+
+// Of objects: these wait for the drives to sync.
+bool is_write(Operation operation) noexcept {
+  switch (operation) {
+    case Operation::PutObject:
+    case Operation::PostObject:
+    case Operation::CopyObject:
+    case Operation::DeleteObject:
+    case Operation::DeleteObjects:
+    case Operation::CreateMultipartUpload:
+    case Operation::UploadPart:
+    case Operation::UploadPartCopy:
+    case Operation::CompleteMultipartUpload:
+    case Operation::AbortMultipartUpload:
+      return true;
+    default:
+      return false;
+  }
+}
+
+}  // namespace
 
 RequestMetrics::RequestMetrics(MetricRegistry& registry)
     : registry_(registry),
@@ -32,7 +54,7 @@ void RequestMetrics::record(const Finished& request) {
   }
   counter->add();
   latency->observe_us(request.us);
-  latency_.observe_us(request.us);
+  (is_write(request.operation) ? writes_ : reads_).observe_us(request.us);
   bytes_in_.add(request.bytes_in);
   bytes_out_.add(request.bytes_out);
 }

@@ -22,7 +22,8 @@ class RequestMetrics {
   };
   void record(const Finished& request);
   Gauge& in_flight() noexcept { return in_flight_; }
-  const Histogram& latency() const noexcept { return latency_; }  // of all operations together
+  const Histogram& reads() const noexcept { return reads_; }
+  const Histogram& writes() const noexcept { return writes_; }
 
  private:
   // The statuses that S3 answers have; 0 stands for all others.
@@ -36,7 +37,7 @@ class RequestMetrics {
   // Looked up when first needed: most pairs of operation and status never occur.
   std::array<std::atomic<Counter*>, kOperations * kStatuses.size()> requests_{};
   std::array<std::atomic<Histogram*>, kOperations> latencies_{};
-  Histogram latency_;  // not in the registry: the sum of those above
+  Histogram reads_, writes_;  // not in the registry: sums of those above
 };
 
 }  // namespace ostraka::s3api

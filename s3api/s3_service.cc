@@ -60,12 +60,10 @@ S3Service::S3Service(S3Config config, object::ObjectLayer& objects, const iam::S
     : config_(std::move(config)), objects_(objects), verifier_(verifier), metrics_(metrics) {}
 
 object::ClientLoad S3Service::client_load() const noexcept {
-  const Histogram& latency = metrics_.latency();
   object::ClientLoad load;
   load.in_flight = in_flight_.load(std::memory_order_relaxed);
-  load.finished = latency.count();
-  load.sum_us = latency.sum_us();
-  for (std::size_t i = 0; i < load.buckets.size(); ++i) load.buckets[i] = latency.bucket(i);
+  load.reads = object::latencies_of(metrics_.reads());
+  load.writes = object::latencies_of(metrics_.writes());
   return load;
 }
 
