@@ -380,6 +380,16 @@ TYPED_TEST_P(DriveSuite, SystemRecordsAreKeptInOrderAndCounted) {
   EXPECT_EQ((*two)[1].name, "doc/b");
   EXPECT_EQ(c.wait(drive.scan_system(c.ctx(), "doc", 1))->size(), 1U);
   EXPECT_EQ(c.wait(drive.scan_system(c.ctx(), "", 10))->size(), 3U);
+  const auto behind = c.wait(drive.scan_system_after(c.ctx(), "doc/", "doc/a", 10));
+  ASSERT_TRUE(behind);
+  ASSERT_EQ(behind->size(), 1U);
+  EXPECT_EQ(behind->front().name, "doc/b");
+  EXPECT_TRUE(c.wait(drive.scan_system_after(c.ctx(), "doc/", "doc/b", 10))->empty());
+  EXPECT_TRUE(c.wait(drive.erase_system_if(c.ctx(), "docs", "x")).failed_with(Errc::conflict));
+  EXPECT_EQ(c.wait(drive.scan_system(c.ctx(), "docs", 10))->size(), 1U);
+  EXPECT_TRUE(c.wait(drive.erase_system_if(c.ctx(), "docs", "")));
+  EXPECT_TRUE(c.wait(drive.erase_system_if(c.ctx(), "docs", "")));
+  EXPECT_TRUE(c.wait(drive.scan_system(c.ctx(), "docs", 10))->empty());
   EXPECT_TRUE(c.wait(drive.erase_system(c.ctx(), "doc/a")));
   EXPECT_TRUE(c.wait(drive.erase_system(c.ctx(), "doc/a")));
   EXPECT_EQ(c.wait(drive.scan_system(c.ctx(), "doc/", 10))->size(), 1U);
@@ -389,9 +399,13 @@ TYPED_TEST_P(DriveSuite, SystemRecordsAreKeptInOrderAndCounted) {
   for (const char* name : {"heal/1", "heal/2", "heal/1"})
     EXPECT_TRUE(c.wait(drive.put_system(c.ctx(), name, "entry")));
   EXPECT_EQ(c.wait(drive.info(c.ctx()))->heal_queue, 2U);
+  EXPECT_TRUE(c.wait(drive.erase_system_if(c.ctx(), "heal/2", "another")).failed_with(Errc::conflict));
+  EXPECT_EQ(c.wait(drive.info(c.ctx()))->heal_queue, 2U);
   EXPECT_TRUE(c.wait(drive.erase_system(c.ctx(), "heal/1")));
   EXPECT_TRUE(c.wait(drive.erase_system(c.ctx(), "heal/9")));
   EXPECT_EQ(c.wait(drive.info(c.ctx()))->heal_queue, 1U);
+  EXPECT_TRUE(c.wait(drive.erase_system_if(c.ctx(), "heal/2", "entry")));
+  EXPECT_EQ(c.wait(drive.info(c.ctx()))->heal_queue, 0U);
 }
 
 TYPED_TEST_P(DriveSuite, OlderEpochsAreRefusedAndReadsTeachNewerOnes) {
