@@ -37,6 +37,8 @@ class AtRest:
         number = self.admin("POST", "scan/start", deep=deep)["number"]
 
         def report() -> dict | None:
+            if self.admin("GET", "scan")["number"] != number:
+                return None  # a pass in the background is put aside first
             found = self.admin("GET", f"scan/{number}")
             return found if found["pass"]["state"] == "done" else None
 

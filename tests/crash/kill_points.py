@@ -23,7 +23,7 @@ ROUNDS = int(os.environ.get("OSTRAKA_ROUNDS", "0"))
 SAMPLE = 4
 FOLDERS = ("base", "runtime", "control", "net", "disk", "iam", "erasure", "cluster", "object", "s3api", "admin", "cmd")
 HEAL = "heal."  # points that only a heal reaches
-HEALED_WITHIN_S = 180
+HEALED_WITHIN_S = 300  # what a dead writer left behind waits for two minutes
 
 
 def points() -> list[str]:
@@ -131,7 +131,8 @@ class KillPointsOfHeals(ArmedRounds, PowerCase):
         def until_healed(load: Load) -> None:
             self.drive_sleeps(load)
             load.stopped.set()
-            self.wait_healed()
+            with AtRest(self.node) as rest:
+                until(lambda: self.has_tried(rest.admin("GET", "heal")), 60, "all that was queued is healed, or tried again later")
             self.stop(load)
 
         hits = self.count_load(until_healed)
@@ -145,7 +146,7 @@ class KillPointsOfHeals(ArmedRounds, PowerCase):
             self.node.kill()
         self.node.start()
         if ROUNDS:
-            self.wait_healed()  # what a writer of a dead process left behind waits for a minute
+            self.wait_healed()
         self.finish()
 
     def drive_sleeps(self, load: Load) -> None:
@@ -166,6 +167,9 @@ class KillPointsOfHeals(ArmedRounds, PowerCase):
                     raise
 
         self.in_threads(sleep_again_and_again, lambda: self.wait_killed(load))
+
+    def has_tried(self, heal: dict) -> bool:
+        return heal["totals"]["healed"] > 0 and heal["queue"]["ready"] == 0
 
     def wait_healed(self) -> None:
         with AtRest(self.node) as rest:
