@@ -128,10 +128,9 @@ class Runner {
   int run() {
     const auto begun = std::chrono::steady_clock::now();
     std::uint64_t next = options_.first;
-    while (next <= options_.last || !children_.empty()) {
-      if (options_.until_caught && bad_ > 0) next = options_.last + 1;
-      while (next <= options_.last && children_.size() < options_.jobs)
-        children_.push_back(begin(options_, next++));
+    const auto enough = [&] { return next > options_.last || (options_.until_caught && bad_ > 0); };
+    while (!enough() || !children_.empty()) {
+      while (!enough() && children_.size() < options_.jobs) children_.push_back(begin(options_, next++));
       wait();
     }
     const std::chrono::duration<double> took = std::chrono::steady_clock::now() - begun;
