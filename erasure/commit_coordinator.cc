@@ -297,8 +297,8 @@ Task<bool> purge_tombstone(CorePtr core, Ctx ctx, disk::ObjectRef ref, VersionId
   for (unsigned slot = 0; slot < core->size(); ++slot)
     reads.start(slot, call_read(core, slot, ctx, ref, spec));
   co_await reads.wait(ctx.deadline, never);
-  const std::int64_t life_ms = std::chrono::duration_cast<std::chrono::milliseconds>(kLongestCall).count();
-  const std::int64_t settled_before = core->context.clock.unix_ms() - life_ms;
+  const std::int64_t wait_ms = std::chrono::duration_cast<std::chrono::milliseconds>(kPurgeAfter).count();
+  const std::int64_t settled_before = core->context.clock.unix_ms() - wait_ms;
   for (const auto& answer : reads.answers()) {
     if (!answer || !*answer || (**answer).group.refilling) co_return false;
     const disk::KeyState& state = (**answer).state;
@@ -360,13 +360,13 @@ void discard_body(const CorePtr& core, const Ctx& ctx, DataId data) {
 }
 
 void remember_tombstone(const CorePtr& core, const disk::ObjectRef& ref, VersionId id) {
-  constexpr auto kLife = std::chrono::duration_cast<std::chrono::milliseconds>(kLongestCall);
+  // the drives learn lazily that it is final
+  constexpr auto kWait = std::chrono::duration_cast<std::chrono::milliseconds>(kPurgeAfter + kRetiredWithin);
   TombstoneQueue::Entry entry;
   entry.set = core;
   entry.ref = ref;
   entry.id = id;
-  entry.due_ms =
-      core->context.clock.unix_ms() + 2 * kLife.count();  // the drives learn lazily that it is final
+  entry.due_ms = core->context.clock.unix_ms() + kWait.count();
   core->shared->tombstones.add(std::move(entry));
 }
 

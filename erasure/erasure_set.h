@@ -162,6 +162,7 @@ struct HealReport {
   VersionId version;                                  // elected; kNoVersion when absent
   std::shared_ptr<const disk::VersionRecord> record;  // of it
   bool is_final = false;
+  TimePoint looked_at{};  // when the drives were asked last
   struct Shard {
     ShardState state = ShardState::not_looked_at;
     bool healed = false;

@@ -74,6 +74,7 @@ class FileHealer {
       : core_(std::move(core)),
         ctx_(ctx),
         spec_(std::move(spec)),
+        commit_by_(spec_.commit_by),
         whole_(core_->size(), true),
         staged_(core_->size()) {
     report_.shards.resize(core_->size());
@@ -84,14 +85,60 @@ class FileHealer {
   Task<FileHealReport> run() {
     for (const disk::PartRecord& part : spec_.record->parts) {
       if (part.data.is_nil() || part.size == 0) continue;
+      if (core_->context.clock.now() >= ctx_.deadline) {
+        leave_off();
+        co_return std::move(report_);
+      }
       co_await heal_part(part);
-      if (core_->context.clock.now() >= ctx_.deadline) break;
     }
-    co_await commit();
+    fault_point("heal.rebuilt");
+    if (!anything_to_commit()) co_return std::move(report_);
+    const SecondLook::Verdict verdict = co_await confirm();
+    if (verdict == SecondLook::Verdict::wanted) co_await commit();
+    if (verdict == SecondLook::Verdict::history) co_await discard_all();
     co_return std::move(report_);
   }
 
  private:
+  // The other parts are not looked at: nobody knows that they are good. What was rebuilt waits for the next
+  // heal.
+  void leave_off() {
+    for (HealReport::Shard& shard : report_.shards) {
+      if (shard.state != ShardState::good) continue;
+      shard.state = ShardState::not_looked_at;
+      shard.detail = "the time was over before all parts were looked at";
+    }
+  }
+
+  bool to_commit(unsigned slot) const {
+    if (!spec_.targets[slot] || !spec_.answered[slot] || !whole_[slot]) return false;
+    return !spec_.holders[slot] || !staged_[slot].empty();
+  }
+  bool anything_to_commit() const {
+    for (unsigned slot = 0; slot < core_->size(); ++slot)
+      if (to_commit(slot)) return true;
+    return false;
+  }
+
+  // Rebuilding may have taken long.
+  Task<SecondLook::Verdict> confirm() {
+    const TimePoint now = core_->context.clock.now();
+    if (now + kHealCallWait < commit_by_) co_return SecondLook::Verdict::wanted;
+    if (!spec_.look_again)
+      co_return now < commit_by_ ? SecondLook::Verdict::wanted : SecondLook::Verdict::unclear;
+    Task<SecondLook> looking = spec_.look_again();
+    const SecondLook look = co_await std::move(looking);
+    commit_by_ = look.commit_by;
+    co_return look.verdict;
+  }
+
+  // Every call that changes something for the version ends with it.
+  Ctx changing() const {
+    Ctx out = core_->changing(ctx_);
+    out.deadline = std::min(out.deadline, commit_by_);
+    return out;
+  }
+
   Task<> heal_part(disk::PartRecord part) {
     const std::vector<FileLook> looks = co_await survey(part);
     RebuildSpec rebuild;
@@ -177,12 +224,10 @@ class FileHealer {
 
   // Where all files are, the version is committed with those that were staged.
   Task<> commit() {
-    fault_point("heal.rebuilt");
-    const Ctx changing = core_->changing(ctx_);
+    const Ctx changing = this->changing();
     DriveRound<Result<disk::CommitAnswer>> round(core_, ctx_, core_->size());
     for (unsigned slot = 0; slot < core_->size(); ++slot) {
-      if (!spec_.targets[slot] || !spec_.answered[slot] || !whole_[slot]) continue;
-      if (spec_.holders[slot] && staged_[slot].empty()) continue;
+      if (!to_commit(slot)) continue;
       disk::CommitRequest request;
       request.mode = spec_.mode;
       request.record = spec_.record;
@@ -202,11 +247,22 @@ class FileHealer {
       if (ok || staged_[slot].empty()) continue;
       if (newer) shard.detail = "has a newer version by now";
       if (answer && !*answer) shard.detail = answer->error().detail;
-      // a commit that comes late finds the files gone, and is refused
-      for (const DataId& data : staged_[slot]) {
-        const Result<> discarded = co_await call_discard(core_, slot, changing, data);
-        if (!discarded) log::warn("a rebuilt shard file stays behind data={}", to_string(data));
-      }
+      const bool in_vain = answer && !*answer && answer->failed_with(Errc::deadline);
+      if (!in_vain) co_await discard(slot);  // a commit that comes late finds the files gone, and is refused
+    }
+  }
+
+  Task<> discard(unsigned slot) {
+    const Ctx changing = core_->changing(ctx_);
+    for (const DataId& data : staged_[slot]) {
+      const Result<> discarded = co_await call_discard(core_, slot, changing, data);
+      if (!discarded) log::warn("a rebuilt shard file stays behind data={}", to_string(data));
+    }
+  }
+  Task<> discard_all() {
+    for (unsigned slot = 0; slot < core_->size(); ++slot) {
+      co_await discard(slot);
+      if (spec_.answered[slot] && spec_.targets[slot]) report_.shards[slot].detail = "replaced meanwhile";
     }
   }
 
@@ -214,6 +270,7 @@ class FileHealer {
   const Ctx& ctx_;
   const FileHealSpec spec_;
   FileHealReport report_;
+  TimePoint commit_by_;
   std::vector<bool> whole_;                  // by slot: every file so far is there
   std::vector<std::vector<DataId>> staged_;  // by slot
 };
@@ -241,11 +298,15 @@ Task<std::vector<std::uint8_t>> bring_version(CorePtr core, const Ctx& ctx, cons
   files.record = spec.record;
   files.encoded = spec.encoded;
   files.mode = spec.mode;
+  files.commit_by = spec.commit_by;
   files.answered.assign(core->size(), false);
   files.holders.assign(core->size(), false);
   files.targets.assign(core->size(), false);
   for (const std::uint8_t slot : spec.holders) files.answered[slot] = files.holders[slot] = true;
-  for (const std::uint8_t slot : spec.targets) files.answered[slot] = files.targets[slot] = true;
+  for (const std::uint8_t slot : spec.targets) {
+    files.answered[slot] = files.targets[slot] = true;
+    files.holders[slot] = false;  // it gets the version again
+  }
   const FileHealReport report = co_await heal_files(core, ctx, std::move(files));
   for (const std::uint8_t slot : spec.targets)
     if (report.shards[slot].healed) took.push_back(slot);

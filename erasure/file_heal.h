@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <vector>
 
@@ -13,6 +14,17 @@
 
 namespace ostraka::erasure {
 
+// What a second look at the drives says of a version whose rebuilding took long.
+struct SecondLook {
+  enum class Verdict : std::uint8_t {
+    wanted,   // it is still the key's version
+    history,  // it has been replaced or deleted
+    unclear
+  };
+  Verdict verdict = Verdict::unclear;
+  TimePoint commit_by;  // when wanted
+};
+
 struct FileHealSpec {
   disk::ObjectRef ref;
   std::shared_ptr<const disk::VersionRecord> record;
@@ -22,6 +34,10 @@ struct FileHealSpec {
   std::vector<bool> holders;   // by slot: drives that hold the version
   std::vector<bool> targets;   // by slot: drives whose files are rebuilt, and that get the version if need be
   bool deep = false;
+  // kLongestCall after the look that elected the version: nothing is committed later, since it may have been
+  // deleted, and the tombstone purged. The rebuilt files stay then, and the next heal finds them.
+  TimePoint commit_by = kNoDeadline;
+  std::function<Task<SecondLook>()> look_again;  // for what takes longer; may be empty
 };
 
 struct FileHealReport {

@@ -56,8 +56,13 @@ bool known_space(std::uint8_t space) noexcept {
   return space == 'o' || space == 'p' || space == 'u';
 }
 
-Task<> write_entry(CorePtr core, Ctx ctx, std::string name, std::string value,
-                   std::vector<std::uint8_t> holders) {
+std::uint64_t damaged_thing(VersionId version, unsigned slot) {
+  return std::hash<VersionId>()(version) * 31 + slot + 1;
+}
+
+Task<> write_entry(CorePtr core, Ctx ctx, HealEntry entry, std::vector<std::uint8_t> holders) {
+  const std::string name = heal_entry_name(entry);
+  const std::string value = encode(entry);
   const unsigned wanted = core->geometry.parity_shards + 1U;
   unsigned written = 0;
   fault_point("heal.before_record");
@@ -67,7 +72,11 @@ Task<> write_entry(CorePtr core, Ctx ctx, std::string name, std::string value,
     if (done) ++written;
     fault_point("heal.recorded");
   }
-  if (written == 0) log::warn("no drive took a heal queue entry name={}", name);
+  if (written == 0) {
+    log::warn("no drive took a heal queue entry name={}", name);
+    for (unsigned slot = 0; slot < core->size(); ++slot)
+      if ((entry.slots >> slot & 1U) != 0) forget_damage(*core->shared, entry.version, slot);
+  }
   core->metrics.heal_entries.add();
 }
 
@@ -152,16 +161,18 @@ void record_for_heal(const CorePtr& core, const Ctx& ctx, HealEntry entry,
                      std::vector<std::uint8_t> holders) {
   Ctx later = ctx;
   later.deadline = deadline_after(core->context.clock.now(), kLongestCall);
-  Task<> work =
-      write_entry(core, std::move(later), heal_entry_name(entry), encode(entry), std::move(holders));
+  Task<> work = write_entry(core, std::move(later), std::move(entry), std::move(holders));
   core->context.background.spawn(ctx.shard.executor(), std::move(work));
+}
+
+void forget_damage(SetShared& shared, VersionId version, unsigned slot) {
+  shared.reported.forget(damaged_thing(version, slot));
 }
 
 void report_damage(const CorePtr& core, const Ctx& ctx, const disk::ObjectRef& ref, VersionId version,
                    unsigned slot) {
   core->metrics.corrupt_shards.add();
-  const std::size_t thing = std::hash<VersionId>()(version) * 31 + slot + 1;
-  if (!core->shared->reported.first_time(thing)) return;
+  if (!core->shared->reported.first_time(damaged_thing(version, slot))) return;
   log::warn("a shard is missing or corrupt key={} version={} drive={}", ref.key, to_string(version),
             to_string(core->drives[slot]->id()));
   std::vector<std::uint8_t> holders;

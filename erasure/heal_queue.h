@@ -48,5 +48,7 @@ void record_for_heal(const CorePtr& core, const Ctx& ctx, HealEntry entry, std::
 // The same from a read, at most once in a while for the same shard.
 void report_damage(const CorePtr& core, const Ctx& ctx, const disk::ObjectRef& ref, VersionId version,
                    unsigned slot);
+// The shard was mended: when it is damaged again, that is reported again.
+void forget_damage(SetShared& shared, VersionId version, unsigned slot);
 
 }  // namespace ostraka::erasure

@@ -8,6 +8,7 @@
 #include "erasure/commit_coordinator.h"
 #include "erasure/file_heal.h"
 #include "erasure/heal_look.h"
+#include "erasure/heal_queue.h"
 #include "erasure/limits.h"
 #include "erasure/quorum_read.h"
 #include "erasure/settle.h"
@@ -19,13 +20,18 @@ namespace {
 using HealOutcome = HealReport::Outcome;
 
 constexpr auto kLifeMs = std::chrono::duration_cast<std::chrono::milliseconds>(kLongestCall).count();
+constexpr auto kPurgeAfterMs = std::chrono::duration_cast<std::chrono::milliseconds>(kPurgeAfter).count();
 constexpr Duration kTurnPause = std::chrono::milliseconds(5);
 constexpr Duration kLongestTurnPause = std::chrono::milliseconds(200);
 
 class KeyHealer {
  public:
   KeyHealer(CorePtr core, Ctx& ctx, disk::ObjectRef ref, HealSpec spec)
-      : core_(std::move(core)), ctx_(ctx), ref_(core_->stamped(std::move(ref))), spec_(spec) {}
+      : core_(std::move(core)),
+        ctx_(ctx),
+        ref_(core_->stamped(std::move(ref))),
+        spec_(spec),
+        given_(ctx.deadline) {}
 
   Task<Result<HealReport>> run() {
     for (int attempt = 0; attempt < kHealAttempts; ++attempt) {
@@ -41,8 +47,12 @@ class KeyHealer {
  private:
   unsigned n() const noexcept { return core_->size(); }
   TimePoint patience() const { return std::min(ctx_.deadline, core_->context.clock.now() + kHealCallWait); }
+  // Until then what the look said may be acted on: the key cannot have been deleted and purged since.
+  TimePoint commit_by() const { return deadline_after(looked_at_, kLongestCall); }
+  bool fresh() const { return core_->context.clock.now() < commit_by(); }
   void start_report() {
     report_ = HealReport();
+    report_.looked_at = looked_at_;
     report_.shards.resize(n());
     for (unsigned slot = 0; slot < n(); ++slot) {
       if (look_.answered(slot)) continue;
@@ -54,11 +64,13 @@ class KeyHealer {
 
   // False: look again.
   Task<Result<bool>> look_and_heal() {
+    looked_at_ = core_->context.clock.now();
     look_ = co_await look_at_key(core_, ctx_, ref_);
     ref_.epoch = look_.reading.epoch;
     if (ref_.epoch > look_.told && !last_) co_return false;  // the drives are to hear the newest epoch
     start_report();
-    if (ref_.space != disk::KeySpace::object) {
+    // With the lease in hand it would wait for itself, and the look before has found the upload open.
+    if (ref_.space != disk::KeySpace::object && !lease_) {
       CO_TRY(end, co_await end_upload_row(core_, ctx_, ref_, look_, spec_.dry_run));
       if (end == RowEnd::gone) report_.outcome = HealOutcome::absent;
       if (end == RowEnd::there_yet) report_.outcome = HealOutcome::partly;
@@ -69,6 +81,7 @@ class KeyHealer {
     if (election.full < core_->read_quorum) co_return true;
     if (election.version != nullptr) {
       CO_TRY_VOID(look_.adopt(election));
+      take_time();
     }
     if (election.outcome == Outcome::roll_forward && !spec_.dry_run) {
       const bool rolled = co_await roll_forward();
@@ -102,8 +115,18 @@ class KeyHealer {
     co_return co_await heal_value();
   }
 
+  // A large object has as long as it takes, unless whoever asked for the heal has brought its end forward.
+  void take_time() {
+    const disk::VersionRecord& record = *look_.reading.record;
+    if (!has_files(record) || ctx_.deadline < given_) return;
+    const auto seconds = std::chrono::seconds(std::min(record.size, kMaxObjectBytes) / kSlowHeal);
+    given_ = std::max(given_, deadline_after(core_->context.clock.now(), seconds));
+    ctx_.deadline = std::max(ctx_.deadline, given_);
+  }
+
   Task<bool> roll_forward() {
     PushSpec push;
+    push.commit_by = commit_by();
     push.mode = disk::CommitMode::roll_forward;
     push.record = look_.reading.record;
     push.encoded = look_.reading.version.record;
@@ -145,7 +168,7 @@ class KeyHealer {
     }
     bool decided_some = false;
     for (const disk::HeldVersion& version : newer) {
-      if (!all && young(version)) {
+      if ((!all && young(version)) || !fresh()) {
         clean_ = false;
         continue;
       }
@@ -153,7 +176,7 @@ class KeyHealer {
       if (settled != Settled::gone) clean_ = false;
       if (settled == Settled::kept || (settled == Settled::gone && base.is_none())) decided_some = true;
     }
-    co_return decided_some;
+    co_return decided_some || !fresh();
   }
 
   // Nobody can tell the newest version: because drives are away, or because too much of it is lost.
@@ -201,7 +224,7 @@ class KeyHealer {
     return state.final_id >= look_.reading.version.id && state.versions.back().id >= look_.reading.version.id;
   }
   void retire_where_due() {
-    if (spec_.dry_run) return;
+    if (spec_.dry_run || !fresh()) return;
     for (unsigned slot = 0; slot < n(); ++slot) {
       const bool healed = report_.shards[slot].healed;
       if (healed || (look_.answered(slot) && look_.holds(slot) && !retired(slot))) retire(slot);
@@ -210,6 +233,7 @@ class KeyHealer {
 
   Task<> heal_tombstone() {
     PushSpec push;
+    push.commit_by = commit_by();
     push.mode = disk::CommitMode::heal;
     push.record = look_.reading.record;
     push.encoded = look_.reading.version.record;
@@ -243,7 +267,7 @@ class KeyHealer {
     if (spec_.dry_run || !everywhere) co_return;
     if (!purgeable) {
       remember_tombstone(core_, ref_, look_.reading.version.id);
-    } else if (final_at_ms < core_->context.clock.unix_ms() - kLifeMs) {
+    } else if (final_at_ms < core_->context.clock.unix_ms() - kPurgeAfterMs) {
       Ctx purging = core_->changing(ctx_);
       purging.deadline = patience();
       co_await purge_tombstone(core_, purging, ref_, look_.reading.version.id);
@@ -256,6 +280,7 @@ class KeyHealer {
     describe();
     bool lost = false;
     if (has_files(*look_.reading.record)) {
+      retire_where_due();  // looking at the files may take longer than the look is good for
       lost = co_await heal_file_body();
     } else {
       lost = co_await heal_in_index();
@@ -273,6 +298,7 @@ class KeyHealer {
       const bool good = shard.state == ShardState::good;
       all_good = all_good && good;
       all_there = all_there && (good || shard.healed);
+      if (shard.healed) forget_damage(*core_->shared, report_.version, slot);
       note_readmissible(slot, good || shard.healed);
     }
     report_.outcome = all_good ? HealOutcome::healthy : all_there ? HealOutcome::healed : HealOutcome::partly;
@@ -296,6 +322,8 @@ class KeyHealer {
     files.record = look_.reading.record;
     files.encoded = look_.reading.version.record;
     files.deep = spec_.deep;
+    files.commit_by = commit_by();
+    files.look_again = [this] { return look_again(); };
     for (unsigned slot = 0; slot < n(); ++slot) {
       files.answered.push_back(look_.answered(slot));
       files.holders.push_back(look_.answered(slot) && look_.holds(slot));
@@ -314,12 +342,38 @@ class KeyHealer {
     co_return found.lost;
   }
 
+  // Is the version that was rebuilt still the key's?
+  Task<SecondLook> look_again() {
+    SecondLook out;
+    const TimePoint at = core_->context.clock.now();
+    KeyLook look = co_await look_at_key(core_, ctx_, ref_);
+    const Election election = look.elect(core_->read_quorum, Purpose::data);
+    if (election.full < core_->read_quorum || look.reading.epoch > look.told) co_return out;
+    if (election.outcome == Outcome::none) out.verdict = SecondLook::Verdict::history;
+    if (election.outcome != Outcome::value) co_return out;
+    if (election.version->id != look_.reading.version.id) {
+      out.verdict = SecondLook::Verdict::history;
+      co_return out;
+    }
+    const Result<> adopted = look.adopt(election);
+    if (!adopted) co_return out;
+    look.reading.full = election.full;
+    look_ = std::move(look);
+    looked_at_ = at;
+    report_.looked_at = at;
+    clean_ = look_.newer_than(look_.reading.version.id).empty();
+    out.verdict = SecondLook::Verdict::wanted;
+    out.commit_by = commit_by();
+    co_return out;
+  }
+
   // Records without a body, and bodies that lie in the index. True: it is lost.
   Task<bool> heal_in_index() {
     const disk::VersionRecord& record = *look_.reading.record;
     const bool with_shards = record.inline_data && record.size > 0;
     if (with_shards) co_await find_inline_shards();
     PushSpec push;
+    push.commit_by = commit_by();
     push.mode = disk::CommitMode::heal;
     push.record = look_.reading.record;
     push.encoded = look_.reading.version.record;
@@ -374,7 +428,9 @@ class KeyHealer {
   Ctx& ctx_;  // its deadline may be brought forward meanwhile
   disk::ObjectRef ref_;
   const HealSpec spec_;
+  TimePoint given_;  // the deadline, unless it was brought forward
   KeyLook look_;
+  TimePoint looked_at_;  // when that began
   HealReport report_;
   bool clean_ = false;     // what is newer than the elected version is settled as gone
   bool last_ = false;      // the last attempt

@@ -3,15 +3,24 @@
 
 #include <chrono>
 #include <cstddef>
+#include <cstdint>
 
 #include "base/limits.h"
 #include "runtime/clock.h"
 
 namespace ostraka::erasure {
 
-// No call that changes a drive carries a deadline further away than this, so that a tombstone that has been
-// final for longer can be purged.
+// No call that changes a drive carries a deadline further away than this from the moment at which the drives
+// were asked about what it rests on.
 inline constexpr Duration kLongestCall = std::chrono::seconds(60);
+// A tombstone that has been final for longer is purged: no call that was made before it can come any more.
+// Twice as long, since drives keep that time by the wall clock, which is set now and then, and since reading,
+// electing and calling take some seconds.
+inline constexpr Duration kPurgeAfter = 2 * kLongestCall;
+// By then every drive has learnt that a tombstone is final, unless it hangs.
+inline constexpr Duration kRetiredWithin = std::chrono::seconds(5);
+// A heal has as much time as it takes to rebuild the object this fast, whatever its caller gives it.
+inline constexpr std::uint64_t kSlowHeal = 8U << 20;  // bytes a second
 // How long a read that cannot be decided waits for drives that do not answer, before it says so.
 inline constexpr Duration kUndecidedWait = std::chrono::seconds(5);
 // How long a write that failed waits for the drives that decide what became of it.

@@ -71,6 +71,9 @@ class RecentThings {
     auto& place = places_[thing % places_.size()];
     return place.exchange(thing, std::memory_order_relaxed) != thing;
   }
+  void forget(std::uint64_t thing) noexcept {
+    places_[thing % places_.size()].compare_exchange_strong(thing, 0, std::memory_order_relaxed);
+  }
 
  private:
   std::array<std::atomic<std::uint64_t>, 1021> places_{};

@@ -41,21 +41,21 @@ FenceCount count_fences(const FenceRound::Answers& answers, const disk::HeldVers
 // rebuilt.
 Task<bool> heal_over_fences(CorePtr core, const Ctx& ctx, const disk::ObjectRef& ref,
                             const disk::HeldVersion& version, std::vector<std::uint8_t> holders,
-                            BringVersion bring) {
+                            TimePoint commit_by, BringVersion bring) {
   auto record = disk::decode_version_record(as_bytes(*version.record));
   if (!record) co_return false;
   PushSpec push;
   push.mode = disk::CommitMode::heal;
   push.record = std::make_shared<const disk::VersionRecord>(std::move(*record));
   push.encoded = version.record;
-  for (unsigned slot = 0; slot < core->size(); ++slot)
-    if (std::find(holders.begin(), holders.end(), slot) == holders.end())
-      push.targets.push_back(static_cast<std::uint8_t>(slot));
-  const auto have = static_cast<unsigned>(holders.size());
+  push.commit_by = commit_by;
   push.holders = std::move(holders);
-  const unsigned need = version.write_quorum > have ? version.write_quorum - have : 0;
+  // to the holders too: another one who settles it may have withdrawn it there meanwhile
+  for (unsigned slot = 0; slot < core->size(); ++slot)
+    push.targets.push_back(static_cast<std::uint8_t>(slot));
+  const unsigned need = version.write_quorum;
   const std::vector<std::uint8_t> took = co_await bring(core, ctx, ref, std::move(push), need);
-  co_return have + took.size() >= version.write_quorum;
+  co_return took.size() >= version.write_quorum;
 }
 
 }  // namespace
@@ -65,6 +65,7 @@ Task<Settled> settle(CorePtr core, const Ctx& ctx, const disk::ObjectRef& ref, d
   const unsigned n = core->size();
   const unsigned w = version.write_quorum;
   Ctx changing = core->changing(ctx);
+  const TimePoint commit_by = deadline_after(core->context.clock.now(), kLongestCall);
   const TimePoint patience = std::min(changing.deadline, core->context.clock.now() + kSettleWait);
 
   FenceRound fences(core, ctx, n);
@@ -85,7 +86,8 @@ Task<Settled> settle(CorePtr core, const Ctx& ctx, const disk::ObjectRef& ref, d
       std::vector<std::uint8_t> holders;
       for (unsigned slot = 0; slot < n; ++slot)
         if ((**fences.answers()[slot]).has) holders.push_back(static_cast<std::uint8_t>(slot));
-      const bool healed = co_await heal_over_fences(core, ctx, ref, version, std::move(holders), bring);
+      const bool healed =
+          co_await heal_over_fences(core, ctx, ref, version, std::move(holders), commit_by, bring);
       co_return healed ? Settled::kept : Settled::doubt;
     }
     log::error("a version that may have been committed cannot be rebuilt and is withdrawn key={} version={}",

@@ -86,6 +86,8 @@ Task<Result<bool>> drop_completed(CorePtr core, Ctx& ctx, disk::ObjectRef object
   const HealSpec shallow;
   CO_TRY(healed, co_await heal_key(core, ctx, object, shallow));
   if (!healed.record) co_return false;
+  // what the version was when the drives were asked need not be so any more
+  if (core->context.clock.now() - healed.looked_at >= kLongestCall) co_return false;
   for (unsigned slot = 0; slot < core->size(); ++slot) {
     const HealReport::Shard& shard = healed.shards[slot];
     if (shard.state == ShardState::good || shard.healed)

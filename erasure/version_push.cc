@@ -1,5 +1,6 @@
 #include "erasure/version_push.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "erasure/drive_round.h"
@@ -12,7 +13,8 @@ Task<std::vector<std::uint8_t>> push_version(CorePtr core, const Ctx& ctx, const
                                              PushSpec spec, unsigned need) {
   std::vector<std::uint8_t> took;
   const disk::VersionRecord& record = *spec.record;
-  const Ctx changing = core->changing(ctx);
+  Ctx changing = core->changing(ctx);
+  changing.deadline = std::min(changing.deadline, spec.commit_by);
   const auto geometry = make_geometry(record.data_shards, record.parity_shards);
   const bool with_shards = record.inline_data && record.size > 0;
   std::shared_ptr<const Codec> codec;

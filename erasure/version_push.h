@@ -18,6 +18,7 @@ struct PushSpec {
   std::vector<std::uint8_t> holders;  // slots
   std::vector<std::uint8_t> targets;  // slots
   std::vector<std::string> shards;    // inline ones, by slot, if they are at hand
+  TimePoint commit_by = kNoDeadline;  // kLongestCall after the drives were asked about the version
 };
 
 // Slots that took it, until there are `need` of them or all answered or the deadline.
