@@ -116,6 +116,7 @@ class AdminApiTest : public NodeFixture {
     TextSink sink;
     TextBody source(body);
     request.content_length = body.size();
+    request.headers.add("Content-Length", std::to_string(body.size()));
     run_to_end(shard_, serve(this, &node_->s3(), &request, &source, &sink));
     ASSERT_EQ(sink.status, 200U) << sink.text;
   }
