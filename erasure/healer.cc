@@ -118,7 +118,7 @@ class KeyHealer {
   // A large object has as long as it takes, unless whoever asked for the heal has brought its end forward.
   void take_time() {
     const disk::VersionRecord& record = *look_.reading.record;
-    if (!has_files(record) || ctx_.deadline < given_) return;
+    if (spec_.dry_run || !has_files(record) || ctx_.deadline < given_) return;
     const auto seconds = std::chrono::seconds(std::min(record.size, kMaxObjectBytes) / kSlowHeal);
     given_ = std::max(given_, deadline_after(core_->context.clock.now(), seconds));
     ctx_.deadline = std::max(ctx_.deadline, given_);
@@ -329,13 +329,14 @@ class KeyHealer {
       files.holders.push_back(look_.answered(slot) && look_.holds(slot));
       files.targets.push_back(look_.answered(slot) && !spec_.dry_run);
     }
+    const std::vector<bool> answered = files.answered;
     const std::vector<bool> holders = files.holders;
     FileHealReport found = co_await heal_files(core_, ctx_, std::move(files));
     report_.bytes_verified += found.bytes_verified;
     report_.bytes_read += found.bytes_read;
     report_.bytes_written += found.bytes_written;
     for (unsigned slot = 0; slot < n(); ++slot) {
-      if (!look_.answered(slot)) continue;
+      if (!answered[slot]) continue;
       report_.shards[slot] = std::move(found.shards[slot]);
       if (!holders[slot]) report_.shards[slot].state = ShardState::no_record;
     }
