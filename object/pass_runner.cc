@@ -264,7 +264,7 @@ PassRunner::Look PassRunner::look_at(const MergedKey& key, const MergedPage& pag
     return Look::later;
   }
   if (!verdict.differ && verdict.tombstone && verdict.is_final) {
-    if (since(verdict.final_at_ms) < kWriterLives) return Look::skip;  // not to be purged yet
+    if (since(verdict.final_at_ms) < erasure::kPurgeAfter) return Look::skip;  // not to be purged yet
   }
   return state_.deep || !settled || verdict.has_files ? Look::heal : Look::skip;
 }

@@ -138,7 +138,7 @@ TEST(Scanner, WhatADriveMissedIsBroughtToIt) {
   EXPECT_EQ(report.pass.totals.repaired, 11U);
   EXPECT_EQ(report.pass.totals.unrepaired, 0U);
   EXPECT_TRUE(world.scanner->last_verified(world.bucket_id()).has_value());
-  world.pass(minutes(2));
+  world.pass(minutes(3));
   world.scan();
   EXPECT_EQ(world.scan().pass.totals.damaged, 0U);
   for (const auto& drive : world.memory) EXPECT_EQ(drive->rows(), 10U) << "the tombstone is purged";
