@@ -13,7 +13,8 @@ namespace {
 using cluster::DriveRegister;
 using cluster::RegisteredDrive;
 
-constexpr Duration kAfterFailure = std::chrono::seconds(30);
+constexpr Duration kFirstPause = std::chrono::seconds(2);  // after a failure; then twice as long
+constexpr Duration kLongestPause = std::chrono::minutes(5);
 constexpr int kPutTries = 5;  // of a document that others change, too
 
 }  // namespace
@@ -92,7 +93,7 @@ Task<Result<>> DriveReplacer::begin(Ctx& ctx) {
 
 Task<> DriveReplacer::note_place(Ctx& ctx, std::size_t slot) {
   disk::LocalDrive& drive = *d_.drives[slot];
-  slots_[slot].was_empty = false;
+  slots_[slot] = {};
   drive.set_absence_note({});
   const auto look = co_await drive.look_at_folder(ctx);
   if (!look || look->mount_point.empty() || !drive.online()) co_return;
@@ -178,29 +179,45 @@ Task<Result<std::vector<std::uint64_t>>> DriveReplacer::raise_epochs(Ctx& ctx, s
   }
 }
 
-Task<Result<>> DriveReplacer::replace(Ctx& ctx, std::size_t slot, std::string mount_point) {
-  disk::LocalDrive& drive = *d_.drives[slot];
+// A new birth for the groups of the drive, which all others know before there is anything on it.
+Task<Result<>> DriveReplacer::prepare(Ctx& ctx, std::size_t slot) {
   CO_TRY(epochs, co_await raise_epochs(ctx, slot));
-  std::vector<disk::GroupState> groups(epochs.size());
+  Prepared prepared;
+  prepared.incarnation = make_uuid(d_.random);
+  prepared.groups.resize(epochs.size());
   for (std::size_t group = 0; group < epochs.size(); ++group) {
     if (epochs[group] == 0) continue;
     d_.raise_epoch(static_cast<std::uint16_t>(group), epochs[group]);
-    groups[group].epoch = groups[group].birth = epochs[group];
-    groups[group].refilling = true;
+    prepared.groups[group].epoch = prepared.groups[group].birth = epochs[group];
+    prepared.groups[group].refilling = true;
   }
+  slots_[slot].prepared = std::move(prepared);
+  co_return Result<>();
+}
+
+Task<Result<>> DriveReplacer::replace(Ctx& ctx, std::size_t slot, std::string mount_point) {
+  disk::LocalDrive& drive = *d_.drives[slot];
+  CO_TRY_VOID(co_await drive.check_formattable(ctx));
+  if (!slots_[slot].prepared) {
+    CO_TRY_VOID(co_await prepare(ctx, slot));
+  }
+  const Prepared prepared = *slots_[slot].prepared;
   RegisteredDrive anew;
-  anew.incarnation = make_uuid(d_.random);
+  anew.incarnation = prepared.incarnation;
   anew.mount_point = std::move(mount_point);
-  const Uuid incarnation = anew.incarnation;
   const std::vector<std::size_t> slots{slot};
   const std::vector<RegisteredDrive> drives{anew};
   CO_TRY_VOID(co_await update_register(ctx, slots, drives));
-  drive.require_incarnation(incarnation);
+  drive.require_incarnation(prepared.incarnation);
   std::vector<disk::Drive::SystemRecord> records(1);
   records[0].name = cluster::kBehindRecord;
-  auto formatting = drive.format_anew(ctx, incarnation, std::move(groups), std::move(records));
-  CO_TRY_VOID(co_await std::move(formatting));
-  co_return Result<>();
+  auto formatting = drive.format_anew(ctx, prepared.incarnation, prepared.groups, std::move(records));
+  const Result<> formatted = co_await std::move(formatting);
+  if (formatted) co_return Result<>();
+  // Only a try that certainly left nothing may be followed by one with the same birth.
+  const auto look = co_await drive.look_at_folder(ctx);
+  if (!look || !look->format || *look->format) slots_[slot].prepared.reset();
+  co_return fail(formatted.code(), formatted.error().detail);
 }
 
 Task<> DriveReplacer::replace_if_lost(Ctx& ctx, std::size_t slot) {
@@ -223,10 +240,12 @@ Task<> DriveReplacer::replace_if_lost(Ctx& ctx, std::size_t slot) {
   const Result<> replaced = co_await replace(ctx, slot, std::move(mount_point));
   if (replaced) {
     log::warn("drive is empty and will be filled from the others drive={} slot={}", drive.folder(), slot);
+    state = {};
     drive.set_absence_note({});
     co_return;
   }
-  state.not_before = d_.clock.now() + kAfterFailure;
+  state.pause = std::clamp(2 * state.pause, kFirstPause, kLongestPause);
+  state.not_before = d_.clock.now() + state.pause;
   drive.set_absence_note(fmt::format("{}: it is empty, and could not be formatted anew: {}", drive.folder(),
                                      replaced.error().detail));
 }

@@ -11,6 +11,7 @@
 #pragma once
 
 #include <functional>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -50,9 +51,17 @@ class DriveReplacer {
   Task<> replace_if_lost(Ctx& ctx, std::size_t slot);
 
  private:
+  // The new incarnation, known to the others. Good for any number of tries to format, as long as none of them
+  // left a drive: it has promised nothing since that birth.
+  struct Prepared {
+    Uuid incarnation{};
+    std::vector<disk::GroupState> groups;
+  };
   struct Slot {
     bool was_empty = false;  // at the last look
     TimePoint not_before{};  // the next try after one that failed
+    Duration pause{};        // before that one
+    std::optional<Prepared> prepared;
   };
   Result<cluster::DriveRegister> read_register(std::uint64_t& revision) const;
   Task<Result<>> update_register(Ctx& ctx, std::vector<std::size_t> slots,
@@ -60,6 +69,7 @@ class DriveReplacer {
   Task<std::string> objection(Ctx& ctx, std::size_t slot, std::string mount_point);
   bool place_is_known(std::size_t slot, const std::string& mount_point) const;
   Task<Result<std::vector<std::uint64_t>>> raise_epochs(Ctx& ctx, std::size_t slot);
+  Task<Result<>> prepare(Ctx& ctx, std::size_t slot);
   Task<Result<>> replace(Ctx& ctx, std::size_t slot, std::string mount_point);
 
   const Deps d_;

@@ -80,6 +80,7 @@ class DriveCore {
   void set_absence_note(std::string note);
   // These block.
   FolderLook look_at_folder() const;
+  Result<> check_formattable() const;
   // Formats the folder for a new incarnation of the drive. unavailable: an earlier life is still being
   // closed.
   Result<> format_anew(const Uuid& incarnation, FirstRecords records);

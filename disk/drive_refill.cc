@@ -60,9 +60,17 @@ FolderLook DriveCore::look_at_folder() const {
   return look;
 }
 
-Result<> DriveCore::format_anew(const Uuid& incarnation, FirstRecords records) {
+// What a format begins with: the lock file stays, and is not taken for content.
+Result<> DriveCore::check_formattable() const {
   if (open() || closer_->lives.load(std::memory_order_acquire) > 0)
     return fail(Errc::unavailable, path + ": its index is open still");
+  TRY_VOID(fs.make_dirs(path));
+  TRY(lock, fs.lock(path + "/lock"));
+  return {};
+}
+
+Result<> DriveCore::format_anew(const Uuid& incarnation, FirstRecords records) {
+  TRY_VOID(check_formattable());
   DriveFormat format = expected;
   format.incarnation = incarnation;
   format.refilling = true;
@@ -102,6 +110,13 @@ Task<Result<FolderLook>> LocalDrive::look_at_folder(Ctx&) {
   auto looking = core_.run_away(std::move(look));
   Result<FolderLook> found = co_await std::move(looking);
   co_return found;
+}
+
+Task<Result<>> LocalDrive::check_formattable(Ctx&) {
+  auto check = [&core = core_]() -> Result<> { return core.check_formattable(); };
+  auto checking = core_.run_away(std::move(check));
+  Result<> checked = co_await std::move(checking);
+  co_return checked;
 }
 
 Task<Result<>> LocalDrive::format_anew(Ctx&, Uuid incarnation, std::vector<GroupState> groups,

@@ -37,6 +37,8 @@ class LocalDrive final : public Drive {
   void require_incarnation(const Uuid& incarnation) { core_.require_incarnation(incarnation); }
   void set_absence_note(std::string note) { core_.set_absence_note(std::move(note)); }
   Task<Result<FolderLook>> look_at_folder(Ctx& ctx);
+  // Whether format_anew() may be tried: the folder can be written, and no earlier life is being closed.
+  Task<Result<>> check_formattable(Ctx& ctx);
   // Makes the empty folder a new incarnation of this drive. groups: by group, those with a birth refill;
   // records: what the drive's system column holds from the start. The drive comes into service by itself
   // then. Errors: those of format_drive(), unavailable (the drive is in service, or still being closed).

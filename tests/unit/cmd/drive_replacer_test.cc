@@ -132,6 +132,32 @@ TEST_F(DriveReplacerTest, AFolderThatIsGoneIsMadeAgain) {
   EXPECT_TRUE(format(4).refilling);
 }
 
+TEST_F(DriveReplacerTest, AFormatThatFailsIsTriedAgainWithTheSameEpoch) {
+  start();
+  failing_indexes_.failures = 2;
+  empty_folder(2);
+  ASSERT_TRUE(soon([&] { return info(2).problem.find("could not be formatted") != std::string::npos; }))
+      << info(2).problem;
+  ASSERT_TRUE(soon([&] { return back_and_known(2); })) << info(2).problem;
+  EXPECT_EQ(failing_indexes_.failures, 0);
+  EXPECT_EQ(epoch(0), 2U) << "raised once";
+  EXPECT_EQ(groups(2)[0].birth, 2U);
+  empty_folder(2);  // what was prepared for the first one is not used again
+  ASSERT_TRUE(soon([&] { return !drives_[2]->online(); }));
+  ASSERT_TRUE(soon([&] { return back_and_known(2); })) << info(2).problem;
+  EXPECT_EQ(groups(2)[0].birth, 3U);
+}
+
+TEST_F(DriveReplacerTest, WhereNothingCanBeFormattedNoEpochIsRaised) {
+  start();
+  empty_folder(2);
+  const auto other = fs_.lock(folders_[2] + "/lock");  // another process has it
+  ASSERT_TRUE(other.has_value());
+  ASSERT_TRUE(soon([&] { return info(2).problem.find("could not be formatted") != std::string::npos; }))
+      << info(2).problem;
+  EXPECT_EQ(epoch(0), 1U);
+}
+
 TEST_F(DriveReplacerTest, WithTheLastGroupTheMarkGoes) {
   start();
   empty_folder(3);

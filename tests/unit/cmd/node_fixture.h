@@ -4,6 +4,7 @@
 
 #include <gtest/gtest.h>
 
+#include <atomic>
 #include <filesystem>
 #include <string>
 #include <vector>
@@ -16,6 +17,24 @@
 
 namespace ostraka::cmd {
 
+// Makes no new index while it is told to fail.
+class FailingIndexes final : public disk::MetaIndexFactory {
+ public:
+  explicit FailingIndexes(disk::MetaIndexFactory& indexes) : indexes_(indexes) {}
+  std::atomic<int> failures{0};  // to come
+
+  Result<std::unique_ptr<disk::MetaIndex>> open(const std::string& folder, disk::IndexMode mode) override {
+    if (mode != disk::IndexMode::existing && failures > 0) {
+      --failures;
+      return fail(Errc::no_space, "injected");
+    }
+    return indexes_.open(folder, mode);
+  }
+
+ private:
+  disk::MetaIndexFactory& indexes_;
+};
+
 class NodeFixture : public ::testing::Test {
  protected:
   NodeFixture() {
@@ -26,7 +45,8 @@ class NodeFixture : public ::testing::Test {
   ~NodeFixture() override { std::filesystem::remove_all(root_); }
 
   Result<NodeDrives> open(std::optional<erasure::Geometry> wanted = std::nullopt, bool may_format = true) {
-    return open_drives({clock_, random_, fs_, indexes_, workers_, metrics_, folders_, wanted, may_format});
+    return open_drives(
+        {clock_, random_, fs_, failing_indexes_, workers_, metrics_, folders_, wanted, may_format});
   }
   static std::size_t online(const NodeDrives& drives) {
     std::size_t count = 0;
@@ -43,6 +63,7 @@ class NodeFixture : public ::testing::Test {
   SystemRandom random_;
   PosixFs fs_;
   disk::MemoryIndexFactory indexes_;
+  FailingIndexes failing_indexes_{indexes_};
   WorkerPools workers_;
   MetricRegistry metrics_;
   std::filesystem::path root_;
