@@ -180,9 +180,11 @@ Task<EmbeddedControlStore::Outcome> EmbeddedControlStore::write(Ctx& ctx, std::s
   const auto written = [](const Result<>& written_there) { return written_there.has_value(); };
   co_await quorum(fan, clock_, spec, written);
   std::size_t have = 0, lack = unsent;
+  std::vector<bool> took(drives_.size());
   for (std::size_t slot = 0; slot < drives_.size(); ++slot) {
     const auto& answer = fan->answers()[slot];
     const bool ok = answer && answer->has_value();
+    took[slot] = ok;
     have += ok ? 1U : 0U;
     lack += answer && !ok && certainly_not_written(answer->error()) ? 1U : 0U;
     if (ok || behind_[slot]) continue;  // of a drive that is away, the first document says it all
@@ -192,6 +194,11 @@ Task<EmbeddedControlStore::Outcome> EmbeddedControlStore::write(Ctx& ctx, std::s
   }
   if (have == drives_.size()) co_return Outcome::everywhere;
   if (have >= majority()) co_return Outcome::majority;
+  if (have >= survivors_needed()) {
+    std::optional<std::string> content = replaced_content();
+    const bool all_that_are_left = co_await rest_is_lost(ctx, std::move(took), std::move(content));
+    if (all_that_are_left) co_return Outcome::majority;
+  }
   co_return lack == drives_.size() ? Outcome::nowhere : Outcome::doubtful;
 }
 
@@ -259,7 +266,19 @@ Task<Result<std::vector<std::optional<EmbeddedControlStore::DriveDocuments>>>> E
   CO_TRY_VOID(leave_out_replaced(found));
   std::size_t answered = 0;
   for (const auto& drive : found) answered += drive && !drive->behind ? 1U : 0U;
-  if (answered < majority()) {
+  survivors_only_ = false;
+  if (answered >= survivors_needed() && answered < majority()) {
+    std::vector<bool> have(drives_.size());
+    for (std::size_t slot = 0; slot < drives_.size(); ++slot) have[slot] = found[slot].has_value();
+    std::optional<std::string> content = found_content_;
+    survivors_only_ = co_await rest_is_lost(ctx, std::move(have), std::move(content));
+    if (survivors_only_)
+      log::warn(
+          "no majority of the drives is left, and the folders of the others are empty: what the {} of "
+          "{} drives that are left know counts",
+          answered, drives_.size());
+  }
+  if (answered < majority() && !survivors_only_) {
     co_return fail(Errc::unavailable, fmt::format("the control store needs {} of {} drives, and {} answered",
                                                   majority(), drives_.size(), answered));
   }
@@ -283,10 +302,12 @@ EmbeddedControlStore::Newest EmbeddedControlStore::newest_of(
 // majority that answers has heard of it.
 Result<> EmbeddedControlStore::leave_out_replaced(std::vector<std::optional<DriveDocuments>>& found) {
   replaced_.assign(drives_.size(), false);
+  found_content_.reset();
   if (!replaced_drives_) return {};
   const Newest newest = newest_of(found);
   const auto document = newest.find(replaced_document_);
   const bool known = document != newest.end() && !document->second.erased;
+  if (known) found_content_ = document->second.content;
   const std::vector<bool> replaced = replaced_drives_(known ? &document->second.content : nullptr);
   for (std::size_t slot = 0; slot < found.size() && slot < replaced.size(); ++slot) {
     if (!replaced[slot] || !found[slot]) continue;
@@ -328,10 +349,15 @@ Task<Result<>> EmbeddedControlStore::load(Ctx& ctx) {
   co_return Result<>{};
 }
 
-// Gives every answering drive what it lacks; each document must then be on a majority.
+// Gives every answering drive what it lacks; each document must then be on a majority, or on all that are
+// left.
 Task<Result<>> EmbeddedControlStore::roll_forward(Ctx& ctx,
                                                   const std::vector<std::optional<DriveDocuments>>& found,
                                                   Newest newest) {
+  std::size_t need = majority();
+  if (survivors_only_)
+    need = static_cast<std::size_t>(
+        std::count_if(found.begin(), found.end(), [](const auto& drive) { return drive.has_value(); }));
   for (const auto& [name, stored] : newest) {
     std::size_t have = 0;
     const std::string record = record_name(name);
@@ -350,9 +376,9 @@ Task<Result<>> EmbeddedControlStore::roll_forward(Ctx& ctx,
       else
         behind_[slot] = true;
     }
-    if (have < majority())
+    if (have < need)
       co_return fail(Errc::unavailable,
-                     "control document " + name + " could not be written to a majority of the drives");
+                     "control document " + name + " could not be written to enough of the drives");
   }
   co_return Result<>{};
 }

@@ -8,8 +8,9 @@
 // newest it sees. A drive applies system writes of one name in the order of the calls. Each load() starts
 // with a generation document of its own, so that no revision is given out twice. A drive that was formatted
 // anew holds kBehindRecord until it has been brought up to date: that it lacks a document says nothing, so it
-// does not count for the majority that load() needs. Nor does one that was replaced while it was away. Thread
-// safe. Changes are made one at a time, under a lease of the lock service.
+// does not count for the majority that load() needs. Nor does one that was replaced while it was away. Where
+// no majority is left, all that are left will do when each of the others is known to have lost all it held
+// (README.md says why). Thread safe. Changes are made one at a time, under a lease of the lock service.
 #pragma once
 
 #include <functional>
@@ -44,12 +45,22 @@ class EmbeddedControlStore final : public control::ControlStore {
   // Before load(): the document that says it.
   void set_replaced_drives(std::string document, ReplacedDrives replaced);
 
+  // Tells which drives, by slot, have lost all they held, for certain: one that is only away must never be
+  // among them. content: of the document above; nullopt: it is not there.
+  using LostDrives = std::function<Task<std::vector<bool>>(Ctx ctx, std::optional<std::string> content)>;
+  void set_lost_drives(LostDrives lost) { lost_drives_ = std::move(lost); }  // before load()
+
   // Reads the documents; before that, get() finds nothing and put() is unavailable. Errors: unavailable (no
   // majority answered, or what was found could not be rolled forward to one), unsupported_version. Call it
   // again after a failure.
   Task<Result<>> load(Ctx& ctx);
   bool loaded() const;
   std::size_t majority() const noexcept { return drives_.size() / 2 + 1; }  // drives that must answer
+  // So many know every document together.
+  std::size_t survivors_needed() const noexcept { return drives_.size() - majority() + 1; }
+  // After load(): the drives that are online need not be a majority, since all the others have lost what they
+  // held.
+  Task<bool> others_are_lost(Ctx& ctx);
   // Brings a drive that was away to the state of the others.
   Task<Result<>> sync_drive(Ctx& ctx, disk::Drive& drive);
 
@@ -94,6 +105,8 @@ class EmbeddedControlStore final : public control::ControlStore {
   Task<Result<>> align(Ctx& ctx, std::size_t slot);
   Task<> align_returned(Ctx& ctx);
   Task<> forget_all_erased(Ctx& ctx);
+  Task<bool> rest_is_lost(Ctx& ctx, std::vector<bool> have, std::optional<std::string> content);
+  std::optional<std::string> replaced_content() const;
   Result<> leave_out_replaced(std::vector<std::optional<DriveDocuments>>& found);
   static Newest newest_of(const std::vector<std::optional<DriveDocuments>>& found);
   Task<> forget(Ctx& ctx, std::string name);
@@ -106,6 +119,7 @@ class EmbeddedControlStore final : public control::ControlStore {
   const std::vector<disk::Drive*> drives_;
   std::string replaced_document_;
   ReplacedDrives replaced_drives_;
+  LostDrives lost_drives_;
 
   mutable std::mutex mutex_;  // guards what follows
   std::map<std::string, Entry, std::less<>> entries_;
@@ -115,8 +129,10 @@ class EmbeddedControlStore final : public control::ControlStore {
 
   // changed only under the lease
   std::optional<Pending> pending_;
-  std::vector<bool> behind_;    // by slot: the drive missed a change
-  std::vector<bool> replaced_;  // by slot: at the last load it was one that another has replaced
+  std::vector<bool> behind_;     // by slot: the drive missed a change
+  std::vector<bool> replaced_;   // by slot: at the last load it was one that another has replaced
+  bool survivors_only_ = false;  // the last load() had no majority, and did not need one
+  std::optional<std::string> found_content_;  // of replaced_document_ at the last load
 };
 
 }  // namespace ostraka::cluster

@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include <optional>
+
 #include "system_drive.h"
 
 namespace ostraka::cluster {
@@ -363,6 +365,133 @@ TEST_F(EmbeddedControlStoreTest, TombstonesGoWhenEveryDriveHasThem) {
   ASSERT_TRUE(run_to_end(shard_, store_->sync_drive(ctx_, *drives_[4])).has_value());
   for (const auto& drive : drives_) EXPECT_FALSE(drive->records.contains("doc/bucket/a"));
   EXPECT_EQ(content("bucket/a"), "(none)");
+}
+
+// Two and four drives: half of them may lose everything, and no majority is left.
+class LostDrivesTest : public EmbeddedControlStoreTest {
+ protected:
+  void begin(std::size_t drives) {
+    drives_.resize(drives);
+    lost_.assign(drives, false);
+    restart();
+    ASSERT_TRUE(load().has_value());
+  }
+  void restart() {
+    start();
+    store_->set_lost_drives([this](Ctx, std::optional<std::string>) { return told(this); });
+  }
+  static Task<std::vector<bool>> told(LostDrivesTest* self) {
+    ++self->asked_;
+    co_return self->lost_;
+  }
+  void lose(std::size_t slot) {
+    drives_[slot]->fault = Fault::away;
+    drives_[slot]->records.clear();
+    lost_[slot] = true;
+  }
+  void format(std::size_t slot) {
+    drives_[slot]->fault = Fault::none;
+    drives_[slot]->records[std::string(kBehindRecord)] = "";
+    lost_[slot] = false;
+  }
+  bool others_are_lost() { return run_to_end(shard_, store_->others_are_lost(ctx_)); }
+
+  std::vector<bool> lost_;
+  int asked_ = 0;
+};
+
+TEST_F(LostDrivesTest, TheLastOfTwoIsEnoughWhenTheOtherLostEverything) {
+  begin(2);
+  ASSERT_TRUE(put("bucket/a", "1").has_value());
+  EXPECT_EQ(asked_, 0) << "with a majority nobody looks";
+  lose(1);
+  EXPECT_TRUE(others_are_lost());
+  ASSERT_TRUE(put("bucket/a", "2").has_value());
+  restart();
+  ASSERT_TRUE(load().has_value());
+  EXPECT_EQ(content("bucket/a"), "2");
+  format(1);
+  ASSERT_TRUE(run_to_end(shard_, store_->sync_drive(ctx_, *drives_[1])).has_value());
+  EXPECT_EQ(drives_[1]->records, drives_[0]->records);
+  lose(0);  // and the other way round
+  restart();
+  ASSERT_TRUE(load().has_value());
+  EXPECT_EQ(content("bucket/a"), "2");
+}
+
+TEST_F(LostDrivesTest, ADriveThatIsOnlyAwayIsNotLost) {
+  begin(2);
+  ASSERT_TRUE(put("bucket/a", "1").has_value());
+  drives_[1]->fault = Fault::away;
+  EXPECT_FALSE(others_are_lost());
+  EXPECT_TRUE(put("bucket/a", "2").failed_with(Errc::in_doubt));
+  restart();
+  EXPECT_TRUE(load().failed_with(Errc::unavailable));
+  EXPECT_GT(asked_, 2);
+}
+
+TEST_F(LostDrivesTest, AllOfFourMustBeAccountedFor) {
+  begin(4);
+  drives_[0]->fault = Fault::away;  // so that drives 1, 2 and 3 alone know it
+  ASSERT_TRUE(put("bucket/a", "1").has_value());
+  lose(2);
+  lose(3);
+  restart();
+  EXPECT_TRUE(load().failed_with(Errc::unavailable)) << "drive 0 is just away";
+  drives_[0]->fault = Fault::none;
+  drives_[1]->fault = Fault::away;
+  restart();
+  EXPECT_TRUE(load().failed_with(Errc::unavailable)) << "drive 1 is just away";
+  drives_[1]->fault = Fault::none;
+  restart();
+  ASSERT_TRUE(load().has_value());
+  EXPECT_EQ(content("bucket/a"), "1");
+  EXPECT_EQ(drives_[0]->records, drives_[1]->records) << "rolled forward";
+  lose(1);
+  restart();
+  EXPECT_TRUE(load().failed_with(Errc::unavailable)) << "one of four may not know all";
+}
+
+TEST_F(LostDrivesTest, ADriveThatStartsAnewIsNoSurvivor) {
+  begin(4);
+  ASSERT_TRUE(put("bucket/a", "1").has_value());
+  for (const std::size_t slot : {1U, 2U, 3U}) lose(slot);
+  format(1);
+  EXPECT_FALSE(others_are_lost());
+  restart();
+  EXPECT_TRUE(load().failed_with(Errc::unavailable)) << "one survivor, and one that knows nothing";
+}
+
+TEST_F(LostDrivesTest, ADriveFormattedAnewIsAccountedFor) {
+  begin(4);
+  ASSERT_TRUE(put("bucket/a", "1").has_value());
+  lose(2);
+  lose(3);
+  format(3);
+  restart();
+  ASSERT_TRUE(load().has_value()) << "two survivors, one that starts anew, one that is empty";
+  EXPECT_EQ(content("bucket/a"), "1");
+  EXPECT_EQ(drives_[3]->records, drives_[0]->records);
+}
+
+TEST_F(LostDrivesTest, ALoadWithAllThatAreLeftMustReachThemAll) {
+  begin(4);
+  drives_[0]->fault = Fault::away;
+  ASSERT_TRUE(put("bucket/a", "1").has_value());
+  lose(2);
+  lose(3);
+  drives_[0]->fault = Fault::fails;  // answers, and does not take what it lacks
+  restart();
+  EXPECT_TRUE(load().failed_with(Errc::unavailable));
+}
+
+TEST_F(LostDrivesTest, AnOddNumberOfDrivesNeedsItsMajority) {
+  begin(3);
+  lose(1);
+  lose(2);
+  EXPECT_FALSE(others_are_lost());
+  restart();
+  EXPECT_TRUE(load().failed_with(Errc::unavailable));
 }
 
 }  // namespace
