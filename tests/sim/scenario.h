@@ -15,7 +15,7 @@ inline constexpr char kBucket[] = "/plain";
 
 struct ScenarioSpec {
   unsigned clients = 4;
-  unsigned operations = 60;  // of each client
+  unsigned operations = 32;  // of each client, in each round
   unsigned keys = 8;
   bool drive_faults = true;
   bool deaths = true;   // of the process, power cuts, restarts
