@@ -14,7 +14,8 @@ HealCore::HealCore(HealDeps heal_deps)
       home(*deps.shards.at(0)),
       stop(deps.clock),
       lanes(deps.clock, stop, greatest_width(deps.shards)),
-      journal(deps.metrics) {}
+      journal(deps.metrics),
+      on_shards_(deps.shards.size()) {}
 
 double HealCore::greatest_width(const std::vector<Shard*>& shards) {
   std::size_t slabs = 0;
@@ -26,27 +27,49 @@ Ctx HealCore::ctx(std::string name) const {
   return Ctx{home, deadline_after(now(), kHealCallTime), std::move(name)};
 }
 
-Task<> HealCore::heal_there(HealCore* core, Shard* shard, disk::ObjectRef ref, erasure::HealSpec spec,
+Task<Result<erasure::HealReport>> HealCore::heal_on(std::size_t shard, disk::ObjectRef ref,
+                                                    erasure::HealSpec spec, HealCause cause) {
+  OnShard& here = on_shards_[shard];
+  Ctx ctx{*deps.shards[shard], deadline_after(now(), kHealTime), "heal"};
+  if (here.ended) co_return fail(Errc::closed, "the server is stopping");
+  here.healing.insert(&ctx);
+  auto healing = heal_here(ctx, std::move(ref), spec, cause);
+  Result<erasure::HealReport> report = co_await std::move(healing);
+  here.healing.erase(&ctx);
+  co_return report;
+}
+
+Task<> HealCore::end_on(HealCore* core, std::size_t shard) {
+  OnShard& here = core->on_shards_[shard];
+  here.ended = true;
+  for (Ctx* ctx : here.healing) ctx->deadline = core->now();
+  co_return;
+}
+
+void HealCore::end_heals() {
+  for (std::size_t i = 0; i < deps.shards.size(); ++i)
+    heals.spawn(deps.shards[i]->executor(), end_on(this, i));
+}
+
+Task<> HealCore::heal_there(HealCore* core, std::size_t shard, disk::ObjectRef ref, erasure::HealSpec spec,
                             HealCause cause, Completion<Result<erasure::HealReport>> done) {
-  Ctx ctx{*shard, deadline_after(core->now(), kHealTime), "heal"};
-  auto healing = core->heal_here(ctx, std::move(ref), spec, cause);
+  auto healing = core->heal_on(shard, std::move(ref), spec, cause);
   Result<erasure::HealReport> report = co_await std::move(healing);
   done(std::move(report));
 }
 
 Task<Result<erasure::HealReport>> HealCore::heal_in_turn(disk::ObjectRef ref, erasure::HealSpec spec,
                                                          HealCause cause) {
-  Shard& shard = *deps.shards[turn_++ % deps.shards.size()];
-  if (&shard == &home) {
-    Ctx here{home, deadline_after(now(), kHealTime), "heal"};
-    auto healing = heal_here(here, std::move(ref), spec, cause);
+  const std::size_t shard = turn_++ % deps.shards.size();
+  if (deps.shards[shard] == &home) {
+    auto healing = heal_on(shard, std::move(ref), spec, cause);
     Result<erasure::HealReport> report = co_await std::move(healing);
     co_return report;
   }
-  auto start = [this, &shard, ref = std::move(ref), spec,
+  auto start = [this, shard, ref = std::move(ref), spec,
                 cause](Completion<Result<erasure::HealReport>> done) mutable {
-    const bool started =
-        heals.spawn(shard.executor(), heal_there(this, &shard, std::move(ref), spec, cause, std::move(done)));
+    const bool started = heals.spawn(deps.shards[shard]->executor(),
+                                     heal_there(this, shard, std::move(ref), spec, cause, std::move(done)));
     CHECK(started);  // closed only after all that could come here
   };
   Result<erasure::HealReport> report = co_await suspend<Result<erasure::HealReport>>(std::move(start));

@@ -2,7 +2,9 @@
 // the journal, which are thread safe.
 #pragma once
 
+#include <cstddef>
 #include <map>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -32,6 +34,9 @@ struct HealCore {
   // On ctx.shard, which may be any.
   Task<Result<erasure::HealReport>> heal_here(Ctx& ctx, disk::ObjectRef ref, erasure::HealSpec spec,
                                               HealCause cause);
+  // Those that heal_in_turn() began end soon, and so do those that it begins after this. Before the gates are
+  // closed.
+  void end_heals();
   // Without the bucket's name: fill_names() when somebody wants to know.
   HealedKey describe_key(const disk::ObjectRef& ref, HealCause cause, bool dry_run,
                          const Result<erasure::HealReport>& report) const;
@@ -41,9 +46,18 @@ struct HealCore {
   static double greatest_width(const std::vector<Shard*>& shards);
 
  private:
-  static Task<> heal_there(HealCore* core, Shard* shard, disk::ObjectRef ref, erasure::HealSpec spec,
+  // Of one shard: touched on that one alone.
+  struct OnShard {
+    std::set<Ctx*> healing;
+    bool ended = false;
+  };
+  Task<Result<erasure::HealReport>> heal_on(std::size_t shard, disk::ObjectRef ref, erasure::HealSpec spec,
+                                            HealCause cause);
+  static Task<> end_on(HealCore* core, std::size_t shard);
+  static Task<> heal_there(HealCore* core, std::size_t shard, disk::ObjectRef ref, erasure::HealSpec spec,
                            HealCause cause, Completion<Result<erasure::HealReport>> done);
   std::size_t turn_ = 0;
+  std::vector<OnShard> on_shards_;  // as deps.shards
 };
 
 }  // namespace ostraka::object

@@ -60,6 +60,7 @@ Task<> HealService::Impl::keep_pace(Impl* self) {
 Task<> HealService::Impl::stop(Impl* self) {
   self->core.stop.stop();
   self->core.lanes.stop();
+  self->core.end_heals();
   co_return;
 }
 

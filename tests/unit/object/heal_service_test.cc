@@ -306,6 +306,28 @@ TEST(HealService, HealsOneKeyOnRequestAndRemembersIt) {
   EXPECT_TRUE(w.heal->history(w.ref("key").bucket, "other").empty());
 }
 
+TEST(HealService, StopsAtOnceWhileADriveReadsALargeObject) {
+  HealWorld w;
+  w.drive(5).set_online(false);
+  ASSERT_TRUE(w.world.put("large", w.world.text(3'000'000)));
+  w.pass(seconds(3));
+  for (const auto& drive : w.world.faulty)
+    drive->follow([](std::string_view call) {
+      erasure::Fate fate;
+      if (call == "open_shard") fate.delay = seconds(8);
+      return fate;
+    });
+  w.drive(5).set_online(true);
+  w.pass(seconds(3));
+  ASSERT_FALSE(w.has(5, "large"));
+  ASSERT_EQ(w.heal->status().totals.keys, 0U) << "it is under way";
+  const TimePoint began = w.world.clock.now();
+  w.world.run(w.heal->close());
+  EXPECT_LE(w.world.clock.now() - began, seconds(1));
+  w.heal.reset();
+  w.restart();
+}
+
 TEST(HealService, StopsWithinASecond) {
   HealWorld w;
   w.drive(5).set_online(false);
