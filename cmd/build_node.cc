@@ -121,6 +121,7 @@ class ServingNode final : public Node {
 
   Task<Result<>> load(Ctx& ctx) override {
     control_.set_replaced_drives(std::string(cluster::kDriveRegister), find_replaced(drives_.local));
+    control_.set_lost_drives(find_lost(deps_.clock, drives_.local));
     CO_TRY_VOID(co_await control_.load(ctx));
     replacer_ = std::make_unique<DriveReplacer>(replacer_deps());
     CO_TRY_VOID(co_await replacer_->begin(ctx));

@@ -58,6 +58,7 @@ Result<std::string> with_store(const std::vector<std::string>& patterns, Work wo
   cluster::LocalLockService locks;
   cluster::EmbeddedControlStore store(clock, background, locks, std::move(pointers));
   store.set_replaced_drives(std::string(cluster::kDriveRegister), find_replaced(drives.local));
+  store.set_lost_drives(find_lost(clock, drives.local));
   Ctx ctx{shard, clock.now() + kTimeout, "control-store"};
   return run_to_end(shard, then_close(work(ctx, store), background));
 }

@@ -16,8 +16,66 @@ using cluster::RegisteredDrive;
 constexpr Duration kFirstPause = std::chrono::seconds(2);  // after a failure; then twice as long
 constexpr Duration kLongestPause = std::chrono::minutes(5);
 constexpr int kPutTries = 5;  // of a document that others change, too
+constexpr Duration kLookAgain = std::chrono::seconds(1);
+
+// Where the drive was last seen. Of one that was never seen since there is a register: its folder is a mount
+// point, or on the same file system as that of a drive in service.
+bool place_is_known(const std::vector<disk::LocalDrive*>& drives, const DriveRegister& known,
+                    std::size_t slot, const std::string& mount_point) {
+  if (mount_point.empty()) return false;
+  if (known[slot]) return known[slot]->mount_point == mount_point;
+  if (mount_point == drives[slot]->folder()) return true;
+  for (std::size_t other = 0; other < drives.size(); ++other) {
+    if (drives[other]->online() && known[other] && known[other]->mount_point == mount_point) return true;
+  }
+  return false;
+}
+
+Task<bool> is_empty(Ctx& ctx, std::vector<disk::LocalDrive*> drives, DriveRegister known, std::size_t slot) {
+  disk::LocalDrive& drive = *drives[slot];
+  if (drive.online() || !drive.closed()) co_return false;
+  const auto look = co_await drive.look_at_folder(ctx);
+  if (!look || !look->format || *look->format || drive.online()) co_return false;
+  co_return place_is_known(drives, known, slot, look->mount_point);
+}
+
+Task<std::vector<bool>> look_for_lost(Clock* clock, std::vector<disk::LocalDrive*> drives, Ctx ctx,
+                                      std::optional<std::string> content) {
+  std::vector<bool> lost(drives.size());
+  DriveRegister known;
+  if (content) {
+    auto decoded = cluster::decode_drive_register(*content);
+    if (!decoded) co_return lost;
+    known = std::move(*decoded);
+  }
+  known.resize(std::max(known.size(), drives.size()));
+  std::size_t count = 0;
+  for (std::size_t slot = 0; slot < drives.size(); ++slot) {
+    const bool empty = co_await is_empty(ctx, drives, known, slot);
+    lost[slot] = empty;
+    count += empty ? 1U : 0U;
+  }
+  if (count == 0) co_return lost;
+  if (count > drives.front()->expected().parity_shards) {
+    lost.assign(drives.size(), false);
+    co_return lost;
+  }
+  co_await sleep_for(*clock, kLookAgain);  // whoever is at work on a folder gets a moment
+  for (std::size_t slot = 0; slot < drives.size(); ++slot) {
+    if (!lost[slot]) continue;
+    const bool still_empty = co_await is_empty(ctx, drives, known, slot);
+    lost[slot] = still_empty;
+  }
+  co_return lost;
+}
 
 }  // namespace
+
+cluster::EmbeddedControlStore::LostDrives find_lost(Clock& clock, std::vector<disk::LocalDrive*> drives) {
+  return [&clock, drives = std::move(drives)](Ctx ctx, std::optional<std::string> content) {
+    return look_for_lost(&clock, drives, std::move(ctx), std::move(content));
+  };
+}
 
 cluster::EmbeddedControlStore::ReplacedDrives find_replaced(std::vector<disk::LocalDrive*> drives) {
   return [drives = std::move(drives)](const std::string* content) {
@@ -110,27 +168,12 @@ Task<> DriveReplacer::note_place(Ctx& ctx, std::size_t slot) {
   if (!updated) log::warn("the register of drives is not up to date: {}", updated.error().detail);
 }
 
-// Where the drive was last seen. Of one that was never seen since there is a register: its folder is a mount
-// point, or on the same file system as that of a drive in service.
-bool DriveReplacer::place_is_known(std::size_t slot, const std::string& mount_point) const {
-  std::uint64_t revision = 0;
-  const auto known = read_register(revision);
-  if (!known || mount_point.empty()) return false;
-  if ((*known)[slot]) return (*known)[slot]->mount_point == mount_point;
-  if (mount_point == d_.drives[slot]->folder()) return true;
-  for (std::size_t other = 0; other < d_.drives.size(); ++other) {
-    if (d_.drives[other]->online() && (*known)[other] && (*known)[other]->mount_point == mount_point)
-      return true;
-  }
-  return false;
-}
-
 // Why the empty folder must not be formatted; empty: it may be.
 Task<std::string> DriveReplacer::objection(Ctx& ctx, std::size_t slot, std::string mount_point) {
   const disk::LocalDrive& drive = *d_.drives[slot];
-  if (!place_is_known(slot, mount_point)) {
-    std::uint64_t revision = 0;
-    const auto known = read_register(revision);
+  std::uint64_t revision = 0;
+  const auto known = read_register(revision);
+  if (!known || !place_is_known(d_.drives, *known, slot, mount_point)) {
     std::string before = "never seen there";
     if (known && (*known)[slot]) before = "on the one mounted at " + (*known)[slot]->mount_point;
     co_return fmt::format(
@@ -155,10 +198,16 @@ Task<std::string> DriveReplacer::objection(Ctx& ctx, std::size_t slot, std::stri
   }
   const auto answering = static_cast<std::size_t>(std::count_if(
       d_.drives.begin(), d_.drives.end(), [](const disk::LocalDrive* other) { return other->online(); }));
-  if (answering < d_.control.majority()) {
+  if (answering >= d_.control.majority()) co_return std::string();
+  const bool others_are_lost = co_await d_.control.others_are_lost(ctx);
+  if (!others_are_lost) {
     co_return fmt::format(
-        "{}: it is empty, and is formatted anew once at least {} of the other drives answer", drive.folder(),
-        d_.control.majority());
+        "{}: it is empty, and is formatted anew once at least {} of the other drives answer, or {} of them "
+        "and "
+        "the folders of all the rest (at most {}) are empty, too. Bring back those that are away; where one "
+        "is "
+        "lost for good, mount an empty file system in its place",
+        drive.folder(), d_.control.majority(), d_.control.survivors_needed(), drive.expected().parity_shards);
   }
   co_return std::string();
 }
@@ -230,7 +279,16 @@ Task<> DriveReplacer::replace_if_lost(Ctx& ctx, std::size_t slot) {
   state.was_empty = empty;
   if (!empty) drive.set_absence_note({});
   if (!still_empty || d_.clock.now() < state.not_before || drive.online()) co_return;
+  if (replacing_) co_return;
+  replacing_ = true;
   std::string mount_point = look->mount_point;
+  co_await replace_unless_objected(ctx, slot, std::move(mount_point));
+  replacing_ = false;
+}
+
+Task<> DriveReplacer::replace_unless_objected(Ctx& ctx, std::size_t slot, std::string mount_point) {
+  disk::LocalDrive& drive = *d_.drives[slot];
+  Slot& state = slots_[slot];
   std::string objecting = co_await objection(ctx, slot, mount_point);
   if (!objecting.empty()) {
     drive.set_absence_note(std::move(objecting));

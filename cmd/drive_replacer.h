@@ -27,6 +27,11 @@ namespace ostraka::cmd {
 // For EmbeddedControlStore::set_replaced_drives(), with kDriveRegister. drives: by slot.
 cluster::EmbeddedControlStore::ReplacedDrives find_replaced(std::vector<disk::LocalDrive*> drives);
 
+// For EmbeddedControlStore::set_lost_drives(). A drive is lost when it is out of service, and its folder,
+// where the drive was when it was last seen, is found empty, and again a second later. None are when more are
+// than the parity makes good. drives: by slot.
+cluster::EmbeddedControlStore::LostDrives find_lost(Clock& clock, std::vector<disk::LocalDrive*> drives);
+
 // Of one shard; calls for different slots may overlap.
 class DriveReplacer {
  public:
@@ -67,13 +72,14 @@ class DriveReplacer {
   Task<Result<>> update_register(Ctx& ctx, std::vector<std::size_t> slots,
                                  std::vector<cluster::RegisteredDrive> drives);
   Task<std::string> objection(Ctx& ctx, std::size_t slot, std::string mount_point);
-  bool place_is_known(std::size_t slot, const std::string& mount_point) const;
   Task<Result<std::vector<std::uint64_t>>> raise_epochs(Ctx& ctx, std::size_t slot);
   Task<Result<>> prepare(Ctx& ctx, std::size_t slot);
+  Task<> replace_unless_objected(Ctx& ctx, std::size_t slot, std::string mount_point);
   Task<Result<>> replace(Ctx& ctx, std::size_t slot, std::string mount_point);
 
   const Deps d_;
   std::vector<Slot> slots_;
+  bool replacing_ = false;  // one at a time: the next counts on the one before it to answer
 };
 
 }  // namespace ostraka::cmd

@@ -283,5 +283,63 @@ TEST_F(DriveReplacerTest, WithoutAMajorityNothingIsFormatted) {
   EXPECT_EQ(epoch(0), 1U);
 }
 
+TEST_F(DriveReplacerTest, TheLostHalfOfAMirrorIsFormattedAnew) {
+  folders_.resize(2);
+  start();
+  empty_folder(1);
+  ASSERT_TRUE(soon([&] { return !drives_[1]->online(); }));
+  ASSERT_TRUE(soon([&] { return back_and_known(1); })) << info(1).problem;
+  EXPECT_EQ(epoch(0), 2U);
+  EXPECT_EQ(groups(1)[0].birth, 2U);
+  EXPECT_EQ(system_records(1, "doc/"), system_records(0, "doc/"));
+}
+
+TEST_F(DriveReplacerTest, BothLostDrivesOfFourAreFormattedAnew) {
+  folders_.resize(4);
+  start();
+  empty_folder(1);
+  empty_folder(3);
+  ASSERT_TRUE(soon([&] { return !drives_[1]->online() && !drives_[3]->online(); }));
+  ASSERT_TRUE(soon([&] { return back_and_known(1) && back_and_known(3); }, std::chrono::seconds(60)))
+      << info(1).problem << info(3).problem;
+  EXPECT_TRUE(format(1).refilling);
+  EXPECT_TRUE(format(3).refilling);
+  EXPECT_EQ(system_records(1, "doc/"), system_records(0, "doc/"));
+  EXPECT_EQ(system_records(3, "doc/"), system_records(0, "doc/"));
+}
+
+TEST_F(DriveReplacerTest, AMirrorThatLostADriveWhileTheNodeWasDownStarts) {
+  folders_.resize(2);
+  start();
+  stop();
+  empty_folder(0);
+  start();
+  ASSERT_NE(node_, nullptr);
+  ASSERT_TRUE(soon([&] { return drives_[0]->online() && back_and_known(0); })) << info(0).problem;
+  EXPECT_EQ(epoch(9), 2U);
+  EXPECT_TRUE(format(0).refilling);
+}
+
+TEST_F(DriveReplacerTest, OfAMirrorNothingIsFormattedThatMayNotBeMounted) {
+  folders_.resize(2);
+  start();
+  const auto document = node_->control_store().get(cluster::kDriveRegister);
+  ASSERT_NE(document, nullptr);
+  auto known = cluster::decode_drive_register(document->content);
+  ASSERT_TRUE(known.has_value() && (*known)[1].has_value());
+  (*known)[1]->mount_point = folders_[1];  // as if it had been a mount point of its own
+  Ctx c = ctx();
+  ASSERT_TRUE(wait(node_->control_store().put(c, std::string(cluster::kDriveRegister),
+                                              cluster::encode_drive_register(*known), document->revision))
+                  .has_value());
+  stop();
+  empty_folder(1);
+  auto drives = open();
+  ASSERT_TRUE(drives.has_value());
+  auto node = run_to_end(shard_, build_in(this, std::move(*drives)));
+  EXPECT_TRUE(node.failed_with(Errc::unavailable)) << "what it held may be all there";
+  EXPECT_TRUE(stdfs::is_empty(folders_[1]));
+}
+
 }  // namespace
 }  // namespace ostraka::cmd
