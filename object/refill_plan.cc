@@ -37,6 +37,21 @@ unsigned GroupMembers::full(std::uint16_t group, std::size_t beside, const Group
   return count;
 }
 
+unsigned GroupMembers::full_and_told(std::uint16_t group, std::size_t beside, const GroupStates& states,
+                                     const GroupStates& told, std::uint64_t epoch,
+                                     const std::vector<bool>& among) const {
+  std::vector<bool> vouching = among;
+  for (std::size_t drive = 0; drive < vouching.size(); ++drive) {
+    if (!told[drive]) {
+      vouching[drive] = false;
+      continue;
+    }
+    const disk::GroupState& then = (*told[drive])[group];
+    if (then.refilling || then.epoch < epoch) vouching[drive] = false;
+  }
+  return full(group, beside, states, vouching);
+}
+
 unsigned GroupMembers::groups_of(std::size_t drive) const noexcept {
   unsigned count = 0;
   for (const auto& members : members_)

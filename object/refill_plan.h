@@ -26,6 +26,10 @@ class GroupMembers {
   // Drives beside this one that hold all that they should hold of the group, and are in `among` (empty: all).
   unsigned full(std::uint16_t group, std::size_t beside, const GroupStates& states,
                 const std::vector<bool>& among = {}) const;
+  // The same, but only those that were full and knew the epoch already in `told`: what a drive said before it
+  // knew the epoch proves nothing, since it could still take a commit of an older one.
+  unsigned full_and_told(std::uint16_t group, std::size_t beside, const GroupStates& states,
+                         const GroupStates& told, std::uint64_t epoch, const std::vector<bool>& among) const;
   unsigned groups_of(std::size_t drive) const noexcept;
 
  private:

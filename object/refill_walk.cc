@@ -176,19 +176,20 @@ bool RefillWalk::still_born(const GroupStates& states) const {
   });
 }
 
-bool RefillWalk::covered(const MergedPage& page, const GroupStates& states) const {
+bool RefillWalk::covered(const MergedPage& page, const GroupStates& states, const GroupStates& told) const {
   std::vector<bool> answered = page.answered;  // by source: all drives but the one that is filled
   answered.insert(answered.begin() + static_cast<std::ptrdiff_t>(index_), false);
   // Of each row that a drive left out as corrupt, that drive says nothing; which drive it was is not known.
   const std::uint64_t wanted = read_quorum_ + page.corrupt_rows;
   return std::all_of(checkpoint_.births.begin(), checkpoint_.births.end(), [&](const auto& born) {
-    return members_.full(born.first, index_, states, answered) >= wanted;
+    return members_.full_and_told(born.first, index_, states, told, born.second, answered) >= wanted;
   });
 }
 
 Task<bool> RefillWalk::walk() {
   std::vector<disk::Drive*> sources = core_.deps.drives;
   sources.erase(sources.begin() + static_cast<std::ptrdiff_t>(index_));
+  const GroupStates told = co_await ask_groups(core_);  // before the first page is asked for
   MergedScan scan(std::move(sources), core_.gate, checkpoint_.after);
   HealCrew crew(core_.home, core_.gate, core_.lanes, HealWork::refill);
   bool end = false, in_order = true;
@@ -205,7 +206,7 @@ Task<bool> RefillWalk::walk() {
       fail_with("the drive went away");
       break;
     }
-    if (!covered(*page, states)) {
+    if (!covered(*page, states, told)) {
       fail_with("too few full drives answer");
       break;
     }

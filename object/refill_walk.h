@@ -46,7 +46,7 @@ class RefillWalk {
   Task<bool> heal_page(MergedPage page, HealCrew& crew, bool* in_order);
   Task<bool> retry();
   Task<> readmit();
-  bool covered(const MergedPage& page, const GroupStates& states) const;
+  bool covered(const MergedPage& page, const GroupStates& states, const GroupStates& told) const;
   bool still_born(const GroupStates& states) const;  // the drive has not lost its data again
   void settle_places();
   void note_failure(const disk::ObjectRef& ref);

@@ -248,6 +248,24 @@ TEST(RefillPlan, TakesOnlyGroupsWithEnoughFullDrives) {
   EXPECT_EQ(members.full(10, 2, states, {true, true, false, false, false, true}), 2U);
 }
 
+TEST(RefillPlan, CountsOnADriveOnlyForWhatItSaidAfterItKnewTheEpoch) {
+  HealWorld w;
+  std::vector<disk::Drive*> drives;
+  for (const auto& drive : w.world.faulty) drives.push_back(drive.get());
+  const GroupMembers members(*w.world.sets, drives);
+  GroupStates now(6, std::vector<disk::GroupState>(kPlacementGroups));
+  for (auto& drive : now) (*drive)[10].epoch = 4;
+  const std::vector<bool> all(6, true);
+  GroupStates told = now;
+  EXPECT_EQ(members.full_and_told(10, 2, now, told, 4, all), 5U);
+  (*told[0])[10].epoch = 3;         // was told only later
+  told[1] = std::nullopt;           // was away
+  (*told[3])[10].refilling = true;  // became full only later
+  EXPECT_EQ(members.full_and_told(10, 2, now, told, 4, all), 2U);
+  EXPECT_EQ(members.full_and_told(10, 2, now, told, 3, all), 3U);
+  EXPECT_EQ(members.full_and_told(10, 2, now, told, 4, {true, true, false, true, true, false}), 1U);
+}
+
 // --- the checkpoint
 
 TEST(RefillCheckpoint, IsReadAsItWasWritten) {
