@@ -73,7 +73,9 @@ Task<UploadState> upload_state(CorePtr core, const Ctx& ctx, const disk::ObjectR
   upload.space = disk::KeySpace::upload;
   upload.sub = upload_id;
   const Result<Reading> reading = co_await read_newest(core, ctx, upload, Want::metadata, Breadth::all);
-  if (!reading || reading->outcome == Outcome::unknown) co_return UploadState::unknown;
+  if (!reading) co_return UploadState::unknown;
+  // Whether the upload ever began is still to be settled, as with any other row: nobody else would do it.
+  if (reading->outcome == Outcome::unknown) co_return UploadState::open;
   if (reading->is_absent()) co_return UploadState::over;
   if (!wiped(*reading, core->size())) co_return UploadState::open;
   const auto age = std::chrono::milliseconds(core->context.clock.unix_ms() - reading->version.id.unix_ms());
