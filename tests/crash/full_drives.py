@@ -104,6 +104,7 @@ class FullDrives(CrashCase):
                 except OSError:
                     pass
             fillers.append(filler)
+        until(lambda: self.small_put_is_refused(), AGAIN_WITHIN_S, "the drives notice that they are full", pause_s=0.05)
         for number, size in enumerate((100, 64 * KIB, 3 * MIB) * 3):
             key = f"doubt/{number}"
             _, answer = self.contents.values.put(self.client, BUCKET, key, size)
@@ -128,6 +129,15 @@ class FullDrives(CrashCase):
         self.node.start()
         self.client = self.node.client()
         self.contents.check(self.client)
+
+    def small_put_is_refused(self) -> bool:
+        """A drive asks for its free space five times a second: what fits until then is taken, and kept."""
+        value, answer = self.contents.values.put(self.client, BUCKET, "soon-full", 100)
+        if answer.status == 200:
+            self.contents.is_known("soon-full", value)
+        else:
+            self.contents.is_doubtful("soon-full")
+        return answer.status != 200
 
     def writes_work(self) -> bool:
         value, answer = self.contents.values.put(self.client, BUCKET, "again", 3 * MIB)

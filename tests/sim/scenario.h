@@ -62,6 +62,7 @@ class Scenario {
   Task<> round();
   Task<> converge();
   Task<> heal_all();
+  std::vector<std::string> in_doubt() const;  // keys that have an operation of unknown outcome
   Task<bool> all_online(Duration patience);
   Task<std::string> admin(std::string method, std::string path);  // the answer; "" when there was none
   Task<> read_without_some();
