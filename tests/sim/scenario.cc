@@ -145,7 +145,12 @@ Task<> Scenario::converge() {
   const bool all_there = co_await all_online(seconds(60));
   // What only a drive that is gone could decide may be in doubt until it is replaced or overwritten.
   if (!all_there) world_.probes.hit("peace: a drive does not come back");
-  for (const std::string& key : keys) co_await look_at(key, all_there);
+  // So may what a writer that died left at its write quorum, with no shard to spare for the drives that fail.
+  const std::vector<std::string> doubtful = in_doubt();
+  for (const std::string& key : keys) {
+    const bool must = all_there && std::find(doubtful.begin(), doubtful.end(), key) == doubtful.end();
+    co_await look_at(key, must);
+  }
   co_await heal_all();
   for (const std::string& key : keys) co_await look_at(key, true);
   co_await list();
