@@ -92,9 +92,13 @@ class StatusPageTest(ServerTest):
 
         lost = self.server.drives[2]
         lost.rename(lost.with_name("elsewhere"))
+        lost.mkdir()
+        (lost / "not-a-drive").touch()  # an empty folder, or none, would become a new drive within seconds
         self.wait_text("#health", "1 of 6 drives is missing")
         self.assertIn(str(lost), self.browser.text("#health"))
         self.assertEqual(self.browser.script("return document.querySelectorAll('#drives .state.missing').length"), 1)
+        (lost / "not-a-drive").unlink()
+        lost.rmdir()
         lost.with_name("elsewhere").rename(lost)
         self.wait_text("#health", "All 6 drives are online")
         self.assertEqual(self.browser.console_messages(), [], "the page breaks no rule of its own policy")
