@@ -144,16 +144,7 @@ class Coordinator {
   // True when nothing newer than `base` was in the way; otherwise what was is settled, and the key must be
   // read again.
   Task<bool> settle_newer(const Reading& reading, VersionId base) {
-    std::vector<disk::HeldVersion> newer;
-    for (const Vote& vote : reading.votes()) {
-      if (vote.state == nullptr) continue;
-      for (const disk::HeldVersion& version : vote.state->versions)
-        if (version.id > base) newer.push_back(version);
-    }
-    const auto earlier = [](const disk::HeldVersion& a, const disk::HeldVersion& b) { return a.id < b.id; };
-    const auto same = [](const disk::HeldVersion& a, const disk::HeldVersion& b) { return a.id == b.id; };
-    std::sort(newer.begin(), newer.end(), earlier);
-    newer.erase(std::unique(newer.begin(), newer.end(), same), newer.end());
+    const std::vector<disk::HeldVersion> newer = reading.newer_than(base);
     for (std::size_t i = 0; i < newer.size(); ++i) co_await settle(core_, ctx_, ref_, newer[i]);
     co_return newer.empty();
   }

@@ -23,33 +23,15 @@ bool KeyLook::any_refilling() const noexcept {
   return false;
 }
 
-std::vector<disk::HeldVersion> KeyLook::newer_than(VersionId base) const {
-  std::vector<disk::HeldVersion> newer;
-  for (const Vote& vote : reading.votes()) {
-    if (vote.state == nullptr) continue;
-    for (const disk::HeldVersion& version : vote.state->versions)
-      if (version.id > base) newer.push_back(version);
-  }
-  const auto earlier = [](const disk::HeldVersion& a, const disk::HeldVersion& b) { return a.id < b.id; };
-  const auto same = [](const disk::HeldVersion& a, const disk::HeldVersion& b) { return a.id == b.id; };
-  std::sort(newer.begin(), newer.end(), earlier);
-  newer.erase(std::unique(newer.begin(), newer.end(), same), newer.end());
-  return newer;
-}
-
 Result<> KeyLook::adopt(const Election& election) {
-  reading.version = *election.version;
-  reading.is_final = election.is_final;
-  if (!reading.version.record) return fail(Errc::corrupt, "a row without a record");
-  TRY(record, disk::decode_version_record(as_bytes(*reading.version.record)));
-  if (record.id != reading.version.id) return fail(Errc::corrupt, "a record of another version");
+  TRY_VOID(reading.adopt(election));
+  const disk::VersionRecord& record = *reading.record;
   const auto geometry = make_geometry(record.data_shards, record.parity_shards);
   const bool has_body = record.inline_data || has_files(record);
   if (has_body && (!geometry || geometry->drives() != drives()))
     return fail(Errc::corrupt, "a record of another geometry");
   if (record.inline_data && !plausible_inline_size(record.size))
     return fail(Errc::corrupt, "an inline body that is too large");
-  reading.record = std::make_shared<const disk::VersionRecord>(std::move(record));
   return {};
 }
 

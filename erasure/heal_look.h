@@ -24,8 +24,6 @@ struct KeyLook {
   bool all_answered() const noexcept;
   bool any_refilling() const noexcept;
   bool holds(unsigned slot) const noexcept { return reading.held_by(slot, reading.version.id) != nullptr; }
-  // Of all drives, each once, oldest first.
-  std::vector<disk::HeldVersion> newer_than(VersionId base) const;
   Election elect(unsigned read_quorum, Purpose purpose) const {
     return resolve(reading.votes(), read_quorum, purpose);
   }

@@ -94,7 +94,7 @@ class KeyHealer {
     if (!spec_.dry_run) {
       CO_TRY(settled, co_await settle_newer(base));
       decided_some = settled;
-    } else if (!look_.newer_than(base).empty()) {
+    } else if (!look_.reading.newer_than(base).empty()) {
       clean_ = false;
     }
     if (decided_some && !last_) co_return false;
@@ -153,7 +153,7 @@ class KeyHealer {
   // that is what readmitting it takes: a writer that lives is told that its version is gone, and tries again.
   // True when something was decided that changes what the key is.
   Task<Result<bool>> settle_newer(VersionId base) {
-    const std::vector<disk::HeldVersion> newer = look_.newer_than(base);
+    const std::vector<disk::HeldVersion> newer = look_.reading.newer_than(base);
     if (newer.empty()) co_return false;
     const std::int64_t dead_before = core_->context.clock.unix_ms() - kLifeMs;
     const bool all = look_.any_refilling();
@@ -310,7 +310,7 @@ class KeyHealer {
   bool clean_or_young() const {
     if (clean_) return true;
     const std::int64_t dead_before = core_->context.clock.unix_ms() - kLifeMs;
-    for (const disk::HeldVersion& version : look_.newer_than(look_.reading.version.id))
+    for (const disk::HeldVersion& version : look_.reading.newer_than(look_.reading.version.id))
       if (version.id.unix_ms() < dead_before) return false;
     return true;
   }
@@ -362,7 +362,7 @@ class KeyHealer {
     look_ = std::move(look);
     looked_at_ = at;
     report_.looked_at = at;
-    clean_ = look_.newer_than(look_.reading.version.id).empty();
+    clean_ = look_.reading.newer_than(look_.reading.version.id).empty();
     out.verdict = SecondLook::Verdict::wanted;
     out.commit_by = commit_by();
     co_return out;

@@ -117,16 +117,6 @@ class Gathering {
   ReadRound round_;
 };
 
-Result<> adopt(Reading& reading, const Election& election) {
-  reading.version = *election.version;
-  reading.is_final = election.is_final;
-  if (!reading.version.record) return fail(Errc::corrupt, "a row without a record");
-  TRY(record, disk::decode_version_record(as_bytes(*reading.version.record)));
-  if (record.id != reading.version.id) return fail(Errc::corrupt, "a record of another version");
-  reading.record = std::make_shared<const disk::VersionRecord>(std::move(record));
-  return {};
-}
-
 // True when the version has reached its write quorum.
 Task<bool> roll_forward(CorePtr core, const Ctx& ctx, const disk::ObjectRef& ref, const Reading& reading) {
   PushSpec push;
@@ -216,6 +206,30 @@ std::vector<Vote> Reading::votes() const {
   return votes_of(answers);
 }
 
+std::vector<disk::HeldVersion> Reading::newer_than(VersionId base) const {
+  std::vector<disk::HeldVersion> newer;
+  for (const Vote& vote : votes()) {
+    if (vote.state == nullptr) continue;
+    for (const disk::HeldVersion& version_held : vote.state->versions)
+      if (version_held.id > base) newer.push_back(version_held);
+  }
+  const auto earlier = [](const disk::HeldVersion& a, const disk::HeldVersion& b) { return a.id < b.id; };
+  const auto same = [](const disk::HeldVersion& a, const disk::HeldVersion& b) { return a.id == b.id; };
+  std::sort(newer.begin(), newer.end(), earlier);
+  newer.erase(std::unique(newer.begin(), newer.end(), same), newer.end());
+  return newer;
+}
+
+Result<> Reading::adopt(const Election& election) {
+  version = *election.version;
+  is_final = election.is_final;
+  if (!version.record) return fail(Errc::corrupt, "a row without a record");
+  TRY(decoded, disk::decode_version_record(as_bytes(*version.record)));
+  if (decoded.id != version.id) return fail(Errc::corrupt, "a record of another version");
+  record = std::make_shared<const disk::VersionRecord>(std::move(decoded));
+  return {};
+}
+
 const disk::HeldVersion* Reading::held_by(unsigned slot, VersionId id) const noexcept {
   const auto& answer = answers[slot];
   return answer && *answer ? (**answer).state.find(id) : nullptr;
@@ -277,7 +291,7 @@ Task<Result<Reading>> read_newest(CorePtr core, const Ctx& ctx, const disk::Obje
     if (election.full < core->read_quorum)
       co_return std::move(reading);  // asking again would not bring drives back
     if (election.outcome == Outcome::unknown) continue;
-    CO_TRY_VOID(adopt(reading, election));
+    CO_TRY_VOID(reading.adopt(election));
     if (election.outcome == Outcome::roll_forward) {
       const bool rolled = co_await roll_forward(core, ctx, asked, reading);
       if (!rolled) continue;

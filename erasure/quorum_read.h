@@ -29,6 +29,10 @@ struct Reading {
   std::vector<Vote> votes() const;
   const disk::HeldVersion* held_by(unsigned slot,
                                    VersionId id) const noexcept;  // nullptr: not, as far as it answered
+  // Every version newer than `base` that some answer holds, once each, oldest first.
+  std::vector<disk::HeldVersion> newer_than(VersionId base) const;
+  // Takes over the elected version and its record. corrupt: the record does not decode, or is another's.
+  Result<> adopt(const Election& election);
   bool is_value() const noexcept { return outcome == Outcome::value; }
   bool is_absent() const noexcept { return outcome == Outcome::none || (is_value() && version.tombstone); }
 };
