@@ -75,8 +75,11 @@ class AtRest:
                 return False
             if all(map(full, self.node.drives)):
                 return True
-            refills = self.admin("GET", "heal")["refills"]
-            return bool(refills) and all("cannot be healed" in refill["problem"] for refill in refills)
+            status = self.admin("GET", "heal")
+            lately = [key["outcome"] for key in status["recent"] if key["cause"] == "refill" and key["outcome"] != "healed"]
+            # keys that nobody could decide would be a bug: all drives are there
+            held_back = bool(status["refills"]) and all("cannot be healed" in refill["problem"] for refill in status["refills"])
+            return held_back and bool(lately) and lately[0] == "lost" and "undecided" not in lately[:status["refills"][0]["failed_keys"]]
 
         until(refilled, REFILLED_WITHIN_S, "the drives are full again")
 
