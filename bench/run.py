@@ -15,13 +15,14 @@ def free_port():
         return s.getsockname()[1]
 
 
-def start_server(build, folder):
+def start_server(build, folder, password=None):
+    """Makes the drives where there are none yet. Gives the process, its port, the clients' environment, and the seconds until it was ready."""
     port, console = free_port(), free_port()
-    env = dict(os.environ, OSTRAKA_ROOT_USER="bench", OSTRAKA_ROOT_PASSWORD=secrets.token_hex(16))
+    env = dict(os.environ, OSTRAKA_ROOT_USER="bench", OSTRAKA_ROOT_PASSWORD=password or secrets.token_hex(16))
     drives = [f"{folder}/d{i}" for i in range(8)]
     for d in drives:
-        os.makedirs(d)
-    log = open(f"{folder}/server.log", "w")
+        os.makedirs(d, exist_ok=True)
+    log = open(f"{folder}/server.log", "a")
     begin = time.monotonic()
     server = subprocess.Popen([f"{build}/bin/ostraka", "server", "--address", f"127.0.0.1:{port}", "--console-address",
                                f"127.0.0.1:{console}", "--erasure-set", "6+2", *drives], env=env, stdout=log, stderr=log)
