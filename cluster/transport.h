@@ -1,0 +1,54 @@
+// Transport: calls between the nodes of a cluster. Over the network they are HTTP/1.1 requests under mutual
+// TLS; tests and the simulator carry them in memory. Protocol: cluster/FORMAT.md, "Peer protocol".
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "base/result.h"
+#include "disk/drive.h"
+#include "runtime/buffer_pool.h"
+#include "runtime/ctx.h"
+#include "runtime/task.h"
+
+namespace ostraka::cluster {
+
+// The host of a node's drives as the topology writes it, for example "node3"; also the name in its
+// certificate, spiffe://<trust domain>/node/<name>.
+using NodeName = std::string;
+
+struct PeerCall {
+  std::string method;  // for example "drive.commit"
+  std::string head;    // encoded arguments, at most kMaxPeerHead
+  BufferChain body;  // bytes that lie in slabs, at most kMaxPeerBody; their owners are held until it is sent
+};
+
+struct PeerAnswer {
+  std::string head;
+  BufferChain body;
+};
+
+// Thread safe: called from every shard.
+class Transport {
+ public:
+  virtual ~Transport() = default;
+  // One call and its answer. Nothing is ever sent twice. ctx.deadline and ctx.request_id travel with it. The
+  // answer's body goes into `into`, whose sizes together must be the body's; the answer comes without it
+  // then. Where `into` is empty, the answer owns its body. Errors: unavailable (the node cannot be reached,
+  // or is put aside for a moment: nothing was sent), closed and deadline (it may have been carried out),
+  // unsupported_version (the node does not know the call), malformed, corrupt (bytes are not what was sent),
+  // and what the other side's PeerService answered.
+  virtual Task<Result<PeerAnswer>> call(Ctx& ctx, const NodeName& node, PeerCall call,
+                                        std::vector<disk::BlockTarget> into) = 0;
+};
+
+// The other end. Thread safe: called from every shard.
+class PeerService {
+ public:
+  virtual ~PeerService() = default;
+  // from: whose certificate it was. The call's body lies in slabs of ctx.shard. Errors travel back with code
+  // and detail.
+  virtual Task<Result<PeerAnswer>> serve(Ctx& ctx, const NodeName& from, PeerCall call) = 0;
+};
+
+}  // namespace ostraka::cluster
