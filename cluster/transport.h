@@ -2,7 +2,10 @@
 // TLS; tests and the simulator carry them in memory. Protocol: cluster/FORMAT.md, "Peer protocol".
 #pragma once
 
+#include <functional>
+#include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "base/result.h"
@@ -17,10 +20,30 @@ namespace ostraka::cluster {
 // certificate, spiffe://<trust domain>/node/<name>.
 using NodeName = std::string;
 
+// Ends a call before its time, when the buffers of its body are needed elsewhere. Belongs to the call's
+// shard.
+class CallStop {
+ public:
+  // Nobody waits for the answer. What has not been sent is let go of now, and the call fails with closed; it
+  // may have been carried out all the same.
+  void request() {
+    requested_ = true;
+    if (act_) std::exchange(act_, nullptr)();
+  }
+  bool requested() const noexcept { return requested_; }
+  // For the transport: what ends the call that is under way; empty once it has come to its end.
+  void on_request(std::function<void()> act) { act_ = std::move(act); }
+
+ private:
+  bool requested_ = false;
+  std::function<void()> act_;
+};
+
 struct PeerCall {
   std::string method;  // for example "drive.commit"
   std::string head;    // encoded arguments, at most kMaxPeerHead
   BufferChain body;  // bytes that lie in slabs, at most kMaxPeerBody; their owners are held until it is sent
+  std::shared_ptr<CallStop> stop = nullptr;  // null: nobody will end it early
 };
 
 struct PeerAnswer {
@@ -32,9 +55,11 @@ struct PeerAnswer {
 class Transport {
  public:
   virtual ~Transport() = default;
-  // One call and its answer. Nothing is ever sent twice. ctx.deadline and ctx.request_id travel with it. The
-  // answer's body goes into `into`, whose sizes together must be the body's; the answer comes without it
-  // then. Where `into` is empty, the answer owns its body. Errors: unavailable (the node cannot be reached,
+  // One call and its answer. Nothing is ever sent twice. ctx.deadline and ctx.request_id travel with it; the
+  // deadline as wall-clock time too, so that a call that lay in the socket of a node that paused is not begun
+  // after it (rule 9 of the commit protocol). The answer's body goes into `into`, whose sizes together must
+  // be the body's, and the answer comes without it then; an answer without a body leaves `into` alone. Where
+  // `into` is empty, the answer owns its body. Errors: unavailable (the node cannot be reached,
   // or is put aside for a moment: nothing was sent), closed and deadline (it may have been carried out),
   // unsupported_version (the node does not know the call), malformed, corrupt (bytes are not what was sent),
   // and what the other side's PeerService answered.
