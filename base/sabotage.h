@@ -25,7 +25,10 @@ enum class Sabotage : std::uint8_t {
   expect,    // drives do not check the expected predecessor
   bare,      // a drive takes a tombstone's time as final without it
   certain,   // a withdrawal counts while k drives can hold it
-  split      // rolling forward does not check the expected predecessor
+  split,     // rolling forward does not check the expected predecessor
+  decree,    // nothing decides a version that only a lost drive could
+  readmit,   // a refilled drive is readmitted without deciding the key first
+  untold     // a drive is readmitted after a look that did not carry its epoch to the others
 };
 
 #ifdef OSTRAKA_SABOTAGE

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "base/log.h"
+#include "base/sabotage.h"
 #include "erasure/commit_coordinator.h"
 #include "erasure/file_heal.h"
 #include "erasure/heal_look.h"
@@ -50,6 +51,8 @@ class KeyHealer {
   // Until then what the look said may be acted on: the key cannot have been deleted and purged since.
   TimePoint commit_by() const { return deadline_after(looked_at_, kLongestCall); }
   bool fresh() const { return core_->context.clock.now() < commit_by(); }
+  // Had the drives heard of this epoch when they were asked?
+  bool told(std::uint64_t epoch) const { return epoch <= look_.told || sabotaged(Sabotage::untold); }
   void start_report() {
     report_ = HealReport();
     report_.looked_at = looked_at_;
@@ -67,7 +70,7 @@ class KeyHealer {
     looked_at_ = core_->context.clock.now();
     look_ = co_await look_at_key(core_, ctx_, ref_);
     ref_.epoch = look_.reading.epoch;
-    if (ref_.epoch > look_.told && !last_) co_return false;  // the drives are to hear the newest epoch
+    if (!told(ref_.epoch) && !last_) co_return false;  // the drives are to hear the newest epoch
     start_report();
     // With the lease in hand it would wait for itself, and the look before has found the upload open.
     if (ref_.space != disk::KeySpace::object && !lease_) {
@@ -79,6 +82,7 @@ class KeyHealer {
     Election election = look_.elect(core_->read_quorum, Purpose::data);
     look_.reading.full = election.full;
     if (election.full < core_->read_quorum) co_return true;
+    if (sabotaged(Sabotage::readmit)) report_.readmissible = ~std::uint32_t{0};
     if (election.version != nullptr) {
       CO_TRY_VOID(look_.adopt(election));
       take_time();
@@ -212,7 +216,7 @@ class KeyHealer {
   // Rule 8 is met on this drive for this key, when it has the value.
   void note_readmissible(unsigned slot, bool has) {
     if (!has || !clean_ || !look_.answered(slot) || spec_.dry_run) return;
-    if (look_.held(slot).group.birth <= look_.told) report_.readmissible |= std::uint32_t{1} << slot;
+    if (told(look_.held(slot).group.birth)) report_.readmissible |= std::uint32_t{1} << slot;
   }
 
   void retire(unsigned slot) {

@@ -81,7 +81,7 @@ Task<Settled> settle(CorePtr core, const Ctx& ctx, const disk::ObjectRef& ref, d
   if (count.final_id > version.id) co_return Settled::doubt;  // whatever it was, it is history
   if (count.has >= w) co_return Settled::kept;
   if (n - count.lack >= w && !sabotaged(Sabotage::withdraw)) {  // it may be committed
-    if (count.answered < n) co_return Settled::doubt;
+    if (count.answered < n || sabotaged(Sabotage::decree)) co_return Settled::doubt;
     if (count.has >= version.data_shards) {
       std::vector<std::uint8_t> holders;
       for (unsigned slot = 0; slot < n; ++slot)
