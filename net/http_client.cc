@@ -109,6 +109,11 @@ std::size_t HttpClient::idle_connections() const noexcept {
   return count;
 }
 
+void HttpClient::abort() {
+  watch_.close_all();
+  idle_.clear();
+}
+
 void HttpClient::drop_expired() {
   const TimePoint oldest = shard_.clock().now() - config_.keep_idle;
   for (auto peer = idle_.begin(); peer != idle_.end();) {

@@ -62,6 +62,8 @@ class HttpClient {
   // a control character in method, target or a header).
   Task<Result<ClientResponse>> request(ClientRequest request);
   std::size_t idle_connections() const noexcept;
+  // Ends what is under way, bodies included, with Errc::closed. Later requests make new connections.
+  void abort();
 
  private:
   struct Wire;

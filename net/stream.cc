@@ -206,6 +206,10 @@ void Stream::abort() {
 
 StreamWatch::StreamWatch(Shard& shard, Duration granularity) : shard_(shard), granularity_(granularity) {}
 
+void StreamWatch::close_all() {
+  for (Stream& stream : streams_) stream.close();  // ends waits by posting: nobody leaves here
+}
+
 void StreamWatch::arm() {
   if (timer_) return;
   const TimePoint next = shard_.clock().now() + granularity_;

@@ -106,6 +106,7 @@ class StreamWatch {
   Shard& shard() noexcept { return shard_; }
   // Lets the timer go, on the shard's thread, so that the watch may be destroyed on another.
   void stop() noexcept { timer_.reset(); }
+  void close_all();  // every stream: all waits end with closed
 
  private:
   friend class Stream;
