@@ -244,7 +244,7 @@ void Committer::refuse(Ops& ops, const Error& error) {
 void Committer::look_after(const std::shared_ptr<OpenDrive>& life) {
   const TimePoint now = core_.clock.now();
   if (now >= next_space_) {
-    next_space_ = now + kSpacePeriod;
+    next_space_ = now + (ops_.empty() ? kHealthPeriod : kSpacePeriod);  // an idle drive sleeps
     core_.refresh_space();
     if (out_of_space_) resume(life);
   }
