@@ -50,6 +50,10 @@ VersionId KeyState::newest() const noexcept {
   return versions.empty() ? kNoVersion : versions.front().id;
 }
 
+bool epoch_is_current(const GroupState& group, std::uint64_t epoch) noexcept {
+  return epoch >= group.epoch || sabotaged(Sabotage::epoch);
+}
+
 Verdict apply_commit(KeyState& state, const GroupState& group, HeldVersion version) {
   if (state.find(version.id) != nullptr) return Verdict::ok;
   if (fenced(state, version.id)) return Verdict::refused;

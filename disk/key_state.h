@@ -61,6 +61,9 @@ struct Dropped {
   std::vector<HeldVersion> versions;
 };
 
+// Rule 8: commits, roll forwards, fences and withdrawals of an older epoch than the drive knows are refused.
+bool epoch_is_current(const GroupState& group, std::uint64_t epoch) noexcept;
+
 Verdict apply_commit(KeyState& state, const GroupState& group, HeldVersion version);
 Verdict apply_roll_forward(KeyState& state, const GroupState& group, HeldVersion version);
 Verdict apply_heal(KeyState& state, HeldVersion version);

@@ -77,7 +77,7 @@ Result<OpAnswer> OpBatch::apply(DriveOp& op) {
 
 Result<OpAnswer> OpBatch::change_key(DriveOp& op) {
   GroupState group = group_of(op.ref.group);
-  if (op.ref.epoch < group.epoch && refuses_older_epochs(op) && !sabotaged(Sabotage::epoch)) {
+  if (refuses_older_epochs(op) && !epoch_is_current(group, op.ref.epoch)) {
     return fail(Errc::stale_epoch,
                 "epoch " + std::to_string(op.ref.epoch) + ", the drive knows " + std::to_string(group.epoch));
   }

@@ -13,10 +13,27 @@ Task<> deliver_late(Clock* clock, Duration after, Ctx ctx, Call call) {
 
 }  // namespace
 
+void HeldMessage::arrive() {
+  told_.set();
+  if (deliver_) std::exchange(deliver_, nullptr)();
+}
+
+void HeldMessage::lose() {
+  lost_ = true;
+  deliver_ = nullptr;
+  told_.set();
+}
+
 // call(ctx) makes the task; it owns what it needs.
 template <class T, class Call>
 Task<Result<T>> FaultyDrive::suffer(std::string_view name, Ctx ctx, Call call) {
   const Fate what = fate(name);
+  if (what.held) {
+    what.held->sent_ = true;
+    co_await what.held->told_.wait();
+    if (what.held->lost_) co_return fail(Errc::unavailable, "request lost");
+    if (ctx.deadline < clock_.now()) co_return fail(Errc::deadline);
+  }
   if (what.delay > Duration::zero()) co_await sleep_for(clock_, what.delay);
   if (what.request_lost) co_return fail(Errc::unavailable, "request lost");
   if (what.arrives_after_all) {
@@ -113,6 +130,11 @@ Task<Result<disk::Verdict>> FaultyDrive::withdraw(Ctx& ctx, disk::ObjectRef ref,
 
 void FaultyDrive::retire(disk::ObjectRef ref, VersionId id, bool tombstone) {
   const Fate what = fate("retire");
+  if (what.held) {
+    what.held->sent_ = true;
+    what.held->deliver_ = [this, ref = std::move(ref), id, tombstone] { inner_.retire(ref, id, tombstone); };
+    return;
+  }
   if (!what.request_lost && !what.arrives_after_all) inner_.retire(std::move(ref), id, tombstone);
 }
 

@@ -12,19 +12,37 @@
 
 #include "disk/drive.h"
 #include "runtime/clock.h"
+#include "runtime/event.h"
 #include "runtime/gate.h"
 #include "runtime/shard.h"
 
 namespace ostraka::erasure {
 
+// One request that is kept back until somebody says that it arrives, or that it never does.
+class HeldMessage {
+ public:
+  HeldMessage() = default;
+  bool sent() const noexcept { return sent_; }
+  void arrive();
+  void lose();
+
+ private:
+  friend class FaultyDrive;
+  Event told_;
+  bool sent_ = false;
+  bool lost_ = false;
+  std::function<void()> deliver_;  // of a call that nobody waits for
+};
+
 struct Fate {
-  Duration delay{0};          // before the request arrives
-  bool request_lost = false;  // it never arrives; the caller gets an error after the delay
-  bool answer_lost = false;   // it arrives and is done; the caller gets an error
+  std::shared_ptr<HeldMessage> held;  // before anything else
+  Duration delay{0};                  // before the request arrives
+  bool request_lost = false;          // it never arrives; the caller gets an error after the delay
+  bool answer_lost = false;           // it arrives and is done; the caller gets an error
   // The caller gets an error now, and the request arrives that much later.
   std::optional<Duration> arrives_after_all{};
   bool healthy() const noexcept {
-    return delay == Duration::zero() && !request_lost && !answer_lost && !arrives_after_all;
+    return !held && delay == Duration::zero() && !request_lost && !answer_lost && !arrives_after_all;
   }
 };
 

@@ -109,11 +109,11 @@ void MemoryDrive::lose_row(const ObjectRef& ref) {
   rows_.erase(row_key(ref));
 }
 
-Result<> MemoryDrive::admit(const ObjectRef& ref) {
+Result<> MemoryDrive::admit(const ObjectRef& ref, Epochs which) {
   if (!online_) return fail(Errc::unavailable, "offline");
   disk::GroupState& state = group(ref);
-  if (ref.epoch < state.epoch) return fail(Errc::stale_epoch);
-  state.epoch = ref.epoch;
+  if (which == Epochs::current && !disk::epoch_is_current(state, ref.epoch)) return fail(Errc::stale_epoch);
+  state.epoch = std::max(state.epoch, ref.epoch);
   return {};
 }
 
@@ -184,7 +184,8 @@ void MemoryDrive::clean_up(const RowKey& key, const disk::Dropped& dropped) {
 }
 
 Task<Result<CommitAnswer>> MemoryDrive::commit(Ctx&, ObjectRef ref, CommitRequest request) {
-  CO_TRY_VOID(admit(ref));
+  const bool heals = request.mode == disk::CommitMode::heal;
+  CO_TRY_VOID(admit(ref, heals ? Epochs::any : Epochs::current));
   const VersionRecord& record = *request.record;
   CommitAnswer answer;
   const RowKey key = row_key(ref);
@@ -229,7 +230,7 @@ Task<Result<CommitAnswer>> MemoryDrive::commit(Ctx&, ObjectRef ref, CommitReques
 }
 
 Task<Result<FenceAnswer>> MemoryDrive::fence(Ctx&, ObjectRef ref, VersionId id) {
-  CO_TRY_VOID(admit(ref));
+  CO_TRY_VOID(admit(ref, Epochs::current));
   const disk::FenceVerdict verdict = apply_fence(rows_[row_key(ref)], id);
   FenceAnswer answer;
   answer.has = verdict.has;
@@ -240,7 +241,7 @@ Task<Result<FenceAnswer>> MemoryDrive::fence(Ctx&, ObjectRef ref, VersionId id) 
 }
 
 Task<Result<Verdict>> MemoryDrive::withdraw(Ctx&, ObjectRef ref, VersionId id) {
-  CO_TRY_VOID(admit(ref));
+  CO_TRY_VOID(admit(ref, Epochs::current));
   disk::Dropped dropped;
   const RowKey key = row_key(ref);
   const Verdict verdict = apply_withdraw(rows_[key], id, dropped);
@@ -280,7 +281,7 @@ void MemoryDrive::drop_upload(const ObjectRef& ref, const VersionRecord& complet
 }
 
 Task<Result<Verdict>> MemoryDrive::purge(Ctx&, ObjectRef ref, VersionId id) {
-  CO_TRY_VOID(admit(ref));
+  CO_TRY_VOID(admit(ref, Epochs::any));
   disk::Dropped dropped;
   const RowKey key = row_key(ref);
   const Verdict verdict = apply_purge(rows_[key], id, dropped);

@@ -79,7 +79,8 @@ class MemoryDrive final : public disk::Drive {
   class Reader;
   static RowKey row_key(const disk::ObjectRef& ref);
   disk::GroupState& group(const disk::ObjectRef& ref) { return groups_[ref.group]; }
-  Result<> admit(const disk::ObjectRef& ref);
+  enum class Epochs { current, any };  // which calls are taken
+  Result<> admit(const disk::ObjectRef& ref, Epochs which);
   Result<disk::Held> held(const disk::ObjectRef& ref, disk::ReadSpec spec);
   bool staged(const disk::ObjectRef& ref, const disk::VersionRecord& record) const;
   bool missed_part(disk::ObjectRef ref, const disk::VersionRecord& record,
