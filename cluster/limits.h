@@ -12,7 +12,61 @@ inline constexpr std::size_t kMaxDocuments = 100'000;  // live or erased, in one
 inline constexpr std::size_t kMaxImportBytes = 256U << 20;
 inline constexpr auto kDocumentGrace = std::chrono::milliseconds(200);  // for the drives beyond the majority
 
+inline constexpr int kPlacementPuts = 5;  // of the placement table, which others change, too
+
 inline constexpr std::size_t kMaxPeerHead = 16U << 20;  // of a peer call or its answer: a page of a listing
 inline constexpr std::size_t kMaxPeerBody = 4U << 20;
+inline constexpr std::size_t kMaxPeerPage = 15U << 20;  // of rows or records in one answer
+inline constexpr std::size_t kMaxPeerBlocks = 256;      // of a shard file in one body
+inline constexpr std::size_t kMaxPeerIds = 1U << 16;    // of orphans in one answer
+
+// Calls on the drives of other nodes.
+inline constexpr std::size_t kMaxCallHead = 2U << 20;      // of a request without a record or a system record
+inline constexpr std::size_t kSystemScanStep = 256;        // records asked of a drive at a time,
+inline constexpr std::size_t kSystemScanBytes = 4U << 20;  // and sent at a time, at least one
+inline constexpr std::size_t kSmallBlocks = 64U << 10;     // read into memory of their own, not into a slab
+inline constexpr std::size_t kMaxRetiresWaiting = 1024;    // to be sent to one drive
+inline constexpr std::size_t kMaxErrandBytes = 1U << 20;   // of retires in one message
+inline constexpr std::size_t kMaxErrandIds = 1U << 15;     // of each kind in one message
+inline constexpr auto kErrandDelay = std::chrono::milliseconds(20);  // then they go without company
+inline constexpr auto kErrandRetry = std::chrono::seconds(1);
+inline constexpr auto kErrandCall = std::chrono::seconds(5);
+// A retire that is older is not carried out: the tombstone that came after it may have been purged by then.
+// Less than erasure::kPurgeAfter by what two clocks may differ.
+inline constexpr auto kRetireLife = std::chrono::seconds(60);
+
+// What a peer keeps alive on this node, and for how long after it was last heard of.
+inline constexpr auto kPeerLease = std::chrono::minutes(3);
+inline constexpr auto kPeerRenewal = std::chrono::seconds(45);  // by the peer
+inline constexpr auto kReaderIdle = std::chrono::minutes(2);    // a file that nobody reads is closed
+inline constexpr auto kLeaseSweep = std::chrono::seconds(10);
+inline constexpr std::size_t kMaxPins = 1U << 17;      // of all peers together, on all drives of this node
+inline constexpr std::size_t kMaxPeerPins = 1U << 15;  // of one
+inline constexpr std::size_t kMaxReaders = 2048;       // open shard files
+inline constexpr std::size_t kMaxPeerReaders = 512;
+inline constexpr std::size_t kMaxWriters = 4096;
+inline constexpr std::size_t kMaxPeerWriters = 1024;
+
+// How a node finds out about a drive of another one.
+inline constexpr auto kProbePeriod = std::chrono::seconds(5);
+inline constexpr auto kProbeAwayMin = std::chrono::milliseconds(250);  // while it is away, doubled up to
+inline constexpr auto kProbeAwayMax = std::chrono::seconds(4);
+inline constexpr auto kProbeCall = std::chrono::seconds(3);
+
+static_assert(kMaxPeerPage < kMaxPeerHead);
+static_assert(kPeerRenewal * 3 < kPeerLease, "a renewal may be lost");
+
+// etcd. A document with its name and mark, in base64, is well below its limit of 1.5 MiB a request.
+inline constexpr std::size_t kMaxEtcdAnswer = 32U << 20;   // an answer, or one message of a watch
+inline constexpr std::size_t kMaxEtcdMessageBytes = 1024;  // of an error, for the log
+inline constexpr std::size_t kEtcdPageKeys = 512;          // of a range; fewer where an answer is too large
+inline constexpr auto kEtcdConnect = std::chrono::seconds(2);
+inline constexpr auto kEtcdAttempt = std::chrono::seconds(2);    // for one member to answer
+inline constexpr auto kEtcdElection = std::chrono::seconds(5);   // for members without a leader to elect one
+inline constexpr auto kEtcdPatience = std::chrono::seconds(10);  // to learn what became of a change
+inline constexpr auto kEtcdRetry = std::chrono::milliseconds(100);
+// A watch that says nothing for so long is opened anew, since a dead connection is silent, too.
+inline constexpr auto kEtcdSilence = std::chrono::seconds(5);
+inline constexpr auto kEtcdEcho = std::chrono::milliseconds(500);  // for the watch to tell of an own change
 
 }  // namespace ostraka::cluster
