@@ -138,6 +138,12 @@ struct ReadSpec {
   VersionId inline_of = kAnyVersion;  // of this one; kAnyVersion: the newest
 };
 
+// One of the reads of a read_many.
+struct KeyRead {
+  ObjectRef ref;
+  ReadSpec spec;
+};
+
 // What a drive answers to a read.
 struct Held {
   KeyState state;
@@ -266,6 +272,10 @@ class Drive {
   // The drive's state of each group, all kPlacementGroups of them.
   virtual Task<Result<std::vector<GroupState>>> groups(Ctx& ctx) = 0;
   virtual Task<Result<RowPage>> scan(Ctx& ctx, RowScanSpec spec) = 0;
+  // What read() says of each of up to kMaxKeyReads keys, in one call: quickest in the order of their row
+  // keys. Answers to the first of them, at least one, when all together would be larger than
+  // kMaxKeyReadBytes. An error of one key's row is in its place.
+  virtual Task<Result<std::vector<Result<Held>>>> read_many(Ctx& ctx, std::vector<KeyRead> reads) = 0;
   virtual Task<Result<std::vector<BucketUsage>>> usage(Ctx& ctx) = 0;  // ascending by bucket
   // Counts a bucket's rows anew and corrects the kept numbers where they differ. True when they did.
   // unavailable: the bucket changed too often meanwhile.

@@ -21,6 +21,7 @@ struct DriveMetrics {
         open_shard(call(registry, slot, "open_shard")),
         read_blocks(call(registry, slot, "read_blocks")),
         list(call(registry, slot, "list")),
+        read_many(call(registry, slot, "read_many")),
         system(call(registry, slot, "system")),
         batch(call(registry, slot, "batch")),
         probe(call(registry, slot, "probe")),
@@ -55,6 +56,7 @@ struct DriveMetrics {
   Histogram& open_shard;
   Histogram& read_blocks;
   Histogram& list;
+  Histogram& read_many;
   Histogram& system;
   Histogram& batch;
   Histogram& probe;

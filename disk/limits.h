@@ -37,6 +37,9 @@ inline constexpr std::size_t kRecentRowBytes =
 inline constexpr std::size_t kMaxListRows = 10000;      // of one page
 inline constexpr std::size_t kMaxListBytes = 8U << 20;  // of one page
 
+inline constexpr std::size_t kMaxKeyReads = 256;           // of one read_many
+inline constexpr std::size_t kMaxKeyReadBytes = 8U << 20;  // of its answer: records and inline shards
+
 inline constexpr std::size_t kScanStepRows =
     1000;  // of one job of a long scan, which leaves the threads to others
 inline constexpr std::size_t kScanStepFiles = 100;   // the same of a job that looks at files or removes them

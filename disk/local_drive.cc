@@ -285,12 +285,18 @@ std::optional<Result<Held>> LocalDrive::try_read(const ObjectRef& ref, ReadSpec 
   return held;
 }
 
+Task<Result<>> LocalDrive::learn_epoch(Ctx& ctx, const ObjectRef& ref) {
+  auto op = key_op(OpKind::learn_epoch, ref, kNoVersion);
+  auto learning = submit(ctx, std::move(op));
+  CO_TRY_VOID(co_await std::move(learning));
+  co_return Result<>();
+}
+
 Task<Result<Held>> LocalDrive::read(Ctx& ctx, ObjectRef ref, ReadSpec spec) {
   const CallTimer timer(core_.metrics.read, core_.clock);
   CO_TRY_VOID(check_ref(ref));
-  if (ref.epoch > core_.groups.state(ref.group).epoch) {  // a read teaches the drive the epoch, durably
-    auto op = key_op(OpKind::learn_epoch, ref, kNoVersion);
-    auto learning = submit(ctx, std::move(op));
+  if (knows_not(ref)) {
+    auto learning = learn_epoch(ctx, ref);
     CO_TRY_VOID(co_await std::move(learning));
   }
   if (ctx.deadline < core_.clock.now()) co_return fail(Errc::deadline);

@@ -68,6 +68,7 @@ class LocalDrive final : public Drive {
   Task<Result<>> readmit(Ctx& ctx, std::uint16_t group, std::uint64_t birth) override;
   Task<Result<std::vector<GroupState>>> groups(Ctx& ctx) override;
   Task<Result<RowPage>> scan(Ctx& ctx, RowScanSpec spec) override;
+  Task<Result<std::vector<Result<Held>>>> read_many(Ctx& ctx, std::vector<KeyRead> reads) override;
   Task<Result<std::vector<BucketUsage>>> usage(Ctx& ctx) override;
   Task<Result<bool>> recount_usage(Ctx& ctx, BucketId bucket) override;
   Task<Result<OrphanReport>> find_orphans(Ctx& ctx, OrphanSpec spec) override;
@@ -80,6 +81,9 @@ class LocalDrive final : public Drive {
 
  private:
   Task<Result<OpAnswer>> submit(Ctx& ctx, std::unique_ptr<DriveOp> op);
+  // Of the group's epoch that a read carries: it teaches the drive that, durably.
+  bool knows_not(const ObjectRef& ref) const { return ref.epoch > core_.groups.state(ref.group).epoch; }
+  Task<Result<>> learn_epoch(Ctx& ctx, const ObjectRef& ref);
   Task<Result<std::optional<BucketUsage>>> count_bucket(Ctx& ctx, BucketId bucket);
   Task<Result<>> search_orphans(Ctx& ctx, std::shared_ptr<OrphanSearch> search);
   Task<Result<OpAnswer>> change_key(Ctx& ctx, OpKind kind, ObjectRef ref, VersionId id);

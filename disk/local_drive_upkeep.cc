@@ -8,6 +8,7 @@
 #include "disk/local_drive.h"
 #include "disk/orphans.h"
 #include "disk/row_key.h"
+#include "disk/row_read.h"
 #include "disk/scan.h"
 
 namespace ostraka::disk {
@@ -57,6 +58,25 @@ Task<Result<RowPage>> LocalDrive::scan(Ctx& ctx, RowScanSpec spec) {
   Result<RowPage> page = co_await std::move(scanning);
   if (page && page->corrupt_rows > 0) core_.note(Errc::corrupt);
   co_return core_.noted(std::move(page));
+}
+
+Task<Result<std::vector<Result<Held>>>> LocalDrive::read_many(Ctx& ctx, std::vector<KeyRead> reads) {
+  const CallTimer timer(core_.metrics.read_many, core_.clock);
+  if (reads.size() > kMaxKeyReads) co_return fail(Errc::invalid_argument, "too many keys in one call");
+  for (const KeyRead& one : reads) {
+    CO_TRY_VOID(check_ref(one.ref));
+    if (!knows_not(one.ref)) continue;
+    auto learning = learn_epoch(ctx, one.ref);
+    CO_TRY_VOID(co_await std::move(learning));
+  }
+  if (ctx.deadline < core_.clock.now()) co_return fail(Errc::deadline);
+  CO_TRY(life, core_.noted(core_.use()));
+  auto look = [&core = core_, wanted = std::move(reads)](OpenDrive& drive) {
+    return read_rows(core, drive, wanted);
+  };
+  auto looking = core_.run(std::move(life), ctx.deadline, std::move(look), CallKind::upkeep);
+  Result<std::vector<Result<Held>>> answers = co_await std::move(looking);
+  co_return core_.noted(std::move(answers));
 }
 
 Task<Result<std::vector<BucketUsage>>> LocalDrive::usage(Ctx&) {

@@ -2,6 +2,7 @@
 
 #include "base/log.h"
 #include "disk/inline_value.h"
+#include "disk/limits.h"
 #include "disk/row_key.h"
 
 namespace ostraka::disk {
@@ -57,6 +58,13 @@ bool read_inline(DriveCore& core, MetaIndex& index, const std::string& key, cons
   return true;
 }
 
+std::size_t bytes_of(const Held& held) {
+  std::size_t bytes = held.inline_shard.size();
+  for (const HeldVersion& version : held.state.versions)
+    if (version.record) bytes += version.record->size();
+  return bytes;
+}
+
 }  // namespace
 
 std::optional<Result<Held>> read_row(DriveCore& core, OpenDrive& life, const ObjectRef& ref,
@@ -82,6 +90,22 @@ std::optional<Result<Held>> read_row(DriveCore& core, OpenDrive& life, const Obj
   held.group = core.groups.state(ref.group);
   if (spec.with_inline && !read_inline(core, *life.index, key, spec, tier, held)) return std::nullopt;
   return Result<Held>(std::move(held));
+}
+
+Result<std::vector<Result<Held>>> read_rows(DriveCore& core, OpenDrive& life,
+                                            const std::vector<KeyRead>& reads) {
+  std::vector<Result<Held>> out;
+  out.reserve(reads.size());
+  std::size_t bytes = 0;
+  for (const KeyRead& one : reads) {
+    Result<Held> held = *read_row(core, life, one.ref, one.spec, Tier::all);
+    core.job_progress();
+    if (!held) core.note(held.code());
+    if (held) bytes += bytes_of(*held);
+    if (bytes > kMaxKeyReadBytes && !out.empty()) break;
+    out.push_back(std::move(held));
+  }
+  return out;
 }
 
 Result<> check_ref(const ObjectRef& ref) {

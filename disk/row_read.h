@@ -3,6 +3,7 @@
 
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "disk/drive.h"
 #include "disk/drive_core.h"
@@ -13,6 +14,10 @@ namespace ostraka::disk {
 // damaged inline shard is left out, and counted.
 std::optional<Result<Held>> read_row(DriveCore& core, OpenDrive& life, const ObjectRef& ref,
                                      const ReadSpec& spec, Tier tier);
+
+// The same of many keys, as far as the answer may be large. Blocks.
+Result<std::vector<Result<Held>>> read_rows(DriveCore& core, OpenDrive& life,
+                                            const std::vector<KeyRead>& reads);
 
 // Limits of what a caller may name. invalid_argument.
 Result<> check_ref(const ObjectRef& ref);

@@ -32,6 +32,9 @@ class InfoDrive final : public disk::Drive {
   void retire(disk::ObjectRef, VersionId, bool) override {}
   R<disk::Verdict> purge(Ctx&, disk::ObjectRef, VersionId) override { co_return unused(); }
   R<disk::Held> read(Ctx&, disk::ObjectRef, disk::ReadSpec) override { co_return unused(); }
+  R<std::vector<Result<disk::Held>>> read_many(Ctx&, std::vector<disk::KeyRead>) override {
+    co_return unused();
+  }
   std::optional<Result<disk::Held>> try_read(const disk::ObjectRef&, disk::ReadSpec) override {
     return std::nullopt;
   }

@@ -62,6 +62,9 @@ class SystemDrive final : public disk::Drive {
   void retire(disk::ObjectRef, VersionId, bool) override {}
   Task<Result<disk::Verdict>> purge(Ctx&, disk::ObjectRef, VersionId) override { co_return absent(); }
   Task<Result<disk::Held>> read(Ctx&, disk::ObjectRef, disk::ReadSpec) override { co_return absent(); }
+  Task<Result<std::vector<Result<disk::Held>>>> read_many(Ctx&, std::vector<disk::KeyRead>) override {
+    co_return absent();
+  }
   std::optional<Result<disk::Held>> try_read(const disk::ObjectRef&, disk::ReadSpec) override {
     return std::nullopt;
   }

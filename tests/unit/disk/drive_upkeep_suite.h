@@ -194,7 +194,84 @@ TYPED_TEST_P(DriveUpkeepSuite, GroupsTellTheirEpochs) {
   EXPECT_TRUE(c.wait(c.drive().readmit(c.ctx(), 9, 4))) << "it is full already";
 }
 
+inline KeyRead key_read(ObjectRef ref, bool with_inline = true, VersionId inline_of = kAnyVersion) {
+  KeyRead out;
+  out.ref = std::move(ref);
+  out.spec.with_inline = with_inline;
+  out.spec.inline_of = inline_of;
+  return out;
+}
+
+TYPED_TEST_P(DriveUpkeepSuite, ManyKeysAreReadAsOneIs) {
+  auto& c = this->call_;
+  ASSERT_TRUE(c.stage(4, kBody));
+  ASSERT_EQ(c.verdict(c.ref("big"), c.file_record(1, {{4, kBody}})), Verdict::ok);
+  ASSERT_EQ(c.verdict(c.ref("small"), c.inline_record(2), "two"), Verdict::ok);
+  ASSERT_EQ(c.verdict(c.ref("twice"), c.inline_record(3), "three"), Verdict::ok);
+  ASSERT_EQ(c.verdict(c.ref("twice"), c.inline_record(4), "four"), Verdict::ok);
+  ObjectRef other = c.ref("small");
+  other.bucket = BucketId{3};
+  std::vector<KeyRead> reads{key_read(c.ref("twice"), true, c.id(3)),
+                             key_read(c.ref("twice")),
+                             key_read(c.ref("absent")),
+                             key_read(other),
+                             key_read(c.ref("small"), false),
+                             key_read(c.ref("small")),
+                             key_read(c.ref("big"))};
+  const auto answers = c.wait(c.drive().read_many(c.ctx(), reads));
+  ASSERT_TRUE(answers) << answers.error().detail;
+  ASSERT_EQ(answers->size(), reads.size());
+  const std::vector<std::string> shards = {"three", "four", "", "", "", "two", ""};
+  for (std::size_t i = 0; i < reads.size(); ++i) {
+    const Result<Held>& held = (*answers)[i];
+    ASSERT_TRUE(held) << i << " " << held.error().detail;
+    EXPECT_EQ(held->inline_shard, shards[i]) << i;
+    EXPECT_EQ(encode_key_row(held->state), encode_key_row(c.read(reads[i].ref).state)) << i;
+  }
+  // The answer pins files, as that of a read does.
+  ASSERT_EQ(c.verdict(c.ref("big"), c.inline_record(9), kShard), Verdict::ok);
+  c.retire(c.ref("big"), 9);
+  EXPECT_TRUE(c.has_file(4, kBody));
+  EXPECT_TRUE(c.wait(c.drive().read_many(c.ctx(), {}))->empty());
+}
+
+TYPED_TEST_P(DriveUpkeepSuite, ReadingManyKeysTeachesTheirEpochs) {
+  auto& c = this->call_;
+  std::vector<KeyRead> reads{key_read(c.ref("a")), key_read(c.ref("b"))};
+  reads[0].ref.epoch = 7;
+  reads[1].ref.group = 6;
+  reads[1].ref.epoch = 3;
+  const auto answers = c.wait(c.drive().read_many(c.ctx(), reads));
+  ASSERT_TRUE(answers && answers->size() == 2);
+  ASSERT_TRUE((*answers)[0] && (*answers)[1]);
+  EXPECT_EQ((*answers)[0]->group.epoch, 7U);
+  EXPECT_EQ((*answers)[1]->group.epoch, 3U);
+  ObjectRef older = c.ref("a");
+  older.epoch = 6;
+  EXPECT_TRUE(c.commit(older, c.inline_record(1), kShard).failed_with(Errc::stale_epoch));
+}
+
+TYPED_TEST_P(DriveUpkeepSuite, ReadingManyKeysIsBounded) {
+  auto& c = this->call_;
+  const std::string large(kMaxInlineShardBytes, 'x');
+  const std::size_t count = kMaxKeyReadBytes / large.size() + 5;
+  std::vector<KeyRead> reads;
+  for (unsigned i = 0; i < count; ++i) {
+    reads.push_back(key_read(c.ref("key" + std::to_string(i))));
+    ASSERT_EQ(c.verdict(reads.back().ref, c.inline_record(i + 1), large), Verdict::ok);
+  }
+  const auto answers = c.wait(c.drive().read_many(c.ctx(), reads));
+  ASSERT_TRUE(answers);
+  EXPECT_GT(answers->size(), count / 2);
+  EXPECT_LT(answers->size(), count);
+  for (const Result<Held>& held : *answers) EXPECT_EQ(held->inline_shard.size(), large.size());
+  reads.resize(kMaxKeyReads + 1, reads.front());
+  EXPECT_TRUE(c.wait(c.drive().read_many(c.ctx(), reads)).failed_with(Errc::invalid_argument));
+}
+
 REGISTER_TYPED_TEST_SUITE_P(DriveUpkeepSuite, ScansAllRowsInOrderAndInPages, UsageFollowsObjects,
-                            UsageFollowsUploads, FilesInUseAreNoOrphans, GroupsTellTheirEpochs);
+                            UsageFollowsUploads, FilesInUseAreNoOrphans, GroupsTellTheirEpochs,
+                            ManyKeysAreReadAsOneIs, ReadingManyKeysTeachesTheirEpochs,
+                            ReadingManyKeysIsBounded);
 
 }  // namespace ostraka::disk

@@ -148,6 +148,12 @@ Task<Result<disk::Held>> FaultyDrive::read(Ctx& ctx, disk::ObjectRef ref, disk::
   return suffer<disk::Held>("read", ctx, std::move(call));
 }
 
+Task<Result<std::vector<Result<disk::Held>>>> FaultyDrive::read_many(Ctx& ctx,
+                                                                     std::vector<disk::KeyRead> reads) {
+  auto call = [this, reads](Ctx& late) { return inner_.read_many(late, reads); };
+  return suffer<std::vector<Result<disk::Held>>>("read_many", ctx, std::move(call));
+}
+
 std::optional<Result<disk::Held>> FaultyDrive::try_read(const disk::ObjectRef& ref, disk::ReadSpec spec) {
   if (script_) return std::nullopt;
   return inner_.try_read(ref, spec);

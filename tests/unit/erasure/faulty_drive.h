@@ -65,6 +65,8 @@ class FaultyDrive final : public disk::Drive {
   void retire(disk::ObjectRef ref, VersionId id, bool tombstone) override;
   Task<Result<disk::Verdict>> purge(Ctx& ctx, disk::ObjectRef ref, VersionId id) override;
   Task<Result<disk::Held>> read(Ctx& ctx, disk::ObjectRef ref, disk::ReadSpec spec) override;
+  Task<Result<std::vector<Result<disk::Held>>>> read_many(Ctx& ctx,
+                                                          std::vector<disk::KeyRead> reads) override;
   std::optional<Result<disk::Held>> try_read(const disk::ObjectRef& ref, disk::ReadSpec spec) override;
   Task<Result<std::unique_ptr<disk::ShardReader>>> open_shard(Ctx& ctx, disk::ShardRef ref) override;
   Task<Result<disk::ListPage>> list(Ctx& ctx, disk::ListSpec spec) override;

@@ -324,6 +324,20 @@ Task<Result<Held>> MemoryDrive::read(Ctx&, ObjectRef ref, ReadSpec spec) {
   co_return held(ref, spec);
 }
 
+Task<Result<std::vector<Result<Held>>>> MemoryDrive::read_many(Ctx&, std::vector<disk::KeyRead> all) {
+  if (!online_) co_return fail(Errc::unavailable, "offline");
+  if (all.size() > disk::kMaxKeyReads) co_return fail(Errc::invalid_argument, "too many keys in one call");
+  std::vector<Result<Held>> out;
+  std::size_t bytes = 0;
+  for (const disk::KeyRead& one : all) {
+    Result<Held> answer = held(one.ref, one.spec);
+    if (answer) bytes += answer->inline_shard.size();
+    if (bytes > disk::kMaxKeyReadBytes && !out.empty()) break;
+    out.push_back(std::move(answer));
+  }
+  co_return out;
+}
+
 std::optional<Result<Held>> MemoryDrive::try_read(const ObjectRef& ref, ReadSpec spec) {
   if (!memory_reads_) return std::nullopt;
   return held(ref, spec);

@@ -39,7 +39,7 @@ class MemoryDrive final : public disk::Drive {
   void set_online(bool online) noexcept { online_ = online; }
   void set_full(bool full) noexcept { full_ = full; }
   void set_memory_reads(bool on) noexcept { memory_reads_ = on; }
-  unsigned long reads = 0;  // calls of read and try_read
+  unsigned long reads = 0;  // of keys, by read, read_many and try_read
   // Loses all it has, and refills these groups from now on; all of them when none are named.
   void lose_everything(std::uint64_t birth, std::vector<std::uint16_t> groups = {});
   unsigned long block_reads = 0;
@@ -57,6 +57,8 @@ class MemoryDrive final : public disk::Drive {
   void retire(disk::ObjectRef ref, VersionId id, bool tombstone) override;
   Task<Result<disk::Verdict>> purge(Ctx& ctx, disk::ObjectRef ref, VersionId id) override;
   Task<Result<disk::Held>> read(Ctx& ctx, disk::ObjectRef ref, disk::ReadSpec spec) override;
+  Task<Result<std::vector<Result<disk::Held>>>> read_many(Ctx& ctx,
+                                                          std::vector<disk::KeyRead> reads) override;
   std::optional<Result<disk::Held>> try_read(const disk::ObjectRef& ref, disk::ReadSpec spec) override;
   Task<Result<std::unique_ptr<disk::ShardReader>>> open_shard(Ctx& ctx, disk::ShardRef ref) override;
   Task<Result<disk::ListPage>> list(Ctx& ctx, disk::ListSpec spec) override;
