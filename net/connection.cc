@@ -1,5 +1,7 @@
 #include "net/connection.h"
 
+#include <sys/socket.h>
+
 #include <array>
 #include <exception>
 
@@ -11,6 +13,7 @@ namespace {
 
 constexpr std::size_t kMaxLingerBytes = 16U << 20;
 constexpr Duration kLinger = std::chrono::seconds(2);
+constexpr std::uint8_t kTlsHandshake = 0x16;  // what every ClientHello begins with (RFC 8446, 5.1)
 constexpr Duration kMaxWatchGranularity = std::chrono::milliseconds(500);
 
 // Fine enough for the shortest timeout that is configured.
@@ -58,13 +61,25 @@ std::string error_xml(std::string_view code, std::string_view message, std::stri
   return xml.take();
 }
 
+void send_slow_down(int socket) {
+  const std::string body = error_xml("SlowDown", "Please reduce your request rate.", "");
+  std::string text =
+      "HTTP/1.1 503 Slow Down\r\nServer: Ostraka\r\nContent-Type: application/xml\r\nConnection: "
+      "close\r\nContent-Length: ";
+  text += std::to_string(body.size()) + "\r\n\r\n" + body;
+  // A fresh socket has room for this.
+  if (::send(socket, text.data(), text.size(), MSG_NOSIGNAL | MSG_DONTWAIT) < 0)
+    log::debug("a refused client was gone already");
+}
+
 HttpMetrics::HttpMetrics(MetricRegistry& registry)
     : connections(registry.gauge("ostraka_http_connections", "open connections")),
       requests(registry.gauge("ostraka_http_requests_in_flight", "requests being served")),
       bytes_in(registry.counter("ostraka_http_received_bytes_total", "bytes received, heads included")),
       bytes_out(registry.counter("ostraka_http_sent_bytes_total", "bytes sent, heads included")),
       bad_heads(registry.counter("ostraka_http_bad_heads_total",
-                                 "request heads refused as malformed, too large or too slow")) {}
+                                 "request heads refused as malformed, too large or too slow")),
+      refused(registry.counter("ostraka_http_refused_connections_total", "connections over the limit")) {}
 
 ConnectionHome::ConnectionHome(Shard& s, Service& sv, const HttpServerConfig& c, MetricRegistry& registry)
     : shard(s),
@@ -86,9 +101,10 @@ std::string ConnectionHome::next_request_id() {
   return id;
 }
 
-Task<> run_connection(ConnectionHome* home, SocketHandle socket, bool is_v6, std::string remote) {
+Task<> run_connection(ConnectionHome* home, SocketHandle socket, bool is_v6, std::string remote,
+                      bool only_peers) {
   if (!home->stopping) {
-    Connection connection(*home, std::move(remote));
+    Connection connection(*home, std::move(remote), only_peers);
     co_await connection.run(std::move(socket), is_v6);
   }
   home->load.fetch_sub(1, std::memory_order_relaxed);
@@ -112,8 +128,8 @@ Task<> wind_down(ConnectionHome* home, TimePoint until) {
   home->watch.stop();
 }
 
-Connection::Connection(ConnectionHome& home, std::string remote)
-    : home_(home), remote_(std::move(remote)), stream_(home.watch) {
+Connection::Connection(ConnectionHome& home, std::string remote, bool only_peers)
+    : home_(home), remote_(std::move(remote)), only_peers_(only_peers), stream_(home.watch) {
   home_.connections.push_back(*this);
   home_.metrics.connections.add(1);
 }
@@ -121,6 +137,7 @@ Connection::Connection(ConnectionHome& home, std::string remote)
 Connection::~Connection() {
   count_bytes();
   home_.metrics.connections.add(-1);
+  if (is_peer()) home_.peers.fetch_sub(1, std::memory_order_relaxed);
 }
 
 void Connection::count_bytes() {
@@ -149,19 +166,49 @@ Task<> Connection::run(SocketHandle socket, bool is_v6) {
 
 Task<bool> Connection::open(SocketHandle socket, bool is_v6) {
   if (!stream_.adopt(std::move(socket), is_v6)) co_return false;
-  if (!home_.config.tls) co_return true;
-  auto session = home_.config.tls->accept(stream_.native_handle());
-  if (!session) co_return false;
   const TimePoint deadline = deadline_after(home_.shard.clock().now(), home_.config.head_timeout);
+  const bool shaken = co_await shake_hands(deadline);
+  if (!shaken) co_return false;
+  if (is_peer()) home_.peers.fetch_add(1, std::memory_order_relaxed);
+  if (!only_peers_ || is_peer()) co_return true;
+  home_.metrics.refused.add();
+  if (!stream_.is_tls()) {
+    send_slow_down(stream_.native_handle());
+    co_await linger();
+  }
+  co_return false;
+}
+
+Task<bool> Connection::shake_hands(TimePoint deadline) {
+  const HttpServerConfig& config = home_.config;
+  if (!config.tls && !config.peers) co_return true;
+  if (!config.tls) {  // S3 without TLS and peers with it: the first byte tells
+    const Result<std::optional<std::uint8_t>> first = co_await stream_.peek(deadline);
+    if (!first || !*first) co_return false;
+    if (**first != kTlsHandshake) co_return true;
+  }
+  std::unique_ptr<TlsStream> session;
+  if (config.peers) {
+    generation_ = config.peers->tls->generation();
+    session = config.peers->tls->accept(stream_.native_handle(), config.tls.get());
+  } else {
+    session = config.tls->accept(stream_.native_handle());
+  }
+  if (!session) co_return false;
   const Result<> done = co_await stream_.start_tls(std::move(session), deadline);
   if (!done) log::debug("no TLS session peer={} error={}", remote_, done.error().detail);
   co_return done.has_value();
 }
 
+bool Connection::should_end() const noexcept {
+  return home_.stopping || (is_peer() && generation_ != home_.config.peers->tls->generation());
+}
+
 Task<Result<std::optional<ParsedRequest>>> Connection::read_head() {
   Clock& clock = home_.shard.clock();
   const HttpServerConfig& config = home_.config;
-  TimePoint deadline = deadline_after(clock.now(), first_ ? config.head_timeout : config.idle_timeout);
+  const Duration idle = is_peer() ? config.peers->idle_timeout : config.idle_timeout;
+  TimePoint deadline = deadline_after(clock.now(), first_ && !is_peer() ? config.head_timeout : idle);
   bool begun = false;
   std::size_t searched = 0;
   for (;;) {
@@ -195,14 +242,15 @@ Task<Result<std::optional<ParsedRequest>>> Connection::read_head() {
 WireAnswerSpec Connection::answer_spec(const ParsedRequest& request) const {
   return {.is_head = request.head.method == Method::head,
           .http_1_0 = request.http_1_0,
-          .keep_alive = request.keep_alive && !home_.stopping,
+          .keep_alive = request.keep_alive && !should_end(),
           .date = &home_.date,
           .stall = home_.config.write_timeout};
 }
 
 Task<bool> Connection::serve(ParsedRequest request) {
   request.head.remote_address = remote_;
-  request.head.tls = home_.config.tls != nullptr;
+  request.head.tls = stream_.is_tls();
+  request.head.peer = stream_.peer();
   const WireBodySpec body_spec{.framing = request.head.chunked ? BodyFraming::chunked : BodyFraming::length,
                                .length = request.head.content_length.value_or(0),
                                .stall = home_.config.read_timeout,
@@ -234,7 +282,8 @@ Task<bool> Connection::serve(ParsedRequest request) {
 
 Task<> Connection::call_service(Ctx& ctx, RequestHead& head, WireBody& body, WireAnswer& answer) {
   try {
-    co_await home_.service.serve(ctx, head, body, answer);
+    Service& service = is_peer() ? *home_.config.peers->service : home_.service;
+    co_await service.serve(ctx, head, body, answer);
   } catch (const std::exception& e) {
     log::error("an exception left the service request={} target={} what={}", ctx.request_id, head.target,
                e.what());

@@ -1,5 +1,9 @@
 #include "net/http_client.h"
 
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <sys/socket.h>
+
 #include <algorithm>
 #include <array>
 #include <boost/asio/as_tuple.hpp>
@@ -10,12 +14,14 @@
 #include "net/http_head.h"
 #include "net/input_buffer.h"
 #include "net/wire_body.h"
+#include "runtime/event.h"
 
 namespace ostraka::net {
 namespace {
 
 using Tcp = boost::asio::ip::tcp;
 constexpr auto kAwaitTuple = boost::asio::as_tuple(kAwait);
+constexpr std::size_t kMaxLastKnown = 1024;     // hosts
 constexpr std::size_t kSendBytes = 256U << 10;  // of a streamed request body, at a time
 
 bool has_control(std::string_view text) noexcept {
@@ -38,9 +44,11 @@ std::string head_of(const ClientRequest& request) {
   if (request.headers.find("Host") == nullptr) append_header(head, "Host", to_string(request.peer));
   for (const auto& [name, value] : request.headers.all()) append_header(head, name, value);
   if (request.source == nullptr) {
-    const bool none = request.body.empty() &&
-                      (request.method == "GET" || request.method == "HEAD" || request.method == "DELETE");
-    if (!none) append_header(head, "Content-Length", std::to_string(request.body.size()));
+    std::uint64_t bytes = request.body.size();
+    for (const ByteSpan part : request.parts) bytes += part.size();
+    const bool none =
+        bytes == 0 && (request.method == "GET" || request.method == "HEAD" || request.method == "DELETE");
+    if (!none) append_header(head, "Content-Length", std::to_string(bytes));
   } else if (request.source_length) {
     append_header(head, "Content-Length", std::to_string(*request.source_length));
   } else {
@@ -54,6 +62,29 @@ bool has_no_body(std::string_view method, unsigned status) noexcept {
   return method == "HEAD" || status == 204 || status == 304;
 }
 
+// Shared with the handler of a lookup, which nothing can cut short.
+struct Lookup {
+  explicit Lookup(const IoExecutor& executor) : resolver(executor) {}
+  boost::asio::ip::basic_resolver<Tcp, IoExecutor> resolver;
+  boost::system::error_code error;
+  std::vector<Tcp::endpoint> endpoints;
+  Event done;
+};
+
+// The kernel's watch over a connection whose other end may be gone without a word.
+void set_dead_after(int socket, Duration dead_after) {
+  const auto ms = std::chrono::duration_cast<std::chrono::milliseconds>(dead_after).count();
+  const int on = 1, probes = 3;
+  const int period_s = static_cast<int>(std::max<std::int64_t>(1, ms / 1000 / (probes + 1)));
+  const auto limit_ms = static_cast<unsigned>(ms);
+  // Best effort: without them a dead connection is only noticed later.
+  ::setsockopt(socket, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof on);
+  ::setsockopt(socket, IPPROTO_TCP, TCP_KEEPIDLE, &period_s, sizeof period_s);
+  ::setsockopt(socket, IPPROTO_TCP, TCP_KEEPINTVL, &period_s, sizeof period_s);
+  ::setsockopt(socket, IPPROTO_TCP, TCP_KEEPCNT, &probes, sizeof probes);
+  ::setsockopt(socket, IPPROTO_TCP, TCP_USER_TIMEOUT, &limit_ms, sizeof limit_ms);
+}
+
 }  // namespace
 
 // One connection.
@@ -63,6 +94,7 @@ struct HttpClient::Wire {
   Stream stream;
   InputBuffer input;
   TimePoint idle_since{};
+  std::uint64_t generation = 0;  // of the certificates
   bool reused = false;
   bool answered = false;  // a byte of the current response has come
   bool keep_alive = false;
@@ -123,13 +155,17 @@ void HttpClient::drop_expired() {
   }
 }
 
+bool HttpClient::is_current(const Wire& wire) const noexcept {
+  return !wire.key.tls || wire.generation == config_.tls->generation();
+}
+
 std::unique_ptr<HttpClient::Wire> HttpClient::take_idle(const Key& key) {
   drop_expired();
   const auto peer = idle_.find(key);
   while (peer != idle_.end() && !peer->second.empty()) {
     std::unique_ptr<Wire> wire = std::move(peer->second.back());
     peer->second.pop_back();
-    if (wire->stream.is_quiet()) {
+    if (is_current(*wire) && wire->stream.is_quiet()) {
       wire->reused = true;
       return wire;
     }
@@ -140,35 +176,69 @@ std::unique_ptr<HttpClient::Wire> HttpClient::take_idle(const Key& key) {
 void HttpClient::give_back(std::unique_ptr<Wire> wire) {
   drop_expired();
   auto& wires = idle_[wire->key];
-  if (wires.size() >= config_.max_idle_per_peer) return;
+  if (wires.size() >= config_.max_idle_per_peer || !is_current(*wire)) return;
   wire->idle_since = shard_.clock().now();
   wires.push_back(std::move(wire));
 }
 
-Task<Result<std::unique_ptr<HttpClient::Wire>>> HttpClient::connect(const ClientRequest& request) {
-  const TimePoint deadline =
-      std::min(request.deadline, deadline_after(shard_.clock().now(), config_.connect_timeout));
-  std::vector<Tcp::endpoint> endpoints;
+HttpClient::Key HttpClient::key_of(const ClientRequest& request) {
+  return {request.peer.host, request.peer.port, request.tls,
+          request.tls_name.empty() ? request.peer.host : request.tls_name};
+}
+
+Task<Result<HttpClient::Endpoints>> HttpClient::look_up(const HostPort& peer, TimePoint deadline) {
   boost::system::error_code error;
-  const auto literal = boost::asio::ip::make_address(request.peer.host, error);
-  if (!error) {
-    endpoints.emplace_back(literal, request.peer.port);
-  } else {
-    boost::asio::ip::basic_resolver<Tcp, IoExecutor> resolver(shard_.executor());
-    const std::string service = std::to_string(request.peer.port);
-    const auto resolved = co_await resolver.async_resolve(request.peer.host, service, kAwaitTuple);
-    if (std::get<0>(resolved)) {
-      co_return fail(Errc::unavailable, request.peer.host + ": " + std::get<0>(resolved).message());
-    }
-    for (const auto& entry : std::get<1>(resolved)) endpoints.push_back(entry.endpoint());
+  const auto literal = boost::asio::ip::make_address(peer.host, error);
+  if (!error) co_return Endpoints{Tcp::endpoint(literal, peer.port)};
+  const auto lookup = std::make_shared<Lookup>(shard_.executor());
+  auto found = [lookup](const boost::system::error_code& failure, const auto& results) {
+    lookup->error = failure;
+    for (const auto& entry : results) lookup->endpoints.push_back(entry.endpoint());
+    lookup->done.set();
+  };
+  lookup->resolver.async_resolve(peer.host, std::to_string(peer.port), std::move(found));
+  const bool in_time = co_await lookup->done.wait_until(shard_.clock(), deadline);
+  const std::pair<std::string, std::uint16_t> key(peer.host, peer.port);
+  if (in_time && !lookup->error) {
+    if (last_known_.size() >= kMaxLastKnown) last_known_.clear();
+    last_known_[key] = lookup->endpoints;
+    co_return std::move(lookup->endpoints);
   }
+  if (const auto last = last_known_.find(key); last != last_known_.end()) co_return last->second;
+  const std::string why = in_time ? lookup->error.message() : "its name is not found in time";
+  co_return fail(Errc::unavailable, peer.host + ": " + why);
+}
+
+Task<Result<std::unique_ptr<HttpClient::Wire>>> HttpClient::connect(const ClientRequest& request) {
+  const TimePoint begin = shard_.clock().now();
+  const TimePoint limit = deadline_after(begin, config_.connect_timeout);
+  const TimePoint own = std::min(request.deadline, request.end_by);
+  auto wire = co_await try_connect(request, std::min(limit, own));
+  if (config_.on_connect) {
+    const TimePoint end = shard_.clock().now();
+    ConnectOutcome outcome{.peer = request.peer, .tls_name = request.tls_name, .took = end - begin};
+    outcome.connected = wire.has_value();
+    outcome.ran_out = !wire && own < limit && end >= own;
+    if (!wire) outcome.why = wire.error().detail;
+    config_.on_connect(outcome);
+  }
+  co_return wire;
+}
+
+Task<Result<std::unique_ptr<HttpClient::Wire>>> HttpClient::try_connect(const ClientRequest& request,
+                                                                        TimePoint deadline) {
+  const TimePoint now = shard_.clock().now();
+  const TimePoint found_by = std::max(now, deadline - (deadline - now) / 4);  // time for the rest
+  CO_TRY(endpoints, co_await look_up(request.peer, found_by));
   std::string why = "no address";
   for (const Tcp::endpoint& endpoint : endpoints) {
-    Key key{request.peer.host, request.peer.port, request.tls};
-    auto wire = std::make_unique<Wire>(watch_, std::move(key));
+    auto wire = std::make_unique<Wire>(watch_, key_of(request));
     Result<> connected = co_await wire->stream.connect(endpoint, deadline);
+    if (connected && config_.dead_after > Duration())
+      set_dead_after(wire->stream.native_handle(), config_.dead_after);
     if (connected && request.tls) {
-      auto session = config_.tls->connect(wire->stream.native_handle(), request.peer.host);
+      wire->generation = config_.tls->generation();
+      auto session = config_.tls->connect(wire->stream.native_handle(), wire->key.tls_name);
       if (!session) co_return fail(Errc::unavailable, "no TLS session for " + to_string(request.peer));
       connected = co_await wire->stream.start_tls(std::move(session), deadline);
     }
@@ -182,9 +252,9 @@ Task<Result<ClientResponse>> HttpClient::request(ClientRequest request) {
   CO_TRY_VOID(check(request));
   if (request.tls && !config_.tls) co_return fail(Errc::invalid_argument, "no TLS context to trust");
   for (;;) {
-    if (request.deadline <= shard_.clock().now()) co_return fail(Errc::deadline);
-    const Key key{request.peer.host, request.peer.port, request.tls};
-    std::unique_ptr<Wire> wire = take_idle(key);
+    if (std::min(request.deadline, request.end_by) <= shard_.clock().now()) co_return fail(Errc::deadline);
+    std::unique_ptr<Wire> wire = take_idle(key_of(request));
+    if (!wire && !request.may_connect) co_return fail(Errc::unavailable, "no connection is kept");
     if (!wire) {
       auto connected = co_await connect(request);
       if (!connected) co_return tl::unexpected<Error>(std::move(connected).error());
@@ -208,9 +278,11 @@ Task<Result<ClientResponse>> HttpClient::request(ClientRequest request) {
 Task<Result<>> HttpClient::send(Wire& wire, const ClientRequest& request) {
   std::string head = head_of(request);
   if (request.source == nullptr) {
-    std::array<iovec, 2> parts{iovec{head.data(), head.size()},
-                               iovec{const_cast<char*>(request.body.data()), request.body.size()}};
-    co_return co_await wire.stream.write(parts, config_.stall_timeout);
+    std::vector<iovec> parts{iovec{head.data(), head.size()},
+                             iovec{const_cast<char*>(request.body.data()), request.body.size()}};
+    for (const ByteSpan part : request.parts)
+      parts.push_back({const_cast<std::uint8_t*>(part.data()), part.size()});
+    co_return co_await wire.stream.write(parts, config_.stall_timeout, request.end_by);
   }
   const bool chunked = !request.source_length;
   std::uint64_t left = request.source_length.value_or(0);
@@ -232,7 +304,7 @@ Task<Result<>> HttpClient::send(Wire& wire, const ClientRequest& request) {
     left -= chunked ? 0 : got;
     std::array<iovec, 3> parts{iovec{before.data(), before.size()}, iovec{buffer.data(), got},
                                iovec{after.data(), after.size()}};
-    CO_TRY_VOID(co_await wire.stream.write(parts, config_.stall_timeout));
+    CO_TRY_VOID(co_await wire.stream.write(parts, config_.stall_timeout, request.end_by));
     before.clear();
     if (chunked ? got == 0 : left == 0) co_return Result<>();
   }
@@ -248,8 +320,8 @@ Task<Result<ClientResponse>> HttpClient::receive(std::unique_ptr<Wire>& wire, co
       if (text.size() >= kMaxHeadBytes) co_return fail(Errc::malformed, "a response head over the limit");
       searched = text.size();
       const MutableByteSpan room = input.room();
-      const TimePoint deadline =
-          std::min(request.deadline, deadline_after(shard_.clock().now(), config_.stall_timeout));
+      const TimePoint stalled = deadline_after(shard_.clock().now(), config_.stall_timeout);
+      const TimePoint deadline = std::min({request.deadline, request.end_by, stalled});
       CO_TRY(got, co_await wire->stream.read(room, MutableByteSpan(), deadline));
       if (got == 0) co_return fail(Errc::closed, "the server closed the connection without an answer");
       wire->answered = true;
@@ -263,7 +335,11 @@ Task<Result<ClientResponse>> HttpClient::receive(std::unique_ptr<Wire>& wire, co
     if (parsed->status == 101) co_return fail(Errc::malformed, "an upgrade that was not asked for");
     if (parsed->status < 200) continue;  // 100 Continue and the like
 
-    WireBodySpec spec{.framing = BodyFraming::until_close, .length = 0, .stall = config_.stall_timeout};
+    WireBodySpec spec{.framing = BodyFraming::until_close,
+                      .length = 0,
+                      .stall = config_.stall_timeout,
+                      .least_bytes = 1,
+                      .end_by = request.end_by};
     if (has_no_body(request.method, parsed->status)) {
       spec.framing = BodyFraming::length;
     } else if (parsed->chunked) {

@@ -1,11 +1,14 @@
 // An HTTP/1.1 client with a pool of kept connections, for peers, etcd and webhooks. Bodies stream both ways.
 #pragma once
 
+#include <boost/asio/ip/tcp.hpp>
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <memory>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "base/result.h"
@@ -17,25 +20,44 @@
 
 namespace ostraka::net {
 
+// How an attempt to connect ended.
+struct ConnectOutcome {
+  const HostPort& peer;
+  const std::string& tls_name;
+  bool connected = false;
+  bool ran_out = false;  // the request's own deadline came before anything was known
+  Duration took{};
+  std::string why = {};  // it failed
+};
+
 struct HttpClientConfig {
-  std::shared_ptr<TlsClientContext> tls;               // needed only for requests with tls
+  std::shared_ptr<const TlsConnector> tls;             // needed only for requests with tls
   Duration connect_timeout = std::chrono::seconds(5);  // with the TLS handshake
   Duration stall_timeout = std::chrono::seconds(30);   // for the peer to take or send some bytes
   Duration keep_idle = std::chrono::seconds(20);       // how long an unused connection is kept
   std::size_t max_idle_per_peer = 16;
+  // After so long without a sign of life from the other host, a connection breaks even when nothing is sent
+  // on it, or nothing gets through. Zero: the kernel's times, which are hours.
+  Duration dead_after{};
+  std::function<void(const ConnectOutcome&)> on_connect;  // told of each attempt
 };
 
 struct ClientRequest {
   HostPort peer;
   bool tls = false;
+  std::string tls_name;  // what the other side's certificate must carry; empty: peer.host
   std::string method = "GET";
   std::string target = "/";  // path and query as they go on the wire
   Headers headers;           // without Host (unless it differs from peer), Content-Length and Connection
   std::string body;
+  // After body, in one gather write. What they show must stay until request() returns.
+  std::vector<ByteSpan> parts;
   // Instead of body: read until its end while the request is sent. Must stay until request() returns.
   BodySource* source = nullptr;
   std::optional<std::uint64_t> source_length;  // nullopt: chunked transfer coding
   TimePoint deadline = kNoDeadline;            // for the response's head; stall_timeout holds in any case
+  TimePoint end_by = kNoDeadline;              // for all of it, the response's body too
+  bool may_connect = true;                     // false: only over a kept connection, else unavailable
   // Whether sending it twice does no harm: then it is tried again on a new connection when a kept one turns
   // out to be dead.
   bool repeatable = false;
@@ -49,7 +71,7 @@ struct ClientResponse {
   std::unique_ptr<BodySource> body;
 };
 
-// Belongs to one shard; destroy it there, after the responses it gave.
+// Belongs to one shard; destroy it there or when it has ended, after the responses it gave.
 class HttpClient {
  public:
   HttpClient(Shard& shard, HttpClientConfig config);
@@ -72,19 +94,27 @@ class HttpClient {
     std::string host;
     std::uint16_t port;
     bool tls;
+    std::string tls_name;
     auto operator<=>(const Key&) const = default;
   };
+  using Endpoints = std::vector<boost::asio::ip::tcp::endpoint>;
+  static Key key_of(const ClientRequest& request);
   Task<Result<std::unique_ptr<Wire>>> connect(const ClientRequest& request);
+  Task<Result<std::unique_ptr<Wire>>> try_connect(const ClientRequest& request, TimePoint deadline);
+  Task<Result<Endpoints>> look_up(const HostPort& peer, TimePoint deadline);
   std::unique_ptr<Wire> take_idle(const Key& key);
   void give_back(std::unique_ptr<Wire> wire);
   Task<Result<>> send(Wire& wire, const ClientRequest& request);
   Task<Result<ClientResponse>> receive(std::unique_ptr<Wire>& wire, const ClientRequest& request);
   void drop_expired();
+  bool is_current(const Wire& wire) const noexcept;  // its certificates are those of today
 
   Shard& shard_;
   const HttpClientConfig config_;
   StreamWatch watch_;
   std::map<Key, std::vector<std::unique_ptr<Wire>>> idle_;
+  std::map<std::pair<std::string, std::uint16_t>, Endpoints>
+      last_known_;  // for when names cannot be looked up
 };
 
 }  // namespace ostraka::net

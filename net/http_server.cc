@@ -64,9 +64,8 @@ struct HttpServer::Listener {
 };
 
 HttpServer::HttpServer(ShardPool& shards, Service& service, HttpServerConfig config, MetricRegistry& metrics)
-    : shards_(shards),
-      config_(std::move(config)),
-      refused_(metrics.counter("ostraka_http_refused_connections_total", "connections over the limit")) {
+    : shards_(shards), config_(std::move(config)) {
+  CHECK(!config_.peers || (config_.peers->tls && config_.peers->service != nullptr));
   for (std::size_t i = 0; i < shards.size(); ++i) {
     homes_.push_back(std::make_unique<ConnectionHome>(shards[i], service, config_, metrics));
   }
@@ -107,7 +106,7 @@ Result<> HttpServer::start() {
   port_ = listener_->acceptor.local_endpoint().port();
   running_ = true;
   gate_.spawn(shard.executor(), accept_connections());
-  if (config_.tls) gate_.spawn(shard.executor(), refresh_certificate());
+  if (config_.tls || config_.peers) gate_.spawn(shard.executor(), refresh_certificates());
   return {};
 }
 
@@ -141,34 +140,28 @@ Task<> HttpServer::accept_connections() {
 
 void HttpServer::hand_over(int socket, bool is_v6, std::string remote) {
   SocketHandle handle(socket);
-  std::size_t total = 0;
+  std::size_t clients = 0, peers = 0;  // a connection whose other end is not known yet counts as a client
   ConnectionHome* least = homes_[0].get();
   for (const auto& home : homes_) {
     const std::size_t load = home->load.load(std::memory_order_relaxed);
-    total += load;
+    const std::size_t of_peers = std::min(load, home->peers.load(std::memory_order_relaxed));
+    peers += of_peers;
+    clients += load - of_peers;
     if (load < least->load.load(std::memory_order_relaxed)) least = home.get();
   }
-  if (total >= config_.max_connections) {
-    refuse(socket);
-    return;
+  const bool only_peers = clients >= config_.max_connections;
+  if (only_peers) {
+    const std::size_t spare = config_.peers ? config_.peers->max_connections : 0;
+    if (clients + peers >= config_.max_connections + spare) {
+      least->metrics.refused.add();
+      if (!config_.tls) send_slow_down(socket);
+      return;
+    }
   }
   least->load.fetch_add(1, std::memory_order_relaxed);
-  const bool spawned = gate_.spawn(least->shard.executor(),
-                                   run_connection(least, std::move(handle), is_v6, std::move(remote)));
+  const bool spawned = gate_.spawn(least->shard.executor(), run_connection(least, std::move(handle), is_v6,
+                                                                           std::move(remote), only_peers));
   if (!spawned) least->load.fetch_sub(1, std::memory_order_relaxed);
-}
-
-void HttpServer::refuse(int socket) const {
-  refused_.add();
-  if (config_.tls) return;
-  const std::string body = error_xml("SlowDown", "Please reduce your request rate.", "");
-  std::string text =
-      "HTTP/1.1 503 Slow Down\r\nServer: Ostraka\r\nContent-Type: application/xml\r\nConnection: "
-      "close\r\nContent-Length: ";
-  text += std::to_string(body.size()) + "\r\n\r\n" + body;
-  // Best effort: a fresh socket has room for this.
-  if (::send(socket, text.data(), text.size(), MSG_NOSIGNAL | MSG_DONTWAIT) < 0)
-    log::debug("a refused client was gone already");
 }
 
 Task<> HttpServer::stop_accepting() {
@@ -179,13 +172,14 @@ Task<> HttpServer::stop_accepting() {
   co_return;
 }
 
-Task<> HttpServer::refresh_certificate() {
+Task<> HttpServer::refresh_certificates() {
   Clock& clock = shards_[0].clock();
   for (;;) {
     const TimePoint next = deadline_after(clock.now(), config_.tls_refresh);
     const bool stop = co_await listener_->stop_refreshing.wait_until(clock, next);
     if (stop) co_return;
-    co_await config_.tls->refresh();
+    if (config_.tls) co_await config_.tls->refresh();
+    if (config_.peers) co_await config_.peers->tls->refresh();
   }
 }
 

@@ -11,6 +11,7 @@
 
 #include "base/metrics.h"
 #include "base/result.h"
+#include "net/peer_tls.h"
 #include "net/service.h"
 #include "net/tls.h"
 #include "runtime/gate.h"
@@ -19,6 +20,17 @@
 namespace ostraka::net {
 
 struct ConnectionHome;
+
+// The nodes of a cluster, on the same port: what shows a node's certificate gets `service`, and nothing else
+// does.
+struct PeerPort {
+  std::shared_ptr<PeerTls> tls;
+  Service* service = nullptr;  // outlives the server
+  // Longer than any peer keeps a connection that it does not use (HttpClientConfig::keep_idle), so that none
+  // is closed just as it is used again.
+  Duration idle_timeout = std::chrono::seconds(120);
+  std::size_t max_connections = 4096;  // on top of those of HttpServerConfig, which clients cannot use up
+};
 
 struct HttpServerConfig {
   std::string address =
@@ -32,6 +44,7 @@ struct HttpServerConfig {
       std::chrono::seconds(30);  // for the next kLeastBytesPerTimeout of a body, or its rest
   Duration write_timeout = std::chrono::seconds(30);  // for the peer to take some bytes
   std::size_t max_connections = 8192;                 // more get 503 SlowDown
+  std::optional<PeerPort> peers;
 };
 
 // One acceptor gives each connection to the shard with the fewest. Create, start and destroy it on one
@@ -55,13 +68,11 @@ class HttpServer {
   struct Listener;
   Task<> accept_connections();
   Task<> stop_accepting();
-  Task<> refresh_certificate();
+  Task<> refresh_certificates();
   void hand_over(int socket, bool is_v6, std::string remote);
-  void refuse(int socket) const;
 
   ShardPool& shards_;
   const HttpServerConfig config_;
-  Counter& refused_;
   std::vector<std::unique_ptr<ConnectionHome>> homes_;
   std::unique_ptr<Listener> listener_;
   std::uint16_t port_ = 0;

@@ -18,6 +18,9 @@ inline constexpr std::size_t kMaxDrainBytes = 256U << 10;  // of an unread body,
 // and then holds neither a connection nor what its request has taken. 2 KiB a second with the default
 // timeout.
 inline constexpr std::size_t kLeastBytesPerTimeout = 64U << 10;
+inline constexpr std::size_t kTlsRecordBytes = 16U << 10;  // the most that one TLS record carries
+inline constexpr std::size_t kTlsSendBytes = 128U << 10;   // of records that leave in one system call
+inline constexpr std::size_t kTlsReadBytes = 64U << 10;    // of records that come in one system call
 static_assert(kMaxTargetBytes < kMaxHeadBytes && kMaxHeadBytes <= kInputBytes);
 static_assert(kMaxChunkLineBytes < kInputBytes && kMaxTrailerBytes < kInputBytes);
 

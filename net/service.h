@@ -48,6 +48,7 @@ struct RequestHead {
   bool chunked = false;
   std::string remote_address;
   bool tls = false;
+  std::string peer;  // the node of the cluster that asks, by its certificate; empty: anybody else
 };
 
 // The body of one request. read() pulls; nothing is buffered beyond the connection's own small input buffer,

@@ -4,6 +4,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <boost/asio/as_tuple.hpp>
 #include <cerrno>
 #include <climits>
@@ -109,7 +110,7 @@ Stream::Step Stream::try_read(MutableByteSpan first, MutableByteSpan second) {
 
 Stream::Step Stream::try_write(std::span<iovec> parts) {
   if (tls_) {
-    const TlsStream::Step step = tls_->write(parts);
+    const TlsStream::Step step = parts.empty() ? tls_->flush() : tls_->write(parts);
     return {static_cast<Want>(step.want), step.bytes, step.failed};
   }
   msghdr message{};
@@ -128,7 +129,7 @@ Task<Result<std::size_t>> Stream::read(MutableByteSpan first, MutableByteSpan se
       if (closed_) co_return fail(Errc::closed);
     }
     const Step step = try_read(first, second);
-    if (step.failed) co_return fail(Errc::closed, "the connection broke");
+    if (step.failed) co_return fail(Errc::closed, breakage());
     if (step.want == Want::nothing) {
       bytes_in_ += step.bytes;
       co_return step.bytes;
@@ -137,21 +138,43 @@ Task<Result<std::size_t>> Stream::read(MutableByteSpan first, MutableByteSpan se
   }
 }
 
-Task<Result<>> Stream::write(std::span<iovec> parts, Duration stall) {
-  parts = drop_front(parts, 0);
-  while (!parts.empty()) {
+Task<Result<std::optional<std::uint8_t>>> Stream::peek(TimePoint deadline) {
+  for (;;) {
     if (closed_) co_return fail(Errc::closed);
+    std::uint8_t byte = 0;
+    const ssize_t got = ::recv(socket_.native_handle(), &byte, 1, MSG_PEEK | MSG_DONTWAIT);
+    if (got == 1) co_return std::optional<std::uint8_t>(byte);
+    if (got == 0) co_return std::nullopt;
+    if (!would_block(errno)) co_return fail(Errc::closed, "the connection broke");
+    CO_TRY_VOID(co_await wait(Want::read, deadline));
+  }
+}
+
+Task<Result<>> Stream::write(std::span<iovec> parts, Duration stall, TimePoint deadline) {
+  parts = drop_front(parts, 0);
+  for (;;) {
+    if (closed_) co_return fail(Errc::closed);
+    if (parts.empty() && !tls_) co_return Result<>();
     const Step step = try_write(parts);
-    if (step.failed) co_return fail(Errc::closed, "the connection broke");
+    if (step.failed) co_return fail(Errc::closed, breakage());
+    if (parts.empty() && step.want == Want::nothing) co_return Result<>();
     if (step.want == Want::nothing) {
       bytes_out_ += step.bytes;
       parts = drop_front(parts, step.bytes);
       continue;
     }
-    const TimePoint deadline = deadline_after(watch_.shard().clock().now(), stall);
-    CO_TRY_VOID(co_await wait(step.want, deadline));
+    const TimePoint stalled = deadline_after(watch_.shard().clock().now(), stall);
+    CO_TRY_VOID(co_await wait(step.want, std::min(stalled, deadline)));
   }
-  co_return Result<>();
+}
+
+std::string Stream::breakage() const {
+  return tls_ && !tls_->failure().empty() ? tls_->failure() : "the connection broke";
+}
+
+const std::string& Stream::peer() const noexcept {
+  static const std::string nobody;
+  return tls_ ? tls_->peer() : nobody;
 }
 
 Task<Result<>> Stream::wait(Want want, TimePoint deadline) {

@@ -7,7 +7,9 @@
 #include <boost/asio/ip/tcp.hpp>
 #include <boost/intrusive/list.hpp>
 #include <memory>
+#include <optional>
 #include <span>
+#include <string>
 #include <utility>
 #include <vector>
 
@@ -58,15 +60,19 @@ class Stream
 
   // At least one byte, into `first` and then `second` (may be empty); 0: the peer has ended its side.
   Task<Result<std::size_t>> read(MutableByteSpan first, MutableByteSpan second, TimePoint deadline);
-  // All of it, in as few calls as the kernel allows. Fails when the peer takes nothing for `stall`. Changes
-  // the iovecs.
-  Task<Result<>> write(std::span<iovec> parts, Duration stall);
+  // Waits for the first byte without taking it; nullopt: the peer has ended. Before TLS only.
+  Task<Result<std::optional<std::uint8_t>>> peek(TimePoint deadline);
+  // All of it, in as few calls as the kernel allows. Fails when the peer takes nothing for `stall`, and at
+  // the deadline. Changes the iovecs.
+  Task<Result<>> write(std::span<iovec> parts, Duration stall, TimePoint deadline = kNoDeadline);
 
   // Whether an idle connection still can be used: neither ended nor with bytes that nobody asked for.
   bool is_quiet();
   void shutdown_send();  // tells the peer that no more will come
   void close();          // any wait ends with closed
   void abort();          // as close, and the peer sees a reset rather than an orderly end
+  bool is_tls() const noexcept { return tls_ != nullptr; }
+  const std::string& peer() const noexcept;  // who it is by its certificate; "" for most
   std::uint64_t bytes_in() const noexcept { return bytes_in_; }
   std::uint64_t bytes_out() const noexcept { return bytes_out_; }
 
@@ -80,6 +86,7 @@ class Stream
   };
   Step try_read(MutableByteSpan first, MutableByteSpan second);
   Step try_write(std::span<iovec> parts);
+  std::string breakage() const;  // of a step that failed
   Task<Result<>> wait(Want want, TimePoint deadline);
   bool expire(TimePoint now);  // whether it waits for a deadline to come
 

@@ -1,53 +1,29 @@
-// TLS over OpenSSL 3, directly on the non-blocking socket (asio::ssl would copy everything through a BIO
-// pair). TLS 1.2 and later.
+// The two ends of ordinary TLS: the certificate of the S3 server, and what a client trusts. TLS 1.2 and
+// later.
 #pragma once
-
-#include <sys/uio.h>
 
 #include <memory>
 #include <mutex>
-#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
 
-#include "base/bytes.h"
 #include "base/result.h"
+#include "net/tls_stream.h"
 #include "runtime/fs.h"
 #include "runtime/task.h"
 #include "runtime/worker_pool.h"
 
-struct ssl_st;
-struct ssl_ctx_st;
-
 namespace ostraka::net {
 
-// One session on a connected, non-blocking socket that it does not own. Nothing blocks: a step says what to
-// wait for before trying it again.
-class TlsStream {
+// Opens sessions as a client. Thread safe.
+class TlsConnector {
  public:
-  enum class Want : std::uint8_t { nothing, read, write };
-  struct Step {
-    Want want = Want::nothing;
-    std::size_t bytes = 0;  // done; 0 from read(): the peer has ended
-    bool failed = false;
-  };
-  explicit TlsStream(ssl_st* session);  // takes it over
-  TlsStream(const TlsStream&) = delete;
-  TlsStream& operator=(const TlsStream&) = delete;
-  ~TlsStream();
-  Step handshake();
-  Step read(MutableByteSpan out);
-  // Part of the bytes, at least one. After a step that wants something, call it again with the same bytes.
-  Step write(std::span<const iovec> parts);
-  void close_notify();  // best effort
-  const std::string& failure() const noexcept { return failure_; }
-
- private:
-  Step failed_or_wants(int outcome);
-  ssl_st* session_;
-  std::unique_ptr<std::uint8_t[]> staging_;  // small parts put together, so that they share a record
-  std::string failure_;
+  virtual ~TlsConnector() = default;
+  // host: what the other side's certificate must carry. nullptr: no session can be made for it.
+  virtual std::unique_ptr<TlsStream> connect(int socket, const std::string& host) const = 0;
+  // Changes with the certificates: what was opened under another is not kept for long.
+  virtual std::uint64_t generation() const noexcept { return 0; }
 };
 
 // The certificate of a server: public.crt (the chain) and private.key in PEM in one folder. Thread safe.
@@ -59,6 +35,7 @@ class TlsContext {
   // a bad pair is logged once. Sessions that run keep theirs.
   Task<> refresh();
   std::unique_ptr<TlsStream> accept(int socket) const;  // nullptr when out of memory
+  std::shared_ptr<ssl_ctx_st> context() const;          // the one that new sessions use
 
  private:
   using Context = std::shared_ptr<ssl_ctx_st>;
@@ -79,12 +56,12 @@ class TlsContext {
 };
 
 // What a client trusts. Thread safe.
-class TlsClientContext {
+class TlsClientContext final : public TlsConnector {
  public:
   // certificates: PEM of the authorities to trust; empty: those of the system. Error: malformed.
   static Result<std::shared_ptr<TlsClientContext>> trust(std::string_view certificates);
-  // host: a name or an address, which the server's certificate must carry.
-  std::unique_ptr<TlsStream> connect(int socket, const std::string& host) const;
+  // host: a name or an address.
+  std::unique_ptr<TlsStream> connect(int socket, const std::string& host) const override;
 
  private:
   std::shared_ptr<ssl_ctx_st> context_;

@@ -94,7 +94,7 @@ Task<Result<std::size_t>> WireBody::read_data(MutableByteSpan out, std::uint64_t
 
 Task<Result<std::size_t>> WireBody::receive(MutableByteSpan first, MutableByteSpan second) {
   const TimePoint begin = clock_.now();
-  const TimePoint deadline = deadline_after(begin, spec_.stall - waited_);
+  const TimePoint deadline = std::min(deadline_after(begin, spec_.stall - waited_), spec_.end_by);
   CO_TRY(got, co_await stream_.read(first, second, deadline));
   came_ += got;
   if (came_ < spec_.least_bytes) {

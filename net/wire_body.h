@@ -22,7 +22,8 @@ struct WireBodySpec {
   // Time in which nobody reads does not count.
   Duration stall{};
   std::size_t least_bytes = 1;
-  bool expects_continue = false;  // the peer waits for "100 Continue" before it sends
+  TimePoint end_by = kNoDeadline;  // for all of it
+  bool expects_continue = false;   // the peer waits for "100 Continue" before it sends
 };
 
 // Uses the stream and the buffer, which must outlive it.
