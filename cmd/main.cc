@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "base/fault_point.h"
+#include "cmd/admin_certs.h"
 #include "cmd/admin_commands.h"
 #include "cmd/config.h"
 #include "cmd/control_store_file.h"
@@ -75,6 +76,7 @@ int main(int argc, char** argv) {
 
   std::function<int()> admin_verb;
   cmd::add_admin_commands(*admin, variable, admin_verb);
+  cmd::add_certs_commands(*admin, admin_verb);
 
   CLI11_PARSE(app, argc, argv);
   if (server->parsed()) return serve(std::move(sources));
