@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "base/bytes.h"
+#include "base/hash.h"
 #include "base/ids.h"
 #include "base/result.h"
 #include "disk/drive_condition.h"
@@ -82,6 +83,9 @@ class ShardWriter {
   virtual void cancel() noexcept = 0;
   // Footer, sync of data and directory entry. Then the file is staged: durable, and named by no record yet.
   virtual Task<Result<>> finish(Ctx& ctx) = 0;
+  // Of all blocks appended so far, as they were written: fold_digest() of shard_file.h. nullopt: not kept.
+  // Not while a call is under way.
+  virtual std::optional<Hash128> digest() const { return std::nullopt; }
 };
 
 // Where a verified block goes. bytes.size() must be the block's stored size.
@@ -96,6 +100,8 @@ class ShardReader {
   virtual ~ShardReader() = default;
   // Reads and verifies blocks first, first + 1, ... into the targets. corrupt: names the block.
   virtual Task<Result<>> read_blocks(Ctx& ctx, std::uint64_t first, std::vector<BlockTarget> targets) = 0;
+  // XXH3-128 of the block as it was written. nullopt: not at hand, or no such block.
+  virtual std::optional<Hash128> digest(std::uint64_t) const noexcept { return std::nullopt; }
 };
 
 struct ShardRef {

@@ -123,6 +123,11 @@ Result<ShardFooter> decode_shard_tail(ByteSpan tail, std::uint64_t file_bytes) {
   return footer;
 }
 
+Hash128 fold_digest(Hash128 so_far, Hash128 block) noexcept {
+  const std::uint64_t words[] = {so_far.low, so_far.high, block.low, block.high};
+  return xxh3_128(ByteSpan(reinterpret_cast<const std::uint8_t*>(words), sizeof words));
+}
+
 Result<> check_shard(const ShardFooter& footer, const ShardRef& ref) {
   if (footer.data != ref.data) return corrupt("data id of another body");
   if (footer.shard_index != ref.shard_index) return corrupt("another shard of the body");

@@ -43,6 +43,10 @@ Result<ShardFooter> decode_shard_tail(ByteSpan tail, std::uint64_t file_bytes);
 // unsupported_version.
 Result<std::size_t> shard_tail_length(ByteSpan trailer, std::uint64_t file_bytes);
 
+// One digest for all blocks of a shard file: from the zero digest, fold the XXH3-128 of each in, in their
+// order. It is the XXH3-128 of `so_far` and `block`, each low then high, little-endian.
+Hash128 fold_digest(Hash128 so_far, Hash128 block) noexcept;
+
 // corrupt, unless the footer is that of the shard named, block for block.
 Result<> check_shard(const ShardFooter& footer, const ShardRef& ref);
 

@@ -176,6 +176,13 @@ class LocalShardWriter final : public ShardWriter {
     co_return core_.noted(std::move(done));
   }
 
+  std::optional<Hash128> digest() const override {
+    const std::lock_guard lock(writing_->mutex);
+    Hash128 out;
+    for (const Hash128& block : writing_->footer.blocks) out = fold_digest(out, block);
+    return out;
+  }
+
  private:
   Result<std::shared_ptr<OpenDrive>> same_life() {
     TRY(life, core_.use());
@@ -247,6 +254,11 @@ class LocalShardReader final : public ShardReader {
     auto running = core_.run(std::move(life), ctx.deadline, std::move(job));
     Result<> read = co_await std::move(running);
     co_return core_.noted(std::move(read));
+  }
+
+  std::optional<Hash128> digest(std::uint64_t block) const noexcept override {
+    if (block >= shard_->footer.blocks.size()) return std::nullopt;
+    return shard_->footer.blocks[block];
   }
 
  private:
