@@ -153,7 +153,7 @@ struct KeyRead {
 // What a drive answers to a read.
 struct Held {
   KeyState state;
-  GroupState group;
+  GroupState group;          // as far as the key goes: a row that was begun anew has a birth of its own
   std::string inline_shard;  // of the version that ReadSpec names, verified; empty unless asked for and there
   std::shared_ptr<const void> pin;  // while it lives, the shard files that `state` names stay on the drive
 };
@@ -174,8 +174,9 @@ struct ListSpec {
 struct ListRow {
   std::string_view key;  // into the page's storage
   std::string_view sub;
-  std::string_view row;  // encoded key row: decode_key_row; equal rows on two drives differ at most in
-                         // shard_index and final_at
+  std::string_view row;  // encoded key row: decode_key_row. One that does not decode says nothing, not even
+                         // that the key is absent; equal rows on two drives differ at most in shard_index,
+                         // final_at and what is about their births
 };
 
 struct ListPage {
@@ -205,12 +206,12 @@ struct ScannedRow {
   KeySpace space = KeySpace::object;
   std::string_view key;
   std::string_view sub;
-  std::string_view row;  // encoded key row: decode_key_row
+  std::string_view row;  // encoded key row: decode_key_row; corrupt when it failed its checksum
 };
 
 struct RowPage {
   std::vector<ScannedRow> rows;    // ascending by row_key
-  std::uint64_t corrupt_rows = 0;  // left out, since they failed their checksum
+  std::uint64_t corrupt_rows = 0;  // that failed their checksum; left out only where the key is none, too
   std::string last;                // row key of the last row looked at: go on after it
   bool end = false;
   std::shared_ptr<const void> storage;
@@ -238,6 +239,7 @@ struct OrphanSpec {
 
 struct OrphanReport {
   std::uint64_t files = 0, file_bytes = 0;  // found, and removed when asked to
+  std::uint64_t kept = 0;  // more files: not removed, since a row that cannot be read may name them
   std::uint64_t inline_shards = 0;
   std::vector<DataId> some;  // of the files
 };
@@ -273,6 +275,14 @@ class Drive {
   virtual Task<Result<ShardHealth>> verify(Ctx& ctx, ShardRef ref) = 0;
 
   // --- for healer and scanner
+  // A row fails its checksum: its key answers `corrupt` to every call. The drive has forgotten what it held
+  // of the key, its fences and what was final, and is from now on one that was emptied for this key alone
+  // (rule 8), born in ref.epoch. False: the row can be read, and stays. stale_epoch: ref.epoch is not newer
+  // than what the drive knew. Durable.
+  virtual Task<Result<bool>> begin_anew(Ctx& ctx, ObjectRef ref) = 0;
+  // The row that was begun anew in the epoch `birth` is full again; one that was so for long, and says
+  // nothing else, goes. refused: another birth. Durable.
+  virtual Task<Result<Verdict>> readmit_key(Ctx& ctx, ObjectRef ref, std::uint64_t birth) = 0;
   // The group is full on this drive again (rule 8 of the protocol), if its birth is still this one. Durable.
   virtual Task<Result<>> readmit(Ctx& ctx, std::uint16_t group, std::uint64_t birth) = 0;
   // The drive's state of each group, all kPlacementGroups of them.

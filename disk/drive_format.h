@@ -64,6 +64,8 @@ Result<OpenFolder> open_drive_folder(Fs& fs, const std::string& folder, const Dr
 std::string index_folder(const std::string& folder);
 std::string format_path(const std::string& folder);
 std::string data_path(const std::string& folder, const DataId& data);  // folder/data/ab/<uuid>
+inline constexpr std::string_view kReplacementSuffix =
+    ".new";  // of a file that is to take the place of another
 std::string data_folder(const std::string& folder, const DataId& data);
 
 }  // namespace ostraka::disk

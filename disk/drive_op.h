@@ -16,7 +16,7 @@ struct OpAnswer {
   Verdict verdict = Verdict::ok;
   VersionId newest;
   VersionId final_id;
-  bool has = false;         // fence
+  bool has = false;         // fence; correct_usage and begin_row: something was changed
   std::uint64_t birth = 0;  // fence
   std::vector<DataId>
       unknown;  // commit: nothing was done, since these files have to be looked up on disk first
@@ -34,6 +34,8 @@ enum class OpKind : std::uint8_t {
   put_system,
   erase_system,
   readmit,
+  begin_row,
+  readmit_row,
   correct_usage,
   take_orphans,
   drop_inline
@@ -59,7 +61,7 @@ struct DriveOp {
   std::string name, value;
   bool only_if_value = false;  // erase_system: only while the record has this value
 
-  std::uint64_t birth = 0;               // readmit: of the group
+  std::uint64_t birth = 0;               // readmit: of the group; readmit_row: of the row
   BucketUsage usage;                     // correct_usage: as counted; changes: when the count began
   std::vector<std::string> inline_keys;  // drop_inline: of values that no row names
 

@@ -4,6 +4,8 @@
 #include "base/log.h"
 #include "disk/group_table.h"
 #include "disk/local_drive.h"
+#include "disk/row_key.h"
+#include "disk/row_read.h"
 
 namespace ostraka::disk {
 namespace {
@@ -134,6 +136,34 @@ Task<Result<>> LocalDrive::format_anew(Ctx&, Uuid incarnation, std::vector<Group
   auto formatting = core_.run_away(std::move(format));
   Result<> done = co_await std::move(formatting);
   co_return done;
+}
+
+Task<Result<bool>> LocalDrive::begin_anew(Ctx& ctx, ObjectRef ref) {
+  CO_TRY_VOID(check_ref(ref));
+  auto op = std::make_unique<DriveOp>();
+  op->kind = OpKind::begin_row;
+  op->row = row_key(ref);
+  op->ref = ref;
+  auto submitting = submit(ctx, std::move(op));
+  CO_TRY(answer, co_await std::move(submitting));
+  if (answer.has) {
+    log::warn(
+        "a row of the index could not be read and is begun anew drive={} bucket={:016x} key={} epoch={}",
+        core_.path, static_cast<std::uint64_t>(ref.bucket), ref.key, ref.epoch);
+  }
+  co_return answer.has;
+}
+
+Task<Result<Verdict>> LocalDrive::readmit_key(Ctx& ctx, ObjectRef ref, std::uint64_t birth) {
+  CO_TRY_VOID(check_ref(ref));
+  auto op = std::make_unique<DriveOp>();
+  op->kind = OpKind::readmit_row;
+  op->row = row_key(ref);
+  op->birth = birth;
+  op->ref = std::move(ref);
+  auto submitting = submit(ctx, std::move(op));
+  CO_TRY(answer, co_await std::move(submitting));
+  co_return answer.verdict;
 }
 
 // The group is full again; with the last of them the drive is.

@@ -41,7 +41,7 @@ bool FileTable::abandoned(const DataId& data, bool begun) {
   if (at == entries_.end()) return false;
   Entry& entry = at->second;
   if (entry.writers > 0) --entry.writers;
-  const bool his_alone = begun && !entry.staged && !entry.kept && entry.claims == 0;
+  const bool his_alone = begun && !entry.staged && !entry.kept && entry.claims == 0 && entry.writers == 0;
   if (his_alone) doom(data);
   forget_idle(at);
   return his_alone;
@@ -145,6 +145,14 @@ void FileTable::forget_staged() {
   std::erase_if(entries_, [](const auto& at) { return at.second.idle(); });
 }
 
+void FileTable::forget_staged(const DataId& data) {
+  const std::lock_guard lock(mutex_);
+  const auto at = entries_.find(data);
+  if (at == entries_.end()) return;
+  at->second.staged = at->second.given_up = false;
+  forget_idle(at);
+}
+
 std::shared_ptr<const void> FileTable::pin(std::vector<VersionId> versions) {
   {
     const std::lock_guard lock(mutex_);
@@ -240,7 +248,8 @@ void FileTable::give_back(std::span<const DataId> orphans) {
 bool FileTable::remove_leftover(const DataId& data, const Remove& remove) {
   {
     const std::lock_guard lock(mutex_);
-    if (entries_.contains(data)) return false;
+    const auto at = entries_.find(data);
+    if (at != entries_.end() && at->second.writers > 0) return false;
     leftovers_going_.insert(data);
   }
   const std::lock_guard no_revival(unlink_mutex_);

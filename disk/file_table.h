@@ -31,8 +31,10 @@ class FileTable : public std::enable_shared_from_this<FileTable> {
   void begin_write(const DataId& data);
   void staged(const DataId& data, bool replaces_other);  // finish() succeeded
   // The writer leaves no finished file. begun: he has created one under its own name. True: nobody else needs
-  // it, and it is to be removed with remove_file().
+  // it, or is about to replace it, and it is to be removed with remove_file().
   bool abandoned(const DataId& data, bool begun);
+  // A number that no other writer of this process has, for the name of a file that replaces another.
+  std::uint64_t next_replacement() noexcept { return replacements_.fetch_add(1, std::memory_order_relaxed); }
   // For a write that is given up: unlinks the staged file, unless a commit takes it or it took the place of
   // another.
   void discard(const DataId& data);
@@ -50,6 +52,7 @@ class FileTable : public std::enable_shared_from_this<FileTable> {
   Claim claim(const DataId& data, bool found);
   void settle_claims(std::span<const DataId> files, bool durable);
   void forget_staged();  // the folder went away: who is staged has to be looked up on disk again
+  void forget_staged(const DataId& data);  // the same of one that nobody has committed for long
 
   // --- readers
   // Counts files that were given up. A reader that finds it unchanged since before it read the row has pinned
@@ -106,6 +109,7 @@ class FileTable : public std::enable_shared_from_this<FileTable> {
   std::unordered_set<DataId> going_;                           // doomed, or on the way to remove_file()
   std::unordered_set<DataId> leftovers_going_;                 // the same of temporary names
   std::atomic<std::uint64_t> drops_{0};
+  std::atomic<std::uint64_t> replacements_{0};
   bool searching_ = false;
   std::unordered_set<DataId> named_;  // by commits since the search began
 };

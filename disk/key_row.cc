@@ -9,7 +9,8 @@
 namespace ostraka::disk {
 namespace {
 
-constexpr std::uint8_t kRowVersion = 1;
+constexpr std::uint8_t kPlainRow = 1;
+constexpr std::uint8_t kRowWithBirth = 2;
 constexpr std::size_t kTrailerBytes = 8;
 constexpr std::size_t kVersionIdBytes = 12;
 
@@ -39,6 +40,14 @@ tl::unexpected<Error> corrupt(const char* what) {
 }
 
 // False: it does not decode.
+bool take_birth(WireReader& in, KeyState& state) {
+  state.birth = in.take_varint();
+  const auto refilling = in.take_int<std::uint8_t>();
+  state.refilling = refilling == 1;
+  state.readmitted_at_ms = static_cast<std::int64_t>(in.take_int<std::uint64_t>());
+  return in.ok() && state.birth != 0 && refilling <= 1;
+}
+
 bool take_version(WireReader& in, HeldVersion& version) {
   version.id = in.take_version_id();
   const auto flags = in.take_int<std::uint8_t>();
@@ -76,9 +85,14 @@ std::string encode_key_row(const KeyState& state) {
   }
   std::string out;
   out.reserve(bytes);
-  put_int(out, kRowVersion);
+  put_int(out, state.birth == 0 ? kPlainRow : kRowWithBirth);
   put_version_id(out, state.final_id);
   put_int(out, static_cast<std::uint64_t>(state.final_at_ms));
+  if (state.birth != 0) {
+    put_varint(out, state.birth);
+    put_int(out, static_cast<std::uint8_t>(state.refilling));
+    put_int(out, static_cast<std::uint64_t>(state.readmitted_at_ms));
+  }
   put_varint(out, state.fences.size());
   for (const VersionId fence : state.fences) put_version_id(out, fence);
   put_varint(out, state.versions.size());
@@ -108,14 +122,15 @@ Result<KeyState> decode_key_row(std::string_view row) {
   WireReader in(body);
   const auto version = in.take_int<std::uint8_t>();
   if (version == 0) return corrupt("version 0");
-  if (version > kRowVersion) {
+  if (version > kRowWithBirth) {
     return fail(Errc::unsupported_version, "key row of format " + std::to_string(version) +
                                                ": written by a newer release, this one knows up to " +
-                                               std::to_string(kRowVersion));
+                                               std::to_string(kRowWithBirth));
   }
   KeyState state;
   state.final_id = in.take_version_id();
   state.final_at_ms = static_cast<std::int64_t>(in.take_int<std::uint64_t>());
+  if (version == kRowWithBirth && !take_birth(in, state)) return corrupt("birth");
   const std::uint64_t fences = in.take_varint();
   if (!in.ok() || fences > kMaxFences || fences * kVersionIdBytes > in.left()) return corrupt("fences");
   state.fences.reserve(fences);

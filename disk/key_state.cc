@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/sabotage.h"
+#include "disk/limits.h"
 
 namespace ostraka::disk {
 namespace {
@@ -48,6 +49,10 @@ const HeldVersion* KeyState::find(VersionId id) const noexcept {
 
 VersionId KeyState::newest() const noexcept {
   return versions.empty() ? kNoVersion : versions.front().id;
+}
+
+GroupState group_of_key(const GroupState& group, const KeyState& state) noexcept {
+  return {group.epoch, std::max(group.birth, state.birth), group.refilling || state.refilling};
 }
 
 bool epoch_is_current(const GroupState& group, std::uint64_t epoch) noexcept {
@@ -117,6 +122,17 @@ Verdict apply_purge(KeyState& state, VersionId id, Dropped& dropped) {
   if (!state.versions.front().tombstone) return Verdict::refused;
   for (HeldVersion& version : state.versions) dropped.versions.push_back(std::move(version));
   state = KeyState{};
+  return Verdict::ok;
+}
+
+Verdict apply_readmit(KeyState& state, std::uint64_t birth, std::int64_t now_ms) {
+  if (birth == 0 || state.birth != birth) return Verdict::refused;
+  if (state.refilling) {
+    state.refilling = false;
+    state.readmitted_at_ms = now_ms;
+  } else if (state.says_nothing() && now_ms - state.readmitted_at_ms >= kBirthKeptMs) {
+    state = KeyState{};
+  }
   return Verdict::ok;
 }
 

@@ -42,8 +42,14 @@ struct KeyState {
   std::int64_t final_at_ms = 0;       // when this drive learnt it
   std::vector<VersionId> fences;      // versions this drive promised never to accept
   std::vector<HeldVersion> versions;  // newest first
+  // Of a row that was begun anew since it could not be read any more: for this key the drive is one that was
+  // emptied (rule 8 of the protocol).
+  std::uint64_t birth = 0;            // the epoch it was begun in; 0: it never was
+  bool refilling = false;             // and not readmitted yet
+  std::int64_t readmitted_at_ms = 0;  // when that was
 
-  bool empty() const noexcept { return final_id.is_none() && fences.empty() && versions.empty(); }
+  bool says_nothing() const noexcept { return final_id.is_none() && fences.empty() && versions.empty(); }
+  bool empty() const noexcept { return says_nothing() && birth == 0; }
   const HeldVersion* find(VersionId id) const noexcept;
   VersionId newest() const noexcept;  // kNoVersion when none
 };
@@ -64,6 +70,10 @@ struct Dropped {
 // Rule 8: commits, roll forwards, fences and withdrawals of an older epoch than the drive knows are refused.
 bool epoch_is_current(const GroupState& group, std::uint64_t epoch) noexcept;
 
+// The group's state as far as this key goes.
+GroupState group_of_key(const GroupState& group, const KeyState& state) noexcept;
+
+// group: that of the key.
 Verdict apply_commit(KeyState& state, const GroupState& group, HeldVersion version);
 Verdict apply_roll_forward(KeyState& state, const GroupState& group, HeldVersion version);
 Verdict apply_heal(KeyState& state, HeldVersion version);
@@ -76,6 +86,10 @@ Verdict apply_withdraw(KeyState& state, VersionId id, Dropped& dropped);
 Verdict apply_retire(KeyState& state, VersionId id, bool tombstone, std::int64_t now_ms, Dropped& dropped);
 // Drops tombstone, fences and final time together, when the tombstone is newest and final.
 Verdict apply_purge(KeyState& state, VersionId id, Dropped& dropped);
+// The row that was begun anew in the epoch `birth` has all that it should have. One that was readmitted long
+// ago and says nothing else is dropped: nobody can come any more with what it had forgotten. refused: another
+// birth.
+Verdict apply_readmit(KeyState& state, std::uint64_t birth, std::int64_t now_ms);
 
 std::string encode_key_row(const KeyState& state);
 Result<KeyState> decode_key_row(std::string_view row);  // corrupt, unsupported_version

@@ -42,6 +42,9 @@ inline constexpr std::size_t kMaxKeyReadBytes = 8U << 20;  // of its answer: rec
 
 inline constexpr std::size_t kScanStepRows =
     1000;  // of one job of a long scan, which leaves the threads to others
+inline constexpr std::int64_t kStagedForMs =
+    24 *
+    3'600'000LL;  // a staged file that nobody has committed for longer is looked up on disk, like others'
 inline constexpr std::size_t kScanStepFiles = 100;   // the same of a job that looks at files or removes them
 inline constexpr std::size_t kScanStepInline = 200;  // and of one that reads inline shards
 inline constexpr std::size_t kOrphanFiles = 1U << 18;       // shard files compared with one scan of the rows
@@ -58,6 +61,8 @@ inline constexpr std::chrono::milliseconds kReopenMax{8000};
 inline constexpr std::chrono::seconds kStuckAfter{
     15};  // without any call under way coming to its end: the drive does not answer
 inline constexpr std::chrono::seconds kWatchPeriod{1};  // between two looks at what its calls say about it
+inline constexpr std::int64_t kBirthKeptMs =
+    300'000;  // a row that was begun anew and says nothing else stays for so long; see erasure/limits.h
 inline constexpr std::int64_t kMaxClockAheadMs =
     60'000;  // a version id further ahead of the drive's clock is refused
 inline constexpr std::uint64_t kMinReserveBytes =

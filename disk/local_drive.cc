@@ -331,8 +331,7 @@ Task<Result<ListPage>> LocalDrive::list(Ctx& ctx, ListSpec spec) {
   if (!scanned) co_return core_.noted(Result<ListPage>(fail(scanned.code(), scanned.error().detail)));
   if (scanned->corrupt_rows > 0) {
     core_.note(Errc::corrupt);
-    log::error("rows left out of a listing, since they failed their checksum drive={} rows={}", core_.path,
-               scanned->corrupt_rows);
+    log::error("rows of a listing failed their checksum drive={} rows={}", core_.path, scanned->corrupt_rows);
   }
   scanned->page.refilling = core_.groups.refilling();
   co_return std::move(scanned->page);

@@ -65,6 +65,8 @@ class LocalDrive final : public Drive {
   Task<Result<std::unique_ptr<ShardReader>>> open_shard(Ctx& ctx, ShardRef ref) override;
   Task<Result<ListPage>> list(Ctx& ctx, ListSpec spec) override;
   Task<Result<ShardHealth>> verify(Ctx& ctx, ShardRef ref) override;
+  Task<Result<bool>> begin_anew(Ctx& ctx, ObjectRef ref) override;
+  Task<Result<Verdict>> readmit_key(Ctx& ctx, ObjectRef ref, std::uint64_t birth) override;
   Task<Result<>> readmit(Ctx& ctx, std::uint16_t group, std::uint64_t birth) override;
   Task<Result<std::vector<GroupState>>> groups(Ctx& ctx) override;
   Task<Result<RowPage>> scan(Ctx& ctx, RowScanSpec spec) override;

@@ -64,6 +64,8 @@ Result<OpAnswer> OpBatch::apply(DriveOp& op) {
       return system(op);
     case OpKind::readmit:
       return readmit(op);
+    case OpKind::begin_row:
+      return begin_row(op);
     case OpKind::correct_usage:
       return correct_usage(op);
     case OpKind::take_orphans:
@@ -90,6 +92,7 @@ Result<OpAnswer> OpBatch::change_key(DriveOp& op) {
 
   TRY(row, p_.rows.load(p_.index, op.row));
   KeyState& state = row->second.state;
+  group = group_of_key(group, state);
   OpAnswer answer;
   switch (op.kind) {
     case OpKind::commit: {
@@ -118,6 +121,12 @@ Result<OpAnswer> OpBatch::change_key(DriveOp& op) {
     }
     case OpKind::retire: {
       TRY_VOID(retire(op, *row, answer));
+      break;
+    }
+    case OpKind::readmit_row: {
+      answer.verdict = apply_readmit(state, op.birth, now_ms_);
+      if (answer.verdict == Verdict::ok) changed(*row);
+      needs_sync_ = true;
       break;
     }
     case OpKind::purge: {
@@ -200,8 +209,10 @@ Result<> OpBatch::claim_files(DriveOp& op, OpAnswer& answer) {
         break;
     }
     if (op.version.from_upload) {
-      TRY(owned, part_row_owns(op.ref, *op.record, part));
-      if (owned) continue;
+      const auto owned = part_row_owns(op.ref, *op.record, part);
+      // A part's row that cannot be read goes with the upload: it must not keep the version away.
+      if (!owned && !owned.failed_with(Errc::corrupt)) return fail(owned.code(), owned.error().detail);
+      if (owned.value_or(false)) continue;
       TRY(missed, missed_part(op.ref, *op.record, part));
       if (missed) continue;
     }
@@ -246,13 +257,15 @@ Result<> OpBatch::drop(const ObjectRef& ref, const std::string& row_key, const K
     if (part.data.is_nil()) continue;
     bool owned = still_named.contains(part.data);
     if (owned) continue;
+    Result<bool> by_other = false;
     if (ref.space == KeySpace::part) {
-      TRY(by_object, object_owns(ref, record->upload_id, part.data));
-      owned = by_object;
+      by_other = object_owns(ref, record->upload_id, part.data);
     } else if (version.from_upload) {
-      TRY(by_part, part_row_owns(ref, *record, part));
-      owned = by_part;
+      by_other = part_row_owns(ref, *record, part);
     }
+    owned = by_other.value_or(true);  // by a row that cannot be read: left to the scrubber
+    if (!by_other && !by_other.failed_with(Errc::corrupt))
+      return fail(by_other.code(), by_other.error().detail);
     if (!owned) files.push_back(part.data);
   }
   if (files.empty()) return {};
@@ -265,7 +278,7 @@ Result<> OpBatch::drop(const ObjectRef& ref, const std::string& row_key, const K
 // does not name.
 Result<> OpBatch::drop_upload(const ObjectRef& ref, const VersionRecord& completed) {
   const std::string upload = row_key(ref.bucket, KeySpace::upload, ref.key, completed.upload_id);
-  TRY(upload_row, p_.rows.load(p_.index, upload));
+  TRY(upload_row, load_to_drop(upload));
   if (!upload_row->second.state.empty()) {
     upload_row->second.state = KeyState{};
     changed(*upload_row);
@@ -280,10 +293,20 @@ Result<> OpBatch::drop_upload(const ObjectRef& ref, const VersionRecord& complet
   const auto cursor = p_.index.scan(Column::rows, parts, after_prefix(parts));
   for (cursor->seek(parts); cursor->valid(); cursor->next()) {
     if (cursor->key().size() != part_key_bytes) continue;
-    TRY(row, p_.rows.load(p_.index, std::string(cursor->key())));
+    TRY(row, load_to_drop(std::string(cursor->key())));
     TRY_VOID(drop_part_row(*row, completed));
   }
   return cursor->status();
+}
+
+Result<OpBatch::Row*> OpBatch::load_to_drop(const std::string& key) {
+  auto loaded = p_.rows.load(p_.index, key);
+  if (!loaded.failed_with(Errc::corrupt)) return loaded;
+  TRY(readable, p_.rows.readable(p_.index, key));
+  if (readable) return loaded;
+  Row* const row = p_.rows.begin_anew(key);
+  changed(*row);
+  return row;
 }
 
 Result<> OpBatch::drop_part_row(Row& row, const VersionRecord& completed) {
@@ -324,11 +347,15 @@ Result<bool> OpBatch::part_row_owns(const ObjectRef& ref, const VersionRecord& r
 Result<bool> OpBatch::missed_part(const ObjectRef& ref, const VersionRecord& record, const PartRecord& part) {
   const std::string part_key =
       row_key(ref.bucket, KeySpace::part, ref.key, part_sub(record.upload_id, part.number));
-  TRY(part_state, p_.rows.peek(p_.index, part_key));
-  if (!part_state.versions.empty()) return false;  // another upload of the part took its place
+  const auto part_state = p_.rows.peek(p_.index, part_key);
+  if (!part_state && !part_state.failed_with(Errc::corrupt))
+    return fail(part_state.code(), part_state.error().detail);
+  if (part_state && !part_state->versions.empty()) return false;  // another upload of the part took its place
   const std::string upload_key = row_key(ref.bucket, KeySpace::upload, ref.key, record.upload_id);
-  TRY(upload_state, p_.rows.peek(p_.index, upload_key));
-  return !upload_state.versions.empty() && !upload_state.versions.front().tombstone;
+  const auto upload_state = p_.rows.peek(p_.index, upload_key);
+  if (upload_state.failed_with(Errc::corrupt)) return false;
+  if (!upload_state) return fail(upload_state.code(), upload_state.error().detail);
+  return !upload_state->versions.empty() && !upload_state->versions.front().tombstone;
 }
 
 Result<bool> OpBatch::object_owns(const ObjectRef& part_ref, const std::string& upload_id,

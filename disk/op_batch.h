@@ -58,6 +58,9 @@ class OpBatch {
   Result<std::optional<std::string>> system_value(const std::string& name);  // as of this batch, sealed
   Result<OpAnswer> system(DriveOp& op);
   Result<OpAnswer> readmit(DriveOp& op);
+  Result<OpAnswer> begin_row(DriveOp& op);
+  // To be dropped, whatever it says: one that cannot be read comes back empty, and is written so.
+  Result<Row*> load_to_drop(const std::string& key);
   Result<OpAnswer> correct_usage(DriveOp& op);
   Result<OpAnswer> take_orphans(DriveOp& op);
   Result<OpAnswer> drop_inline(DriveOp& op);

@@ -18,6 +18,33 @@ Result<OpAnswer> OpBatch::readmit(DriveOp& op) {
   return OpAnswer{};
 }
 
+// The rules for an emptied drive, for one row. What it knew is of no newer epoch than the drive ever heard
+// of; and what is remembered of a row is as good as what lies in the index.
+Result<OpAnswer> OpBatch::begin_row(DriveOp& op) {
+  OpAnswer answer;
+  TRY(readable, p_.rows.readable(p_.index, op.row));
+  needs_sync_ = true;
+  if (readable) {
+    TRY(row, p_.rows.load(p_.index, op.row));
+    if (!row->second.state.empty()) changed(*row);
+    return answer;
+  }
+  GroupState group = group_of(op.ref.group);
+  if (op.ref.epoch <= group.epoch) {
+    return fail(Errc::stale_epoch, "epoch " + std::to_string(op.ref.epoch) +
+                                       ", what the row held may be as new: the drive knows " +
+                                       std::to_string(group.epoch));
+  }
+  group.epoch = op.ref.epoch;
+  groups_[op.ref.group] = group;
+  Row* const row = p_.rows.begin_anew(op.row);
+  row->second.state.birth = op.ref.epoch;
+  row->second.state.refilling = true;
+  changed(*row);
+  answer.has = true;
+  return answer;
+}
+
 BucketUsage& OpBatch::usage_of(BucketId bucket) {
   const auto at = usage_.find(bucket);
   if (at != usage_.end()) return at->second;
@@ -73,8 +100,10 @@ Result<OpAnswer> OpBatch::drop_inline(DriveOp& op) {
   for (const std::string& key : op.inline_keys) {
     const auto parts = split_inline_key(key);
     if (!parts) continue;
-    TRY(state, p_.rows.peek(p_.index, std::string(parts->row_key)));
-    const HeldVersion* version = state.find(parts->id);
+    const auto state = p_.rows.peek(p_.index, std::string(parts->row_key));
+    if (state.failed_with(Errc::corrupt)) continue;  // it may name the value
+    if (!state) return fail(state.code(), state.error().detail);
+    const HeldVersion* version = state->find(parts->id);
     if (version != nullptr && version->has_inline) continue;
     p_.batch.erase(Column::inline_data, key);
     ++answer.dropped;

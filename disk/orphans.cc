@@ -11,7 +11,18 @@
 namespace ostraka::disk {
 namespace {
 
-constexpr std::string_view kLeftover = ".new";  // the temporary name of a file that a heal replaces
+// Of "<uuid>.<number>.new", or of "<uuid>.new" as older releases wrote it.
+bool parse_leftover(std::string_view name, DataId& data) {
+  if (!name.ends_with(kReplacementSuffix)) return false;
+  name.remove_suffix(kReplacementSuffix.size());
+  const std::size_t dot = name.find('.');
+  if (dot != std::string_view::npos) {
+    const std::string_view number = name.substr(dot + 1);
+    if (number.empty() || number.find_first_not_of("0123456789") != std::string_view::npos) return false;
+    name = name.substr(0, dot);
+  }
+  return parse_uuid(name, data);
+}
 
 // A cursor behind `after`.
 std::unique_ptr<IndexCursor> go_on(MetaIndex& index, Column column, const std::string& after) {
@@ -79,6 +90,7 @@ Result<> OrphanSearch::list_folders() {
   if (folder_ <= spec_.last && files_.size() < kOrphanFiles) return {};
   std::sort(files_.begin(), files_.end(), [](const File& a, const File& b) { return a.data < b.data; });
   last_row_.clear();
+  doubtful_ = false;
   at_ = 0;
   phase_ = files_.empty() ? Phase::leftovers : Phase::rows;
   return {};
@@ -89,13 +101,11 @@ Result<> OrphanSearch::list_folder(unsigned first_byte) {
   if (names.failed_with(Errc::not_found)) return {};
   if (!names) return fail(names.code(), names.error().detail);
   for (const std::string& name : *names) {
-    std::string_view id = name;
-    const bool leftover = id.ends_with(kLeftover);
-    if (leftover) id.remove_suffix(kLeftover.size());
     DataId data;
-    if (!parse_uuid(id, data) || data.bytes[0] != first_byte) continue;
+    const bool leftover = parse_leftover(name, data);
+    if ((!leftover && !parse_uuid(name, data)) || data.bytes[0] != first_byte) continue;
     if (leftover) {
-      leftovers_.push_back(data);
+      leftovers_.push_back({data, name});
     } else {
       files_.push_back(File{.data = data});
     }
@@ -112,34 +122,38 @@ OrphanSearch::File* OrphanSearch::find(const DataId& data) {
 Result<> OrphanSearch::read_rows(MetaIndex& index) {
   const auto cursor = go_on(index, Column::rows, last_row_);
   for (std::size_t rows = 0; cursor->valid() && rows < kScanStepRows; ++rows, cursor->next()) {
-    const auto state = decode_key_row(cursor->value());
-    const Result<> marked =
-        state ? mark_files_of(*state) : Result<>(fail(state.code(), state.error().detail));
-    if (!marked) {
-      return fail(marked.code(),
-                  fmt::format("{}: which shard files are needed is not known, since a row of the "
-                              "index cannot be read ({})",
-                              core_.path, marked.error().detail));
-    }
     last_row_.assign(cursor->key());
+    mark_files_of(cursor->value());
   }
   TRY_VOID(cursor->status());
   if (cursor->valid()) return {};
   std::erase_if(files_, [](const File& file) { return file.named; });
+  if (doubtful_ && spec_.remove && !files_.empty())
+    log::warn("shard files that no row names are kept, since a row of the index cannot be read drive={}",
+              core_.path);
   at_ = 0;
   phase_ = Phase::ages;
   return {};
 }
 
-Result<> OrphanSearch::mark_files_of(const KeyState& state) {
-  for (const HeldVersion& version : state.versions) {
+void OrphanSearch::mark_files_of(std::string_view row) {
+  const auto state = decode_key_row(row);
+  if (!state) {
+    std::string name;
+    doubtful_ = doubtful_ || split_row_key(last_row_, name);  // otherwise no call ever leads to the row
+    return;
+  }
+  for (const HeldVersion& version : state->versions) {
     if (!version.has_files) continue;
-    TRY(record, decode_version_record(as_bytes(*version.record)));
-    for (const PartRecord& part : record.parts) {
+    const auto record = decode_version_record(as_bytes(*version.record));
+    if (!record) {
+      doubtful_ = true;
+      continue;
+    }
+    for (const PartRecord& part : record->parts) {
       if (File* file = find(part.data)) file->named = true;
     }
   }
-  return {};
 }
 
 Result<std::optional<FileInfo>> OrphanSearch::old_file(const std::string& path) {
@@ -158,10 +172,12 @@ Result<> OrphanSearch::look_at_ages() {
     if (!info) continue;
     file.bytes = info->bytes;
     batch_.push_back(file.data);
+    // A heal leaves what it has rebuilt to the next one when it cannot commit it; but that may never come.
+    if (info->modified_ms < core_.clock.unix_ms() - kStagedForMs) core_.files->forget_staged(file.data);
   }
   if (batch_.empty()) {
     after_files();
-  } else if (spec_.remove) {
+  } else if (spec_.remove && !doubtful_) {
     phase_ = Phase::take;
   } else {
     return count_only();
@@ -178,11 +194,15 @@ void OrphanSearch::after_files() {
 Result<> OrphanSearch::count_only() {
   const auto orphans = core_.files->orphans(batch_, false);
   if (!orphans) return fail(Errc::overloaded, "too many commits during the search for orphans");
-  for (const DataId& data : *orphans) found(data);
+  for (const DataId& data : *orphans) found(data, false);
   return {};
 }
 
-void OrphanSearch::found(const DataId& data) {
+void OrphanSearch::found(const DataId& data, bool removed) {
+  if (spec_.remove && !removed) {
+    ++report_.kept;
+    return;
+  }
   ++report_.files;
   if (const File* file = find(data)) report_.file_bytes += file->bytes;
   if (report_.some.size() < spec_.max) report_.some.push_back(data);
@@ -213,7 +233,7 @@ void OrphanSearch::changed(OpAnswer answer) {
 
 void OrphanSearch::remove_taken() {
   for (const DataId& data : batch_) {
-    found(data);
+    found(data, true);
     core_.remove_shard_file(data);
   }
   phase_ = Phase::ages;
@@ -221,8 +241,8 @@ void OrphanSearch::remove_taken() {
 
 Result<> OrphanSearch::look_at_leftovers() {
   for (std::size_t looked_at = 0; at_ < leftovers_.size() && looked_at < kScanStepFiles; ++looked_at, ++at_) {
-    const DataId& data = leftovers_[at_];
-    const std::string path = data_path(core_.path, data) + std::string(kLeftover);
+    const auto& [data, name] = leftovers_[at_];
+    const std::string path = data_folder(core_.path, data) + "/" + name;
     TRY(info, old_file(path));
     if (!info) continue;
     const auto remove = [&](const DataId&) {
@@ -247,6 +267,7 @@ Result<> OrphanSearch::read_inline(MetaIndex& index) {
   const auto cursor = go_on(index, Column::inline_data, last_inline_);
   std::string row_key, row;
   KeyState state;
+  bool readable = true;
   for (std::size_t values = 0; cursor->valid() && values < kScanStepInline; ++values, cursor->next()) {
     last_inline_.assign(cursor->key());
     const auto key = split_inline_key(last_inline_);
@@ -254,12 +275,11 @@ Result<> OrphanSearch::read_inline(MetaIndex& index) {
     if (key->row_key != row_key) {
       row_key.assign(key->row_key);
       TRY(lookup, index.get(Column::rows, row_key, row, Tier::all));
-      state = KeyState{};
-      if (lookup == Lookup::found) {
-        TRY(decoded, decode_key_row(row));
-        state = std::move(decoded);
-      }
+      Result<KeyState> decoded = lookup == Lookup::found ? decode_key_row(row) : Result<KeyState>(KeyState{});
+      readable = decoded.has_value();
+      if (readable) state = std::move(*decoded);
     }
+    if (!readable) continue;  // it may name the value
     const HeldVersion* version = state.find(key->id);
     if (version != nullptr && version->has_inline) continue;
     if (spec_.remove) {

@@ -7,6 +7,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "disk/drive_core.h"
@@ -26,8 +27,7 @@ class OrphanSearch {
     change,  // give make_change() to the committer, and its answer to changed()
     done
   };
-  // unavailable (another search is under way, or the drive was away), corrupt (a row cannot be read: what it
-  // names is not known), io.
+  // unavailable (another search is under way, or the drive was away), io.
   Result<Next> step(const std::shared_ptr<OpenDrive>& life);
   std::unique_ptr<DriveOp> make_change();
   void changed(OpAnswer answer);
@@ -45,10 +45,10 @@ class OrphanSearch {
   Result<> list_folders();
   Result<> list_folder(unsigned first_byte);
   Result<> read_rows(MetaIndex& index);
-  Result<> mark_files_of(const KeyState& state);
+  void mark_files_of(std::string_view row);
   Result<> look_at_ages();
   Result<> count_only();
-  void found(const DataId& data);
+  void found(const DataId& data, bool removed);
   void remove_taken();
   Result<> look_at_leftovers();
   Result<> read_inline(MetaIndex& index);
@@ -61,12 +61,13 @@ class OrphanSearch {
   Phase phase_ = Phase::begin;
   bool searching_ = false;
   std::weak_ptr<OpenDrive> life_;
-  unsigned folder_;          // the next to be listed
-  std::vector<File> files_;  // ascending by id, once listed
-  std::vector<DataId> leftovers_;
+  unsigned folder_;                                        // the next to be listed
+  std::vector<File> files_;                                // ascending by id, once listed
+  std::vector<std::pair<DataId, std::string>> leftovers_;  // and their names
   std::size_t at_ = 0;         // how far the phase has come in files_ or leftovers_
   std::vector<DataId> batch_;  // on its way to the committer, or back from there
   std::string last_row_, last_inline_;
+  bool doubtful_ = false;  // a row of the last search through them cannot be read: it may name any file
   std::vector<std::string> inline_keys_;
   bool inline_ended_ = false;
   OrphanReport report_;

@@ -24,6 +24,17 @@ Result<RowCache::Map::value_type*> RowCache::load(MetaIndex& index, const std::s
   return &*young_.emplace(key, std::move(row)).first;
 }
 
+Result<bool> RowCache::readable(MetaIndex& index, const std::string& key) {
+  if (young_.contains(key) || old_.contains(key)) return true;
+  TRY(found, index.get(Column::rows, key, scratch_, Tier::all));
+  return found != Lookup::found || !decode_key_row(scratch_).failed_with(Errc::corrupt);
+}
+
+RowCache::Map::value_type* RowCache::begin_anew(const std::string& key) {
+  young_bytes_ += key.size();
+  return &*young_.emplace(key, Row()).first;
+}
+
 Result<KeyState> RowCache::peek(MetaIndex& index, const std::string& key) {
   for (const Map* map : {&young_, &old_}) {
     const auto at = map->find(key);

@@ -87,7 +87,7 @@ std::optional<Result<Held>> read_row(DriveCore& core, OpenDrive& life, const Obj
       break;  // others' files are dropped all the time; if these were, opening them says so
     }
   }
-  held.group = core.groups.state(ref.group);
+  held.group = group_of_key(core.groups.state(ref.group), held.state);
   if (spec.with_inline && !read_inline(core, *life.index, key, spec, tier, held)) return std::nullopt;
   return Result<Held>(std::move(held));
 }

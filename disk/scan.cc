@@ -47,7 +47,7 @@ bool row_is_whole(std::string_view row) {
 // Not: nothing held, or a tombstone that is known to be committed.
 bool may_be_live(std::string_view row) {
   const auto state = decode_key_row(row);
-  if (!state) return true;
+  if (!state || state->refilling) return true;
   if (state->versions.empty()) return false;
   const HeldVersion& newest = state->versions.front();
   return !newest.tombstone || newest.id != state->final_id;
@@ -86,8 +86,8 @@ class RowScan {
     key_.clear();
     const auto sub = split_row_key(cursor_->key(), key_);
     const std::string_view row = cursor_->value();
-    if (!sub || !row_is_whole(row)) {
-      ++out_.corrupt_rows;
+    if (!sub || !row_is_whole(row)) ++out_.corrupt_rows;
+    if (!sub) {
       cursor_->next();
       return;
     }
@@ -124,11 +124,11 @@ class RowScan {
   ScannedPage out_;
 };
 
-// Row and its names, copied. False: it fails its checksum, or its key is none.
+// Row and its names, copied. False: its key is none.
 bool take_row(const IndexCursor& cursor, Arena& arena, std::string& scratch, ScannedRow& out) {
   scratch.clear();
   const auto sub = split_row_key(cursor.key(), scratch);
-  if (!sub || !row_is_whole(cursor.value())) return false;
+  if (!sub) return false;
   out.row_key = arena.copy(cursor.key());
   out.bucket = bucket_of(out.row_key);
   out.space = space_of(out.row_key);
@@ -154,11 +154,9 @@ Result<RowPage> scan_all_rows(MetaIndex& index, const RowScanSpec& spec) {
   for (; cursor->valid() && looked_at < max_rows && arena->used() < kMaxListBytes; cursor->next()) {
     ++looked_at;
     ScannedRow row;
-    if (take_row(*cursor, *arena, scratch, row)) {
-      page.rows.push_back(row);
-    } else {
-      ++page.corrupt_rows;
-    }
+    const bool named = take_row(*cursor, *arena, scratch, row);
+    if (named) page.rows.push_back(row);
+    if (!named || !row_is_whole(cursor->value())) ++page.corrupt_rows;
     page.last.assign(cursor->key());
   }
   TRY_VOID(cursor->status());

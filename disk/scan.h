@@ -9,7 +9,7 @@ namespace ostraka::disk {
 
 struct ScannedPage {
   ListPage page;
-  std::uint64_t corrupt_rows = 0;  // left out: whoever merges the scans finds the drives disagree about them
+  std::uint64_t corrupt_rows = 0;  // in the page as they are, unless their keys are none
 };
 Result<ScannedPage> scan_rows(MetaIndex& index, const ListSpec& spec);
 

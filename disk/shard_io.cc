@@ -13,6 +13,7 @@ namespace ostraka::disk {
 namespace {
 
 constexpr std::size_t kTailGuess = 4096;
+constexpr int kReplacementTries = 1000;
 
 // What the jobs of one writer work on; they may outlive the writer.
 struct Writing {
@@ -42,6 +43,22 @@ class WaitingBlocks {
   BufferChain blocks_;
 };
 
+// Under a name of its own: a heal that was given up may be at work on the same file still.
+Result<> create_replacement(DriveCore& core, Writing& w, const std::string& path) {
+  for (int tries = 0;; ++tries) {
+    const std::string fresh =
+        fmt::format("{}.{}{}", path, core.files->next_replacement(), kReplacementSuffix);
+    auto file = core.fs.open(fresh, OpenMode::create_new);
+    if (file) {
+      w.path = fresh;
+      w.file = std::move(*file);
+      return {};
+    }
+    TRY(taken, core.fs.exists(fresh));  // by a heal that a crash cut off
+    if (!taken || tries == kReplacementTries) return fail(file.code(), file.error().detail);
+  }
+}
+
 Result<> create(DriveCore& core, Writing& w) {
   if (w.file) return {};
   if (!w.begun) core.files->begin_write(w.footer.data);
@@ -54,14 +71,9 @@ Result<> create(DriveCore& core, Writing& w) {
       return fail(file.failed_with(Errc::not_found) ? Errc::io : file.code(), file.error().detail);
     }
     w.replaces = true;
-    const std::string fresh = path + ".new";
-    static_cast<void>(core.fs.remove(fresh));  // of a heal that a crash cut off
-    file = core.fs.open(fresh, OpenMode::create_new);
-    if (!file) return fail(file.code(), file.error().detail);
-    w.path = fresh;
-  } else {
-    w.path = path;
+    return create_replacement(core, w, path);
   }
+  w.path = path;
   w.file = std::move(*file);
   return {};
 }

@@ -26,6 +26,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
       if (!state) break;
       const auto again = disk::decode_key_row(disk::encode_key_row(*state));
       if (!again || again->versions.size() != state->versions.size()) std::abort();
+      if (again->birth != state->birth || again->refilling != state->refilling) std::abort();
       break;
     }
     case 2: {

@@ -32,6 +32,8 @@ class InfoDrive final : public disk::Drive {
   void retire(disk::ObjectRef, VersionId, bool) override {}
   R<disk::Verdict> purge(Ctx&, disk::ObjectRef, VersionId) override { co_return unused(); }
   R<disk::Held> read(Ctx&, disk::ObjectRef, disk::ReadSpec) override { co_return unused(); }
+  R<bool> begin_anew(Ctx&, disk::ObjectRef) override { co_return unused(); }
+  R<disk::Verdict> readmit_key(Ctx&, disk::ObjectRef, std::uint64_t) override { co_return unused(); }
   R<std::vector<Result<disk::Held>>> read_many(Ctx&, std::vector<disk::KeyRead>) override {
     co_return unused();
   }

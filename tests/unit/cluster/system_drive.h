@@ -62,6 +62,10 @@ class SystemDrive final : public disk::Drive {
   void retire(disk::ObjectRef, VersionId, bool) override {}
   Task<Result<disk::Verdict>> purge(Ctx&, disk::ObjectRef, VersionId) override { co_return absent(); }
   Task<Result<disk::Held>> read(Ctx&, disk::ObjectRef, disk::ReadSpec) override { co_return absent(); }
+  Task<Result<bool>> begin_anew(Ctx&, disk::ObjectRef) override { co_return absent(); }
+  Task<Result<disk::Verdict>> readmit_key(Ctx&, disk::ObjectRef, std::uint64_t) override {
+    co_return absent();
+  }
   Task<Result<std::vector<Result<disk::Held>>>> read_many(Ctx&, std::vector<disk::KeyRead>) override {
     co_return absent();
   }

@@ -100,6 +100,18 @@ TEST(Golden, KeyRow) {
   EXPECT_TRUE(decode_key_row(today));
 }
 
+TEST(Golden, KeyRowWithABirth) {
+  KeyState state = golden_state();
+  state.birth = 300;
+  state.refilling = true;
+  state.readmitted_at_ms = 1'600'000'000'060;
+  const std::string today = encode_key_row(state);
+  EXPECT_EQ(golden("key_row.v2.bin", today), today);
+  const auto back = decode_key_row(today);
+  ASSERT_TRUE(back);
+  EXPECT_EQ(back->birth, 300U);
+}
+
 TEST(Golden, RowKeys) {
   std::string today;
   for (const KeySpace space : {KeySpace::object, KeySpace::upload, KeySpace::part}) {

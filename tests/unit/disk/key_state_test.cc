@@ -5,6 +5,8 @@
 #include <fstream>
 #include <sstream>
 
+#include "disk/limits.h"
+
 namespace ostraka::disk {
 namespace {
 
@@ -193,6 +195,34 @@ TEST(KeyState, PurgeDropsOnlyAFinalNewestTombstone) {
   EXPECT_EQ(dropped.versions.size(), 1U);
 }
 
+TEST(KeyState, ARowBegunAnewIsReadmittedAndGoesInTime) {
+  KeyState state;
+  state.birth = 7;
+  state.refilling = true;
+  EXPECT_FALSE(state.empty());
+  const GroupState group = group_of_key({9, 3, false}, state);
+  EXPECT_EQ(group.epoch, 9U);
+  EXPECT_EQ(group.birth, 7U);
+  EXPECT_TRUE(group.refilling);
+  EXPECT_EQ(group_of_key({9, 8, false}, state).birth, 8U);
+  EXPECT_FALSE(group_of_key({9, 8, false}, KeyState()).refilling);
+
+  KeyState plain;
+  EXPECT_EQ(apply_readmit(plain, 0, 1000), Verdict::refused);
+  EXPECT_EQ(apply_readmit(state, 6, 1000), Verdict::refused);
+  EXPECT_TRUE(state.refilling);
+  EXPECT_EQ(apply_readmit(state, 7, 1000), Verdict::ok);
+  EXPECT_FALSE(state.refilling);
+  KeyState fenced = state;
+  apply_fence(fenced, id_of(3));
+  EXPECT_EQ(apply_readmit(state, 7, 999 + kBirthKeptMs), Verdict::ok);
+  EXPECT_EQ(state.birth, 7U) << "calls from before may be under way";
+  EXPECT_EQ(apply_readmit(state, 7, 1000 + kBirthKeptMs), Verdict::ok);
+  EXPECT_TRUE(state.empty());
+  EXPECT_EQ(apply_readmit(fenced, 7, 1000 + kBirthKeptMs), Verdict::ok);
+  EXPECT_EQ(fenced.birth, 7U) << "it says something";
+}
+
 KeyState rich_state() {
   KeyState state;
   state.final_id = id_of(5);
@@ -236,8 +266,24 @@ TEST(KeyRow, KeepsEveryField) {
   }
 }
 
-TEST(KeyRow, EveryFlippedBitAndEveryCutIsCorrupt) {
-  const std::string row = encode_key_row(rich_state());
+TEST(KeyRow, ABirthMakesItVersion2) {
+  KeyState state = rich_state();
+  EXPECT_EQ(encode_key_row(state)[0], 1);
+  state.birth = 300;
+  state.refilling = true;
+  state.readmitted_at_ms = 1'700'000'000'456;
+  const std::string row = encode_key_row(state);
+  EXPECT_EQ(row[0], 2);
+  const auto back = decode_key_row(row);
+  ASSERT_TRUE(back) << back.error().detail;
+  EXPECT_EQ(back->birth, 300U);
+  EXPECT_TRUE(back->refilling);
+  EXPECT_EQ(back->readmitted_at_ms, 1'700'000'000'456);
+  EXPECT_EQ(back->fences, state.fences);
+  EXPECT_EQ(back->versions.size(), 3U);
+}
+
+void expect_every_damage_is_corrupt(const std::string& row) {
   for (std::size_t i = 0; i < row.size(); ++i) {
     for (int bit = 0; bit < 8; ++bit) {
       std::string bad = row;
@@ -247,6 +293,13 @@ TEST(KeyRow, EveryFlippedBitAndEveryCutIsCorrupt) {
     EXPECT_TRUE(decode_key_row(row.substr(0, i)).failed_with(Errc::corrupt)) << "cut at " << i;
   }
   EXPECT_TRUE(decode_key_row(row + '\0').failed_with(Errc::corrupt));
+}
+
+TEST(KeyRow, EveryFlippedBitAndEveryCutIsCorrupt) {
+  KeyState state = rich_state();
+  expect_every_damage_is_corrupt(encode_key_row(state));
+  state.birth = 300;
+  expect_every_damage_is_corrupt(encode_key_row(state));
 }
 
 }  // namespace

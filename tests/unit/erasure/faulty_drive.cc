@@ -178,6 +178,16 @@ Task<Result<disk::ShardHealth>> FaultyDrive::verify(Ctx& ctx, disk::ShardRef ref
   return suffer<disk::ShardHealth>("verify", ctx, std::move(call));
 }
 
+Task<Result<bool>> FaultyDrive::begin_anew(Ctx& ctx, disk::ObjectRef ref) {
+  auto call = [this, ref](Ctx& late) { return inner_.begin_anew(late, ref); };
+  return suffer<bool>("begin_anew", ctx, std::move(call));
+}
+
+Task<Result<disk::Verdict>> FaultyDrive::readmit_key(Ctx& ctx, disk::ObjectRef ref, std::uint64_t birth) {
+  auto call = [this, ref, birth](Ctx& late) { return inner_.readmit_key(late, ref, birth); };
+  return suffer<disk::Verdict>("readmit_key", ctx, std::move(call));
+}
+
 Task<Result<>> FaultyDrive::readmit(Ctx& ctx, std::uint16_t group, std::uint64_t birth) {
   auto call = [this, group, birth](Ctx& late) { return inner_.readmit(late, group, birth); };
   return suffer<void>("readmit", ctx, std::move(call));

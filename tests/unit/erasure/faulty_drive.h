@@ -35,7 +35,7 @@ class HeldMessage {
 };
 
 struct Fate {
-  std::shared_ptr<HeldMessage> held;  // before anything else
+  std::shared_ptr<HeldMessage> held{};  // before anything else
   Duration delay{0};                  // before the request arrives
   bool request_lost = false;          // it never arrives; the caller gets an error after the delay
   bool answer_lost = false;           // it arrives and is done; the caller gets an error
@@ -71,6 +71,8 @@ class FaultyDrive final : public disk::Drive {
   Task<Result<std::unique_ptr<disk::ShardReader>>> open_shard(Ctx& ctx, disk::ShardRef ref) override;
   Task<Result<disk::ListPage>> list(Ctx& ctx, disk::ListSpec spec) override;
   Task<Result<disk::ShardHealth>> verify(Ctx& ctx, disk::ShardRef ref) override;
+  Task<Result<bool>> begin_anew(Ctx& ctx, disk::ObjectRef ref) override;
+  Task<Result<disk::Verdict>> readmit_key(Ctx& ctx, disk::ObjectRef ref, std::uint64_t birth) override;
   Task<Result<>> readmit(Ctx& ctx, std::uint16_t group, std::uint64_t birth) override;
   Task<Result<std::vector<disk::GroupState>>> groups(Ctx& ctx) override { return inner_.groups(ctx); }
   Task<Result<disk::RowPage>> scan(Ctx& ctx, disk::RowScanSpec spec) override;

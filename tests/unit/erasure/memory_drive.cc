@@ -109,11 +109,22 @@ void MemoryDrive::lose_row(const ObjectRef& ref) {
   rows_.erase(row_key(ref));
 }
 
+void MemoryDrive::damage_row(const ObjectRef& ref) {
+  if (state(ref) == nullptr) return;
+  rows_[row_key(ref)] = KeyState();
+  lost_rows_.insert(row_key(ref));
+}
+
+std::string MemoryDrive::row_bytes(const RowKey& key) const {
+  return lost_rows_.contains(key) ? "a row that fails its checksum" : disk::encode_key_row(rows_.at(key));
+}
+
 Result<> MemoryDrive::admit(const ObjectRef& ref, Epochs which) {
   if (!online_) return fail(Errc::unavailable, "offline");
   disk::GroupState& state = group(ref);
   if (which == Epochs::current && !disk::epoch_is_current(state, ref.epoch)) return fail(Errc::stale_epoch);
   state.epoch = std::max(state.epoch, ref.epoch);
+  if (row_lost(ref)) return fail(Errc::corrupt, "key row: checksum mismatch");
   return {};
 }
 
@@ -180,7 +191,8 @@ void MemoryDrive::clean_up(const RowKey& key, const disk::Dropped& dropped) {
     for (const disk::PartRecord& part : record->parts)
       if (!part.data.is_nil() && !named(part.data)) files_.erase(part.data);
   }
-  if (const auto row = rows_.find(key); row != rows_.end() && row->second.empty()) rows_.erase(row);
+  const auto row = rows_.find(key);
+  if (row != rows_.end() && row->second.empty() && !lost_rows_.contains(key)) rows_.erase(row);
 }
 
 Task<Result<CommitAnswer>> MemoryDrive::commit(Ctx&, ObjectRef ref, CommitRequest request) {
@@ -210,10 +222,10 @@ Task<Result<CommitAnswer>> MemoryDrive::commit(Ctx&, ObjectRef ref, CommitReques
   const bool held_before = state.find(record.id) != nullptr && request.mode != disk::CommitMode::heal;
   switch (request.mode) {
     case disk::CommitMode::commit:
-      answer.verdict = apply_commit(state, group(ref), version);
+      answer.verdict = apply_commit(state, group_of_key(ref), version);
       break;
     case disk::CommitMode::roll_forward:
-      answer.verdict = apply_roll_forward(state, group(ref), version);
+      answer.verdict = apply_roll_forward(state, group_of_key(ref), version);
       break;
     case disk::CommitMode::heal:
       answer.verdict = apply_heal(state, version);
@@ -235,7 +247,8 @@ Task<Result<FenceAnswer>> MemoryDrive::fence(Ctx&, ObjectRef ref, VersionId id) 
   FenceAnswer answer;
   answer.has = verdict.has;
   answer.final_id = verdict.final_id;
-  if (group(ref).refilling) answer.birth = group(ref).birth;
+  const disk::GroupState now = group_of_key(ref);
+  if (now.refilling) answer.birth = now.birth;
   clean_up(row_key(ref), {});
   co_return answer;
 }
@@ -250,7 +263,7 @@ Task<Result<Verdict>> MemoryDrive::withdraw(Ctx&, ObjectRef ref, VersionId id) {
 }
 
 void MemoryDrive::retire(ObjectRef ref, VersionId id, bool tombstone) {
-  if (!online_) return;
+  if (!online_ || row_lost(ref)) return;
   disk::Dropped dropped;
   const RowKey key = row_key(ref);
   const Verdict verdict = apply_retire(rows_[key], id, tombstone, clock_.unix_ms(), dropped);
@@ -276,6 +289,7 @@ void MemoryDrive::drop_upload(const ObjectRef& ref, const VersionRecord& complet
     dropped.versions = std::move(row->second.versions);
     const RowKey gone = row->first;
     row = rows_.erase(row);
+    lost_rows_.erase(gone);
     clean_up(gone, dropped);
   }
 }
@@ -295,16 +309,17 @@ Result<Held> MemoryDrive::held(const ObjectRef& ref, ReadSpec spec) {
   Held out;
   disk::GroupState& group_state = group(ref);
   group_state.epoch = std::max(group_state.epoch, ref.epoch);
+  if (row_lost(ref)) return fail(Errc::corrupt, "key row: checksum mismatch");
   out.group = group_state;
   const RowKey key = row_key(ref);
   const auto row = rows_.find(key);
   if (row == rows_.end()) return out;
   out.state = row->second;
+  out.group = disk::group_of_key(group_state, out.state);
   if (spec.with_inline) {
     const VersionId wanted = spec.inline_of == kAnyVersion ? out.state.newest() : spec.inline_of;
-    if (damaged_inline_.contains(key)) return fail(Errc::corrupt, "inline shard fails its checksum");
-    if (const auto shard = inline_.find({key, wanted}); shard != inline_.end())
-      out.inline_shard = shard->second;
+    const auto shard = inline_.find({key, wanted});
+    if (shard != inline_.end() && !damaged_inline_.contains(key)) out.inline_shard = shard->second;
   }
   auto pins = std::make_shared<std::vector<std::shared_ptr<File>>>();
   for (const HeldVersion& version : out.state.versions) {
@@ -373,8 +388,9 @@ Task<Result<ListPage>> MemoryDrive::list(Ctx&, ListSpec spec) {
     const auto start = std::tie(spec.start, spec.start_sub);
     if (here < start || (spec.after_start && here == start)) continue;
     if (!seen_prefix.empty() && key.starts_with(seen_prefix)) continue;
-    if (state.versions.empty()) continue;
-    if (state.versions.front().tombstone && state.final_id == state.newest()) continue;
+    const bool tells = !state.refilling && !lost_rows_.contains(row_key);
+    if (tells && state.versions.empty()) continue;
+    if (tells && state.versions.front().tombstone && state.final_id == state.newest()) continue;
     if (page.rows.size() == spec.max_rows) {
       page.end = false;
       break;
@@ -382,7 +398,7 @@ Task<Result<ListPage>> MemoryDrive::list(Ctx&, ListSpec spec) {
     const std::size_t found =
         spec.delimiter.empty() ? std::string::npos : key.find(spec.delimiter, spec.prefix.size());
     if (found != std::string::npos) seen_prefix = key.substr(0, found + spec.delimiter.size());
-    storage->push_back(std::make_unique<Stored>(Stored{key, sub, disk::encode_key_row(state)}));
+    storage->push_back(std::make_unique<Stored>(Stored{key, sub, row_bytes(row_key)}));
     const Stored& stored = *storage->back();
     page.rows.push_back(disk::ListRow{stored.key, stored.sub, stored.row});
   }
@@ -464,6 +480,7 @@ Task<Result<>> MemoryDrive::erase_system_if(Ctx&, std::string name, std::string 
 
 void MemoryDrive::lose_everything(std::uint64_t birth, std::vector<std::uint16_t> groups) {
   rows_.clear();
+  lost_rows_.clear();
   inline_.clear();
   damaged_inline_.clear();
   files_.clear();
@@ -476,6 +493,26 @@ void MemoryDrive::lose_everything(std::uint64_t birth, std::vector<std::uint16_t
     state.birth = birth;
     state.refilling = true;
   }
+}
+
+Task<Result<bool>> MemoryDrive::begin_anew(Ctx&, ObjectRef ref) {
+  if (!online_) co_return fail(Errc::unavailable, "offline");
+  const RowKey key = row_key(ref);
+  if (!lost_rows_.contains(key)) co_return false;
+  disk::GroupState& now = group(ref);
+  if (ref.epoch <= now.epoch) co_return fail(Errc::stale_epoch);
+  now.epoch = ref.epoch;
+  lost_rows_.erase(key);
+  rows_[key].birth = ref.epoch;
+  rows_[key].refilling = true;
+  co_return true;
+}
+
+Task<Result<Verdict>> MemoryDrive::readmit_key(Ctx&, ObjectRef ref, std::uint64_t birth) {
+  CO_TRY_VOID(admit(ref, Epochs::any));
+  const Verdict verdict = apply_readmit(rows_[row_key(ref)], birth, clock_.unix_ms());
+  clean_up(row_key(ref), {});
+  co_return verdict;
 }
 
 Task<Result<>> MemoryDrive::readmit(Ctx&, std::uint16_t group, std::uint64_t birth) {
@@ -512,8 +549,9 @@ Task<Result<disk::RowPage>> MemoryDrive::scan(Ctx&, disk::RowScanSpec spec) {
     }
     const auto& [bucket, space, name, sub] = *at->second;
     storage->push_back(
-        std::make_unique<Stored>(Stored{at->first, name, sub, disk::encode_key_row(rows_.at(*at->second))}));
+        std::make_unique<Stored>(Stored{at->first, name, sub, row_bytes(*at->second)}));
     const Stored& stored = *storage->back();
+    page.corrupt_rows += lost_rows_.contains(*at->second) ? 1 : 0;
     page.rows.push_back(disk::ScannedRow{stored.row_key, BucketId{bucket}, static_cast<disk::KeySpace>(space),
                                          stored.key, stored.sub, stored.row});
     page.last = stored.row_key;

@@ -4,6 +4,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <tuple>
 #include <utility>
@@ -35,6 +36,9 @@ class MemoryDrive final : public disk::Drive {
   void corrupt_inline(const disk::ObjectRef& ref) { damaged_inline_.insert_or_assign(row_key(ref), true); }
   void lose_inline(const disk::ObjectRef& ref);  // as if the index had lost the value
   void lose_row(const disk::ObjectRef& ref);     // record, inline shard and all; files stay
+  // Its checksum fails: what it said is forgotten, and the files that it named are nobody's.
+  void damage_row(const disk::ObjectRef& ref);
+  bool row_lost(const disk::ObjectRef& ref) const { return lost_rows_.contains(row_key(ref)); }
   bool refilling(std::uint16_t group) { return groups_[group].refilling; }
   void set_online(bool online) noexcept { online_ = online; }
   void set_full(bool full) noexcept { full_ = full; }
@@ -71,6 +75,8 @@ class MemoryDrive final : public disk::Drive {
   Task<Result<std::vector<SystemRecord>>> scan_system_after(Ctx& ctx, std::string prefix, std::string after,
                                                             std::size_t max) override;
   Task<Result<>> erase_system_if(Ctx& ctx, std::string name, std::string value) override;
+  Task<Result<bool>> begin_anew(Ctx& ctx, disk::ObjectRef ref) override;
+  Task<Result<disk::Verdict>> readmit_key(Ctx& ctx, disk::ObjectRef ref, std::uint64_t birth) override;
   Task<Result<>> readmit(Ctx& ctx, std::uint16_t group, std::uint64_t birth) override;
   Task<Result<std::vector<disk::GroupState>>> groups(Ctx& ctx) override;
   Task<Result<disk::RowPage>> scan(Ctx& ctx, disk::RowScanSpec spec) override;
@@ -81,6 +87,10 @@ class MemoryDrive final : public disk::Drive {
   class Reader;
   static RowKey row_key(const disk::ObjectRef& ref);
   disk::GroupState& group(const disk::ObjectRef& ref) { return groups_[ref.group]; }
+  disk::GroupState group_of_key(const disk::ObjectRef& ref) {
+    return disk::group_of_key(group(ref), rows_[row_key(ref)]);
+  }
+  std::string row_bytes(const RowKey& key) const;
   enum class Epochs { current, any };  // which calls are taken
   Result<> admit(const disk::ObjectRef& ref, Epochs which);
   Result<disk::Held> held(const disk::ObjectRef& ref, disk::ReadSpec spec);
@@ -97,6 +107,7 @@ class MemoryDrive final : public disk::Drive {
   bool full_ = false;
   bool memory_reads_ = true;
   std::map<RowKey, disk::KeyState> rows_;
+  std::set<RowKey> lost_rows_;  // they are in rows_, too, and say nothing
   std::map<std::pair<RowKey, VersionId>, std::string> inline_;
   std::map<RowKey, bool> damaged_inline_;
   std::map<DataId, std::shared_ptr<File>> files_;
