@@ -1,0 +1,45 @@
+#include "cluster/peer_exchange.h"
+
+#include <array>
+
+#include "base/xxh3_stream.h"
+
+namespace ostraka::cluster {
+
+Task<Result<>> read_exactly(net::BodySource& body, MutableByteSpan out) {
+  const Result<std::size_t> got = co_await net::read_full(body, out);
+  if (got && *got == out.size()) co_return Result<>();
+  if (got || got.failed_with(Errc::incomplete_body))
+    co_return fail(Errc::closed, "the connection ended in the middle of a message");
+  co_return tl::unexpected<Error>(got.error());
+}
+
+Task<Result<FrameAndHead>> read_frame(net::BodySource& body, std::uint64_t content_length,
+                                      std::string method) {
+  if (content_length < kPeerFrameBytes) co_return fail(Errc::malformed, "not a peer frame");
+  std::array<std::uint8_t, kPeerFrameBytes> prefix{};
+  CO_TRY_VOID(co_await read_exactly(body, prefix));
+  CO_TRY(frame, decode_frame(prefix, method));
+  if (content_length != kPeerFrameBytes + std::uint64_t{frame.head_bytes} + frame.body_bytes)
+    co_return fail(Errc::malformed, "a peer frame of another length than its message");
+  FrameAndHead out;
+  out.frame = frame;
+  out.head.resize(frame.head_bytes);
+  const MutableByteSpan room(reinterpret_cast<std::uint8_t*>(out.head.data()), out.head.size());
+  CO_TRY_VOID(co_await read_exactly(body, room));
+  CO_TRY_VOID(check_head(frame, out.head));
+  co_return out;
+}
+
+Task<Result<>> read_body(net::BodySource& body, const PeerFrame& frame,
+                         const std::vector<disk::BlockTarget>& into) {
+  Xxh3Stream stream;
+  for (const disk::BlockTarget& target : into) {
+    CO_TRY_VOID(co_await read_exactly(body, target.bytes));
+    stream.update(target.bytes);
+  }
+  if (stream.value() == frame.body_hash) co_return Result<>();
+  co_return fail(Errc::corrupt, "the body of a peer call is not what was sent");
+}
+
+}  // namespace ostraka::cluster
