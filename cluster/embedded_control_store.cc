@@ -17,7 +17,6 @@ namespace {
 constexpr std::string_view kRecordPrefix = "doc/";
 constexpr std::string_view kAllRecords = "doc";  // and kBehindRecord
 constexpr std::string_view kLeaseName = "control-store";
-constexpr std::string_view kGenerationName = "control/generation";
 
 std::string record_name(std::string_view name) {
   return std::string(kRecordPrefix).append(name);
@@ -331,7 +330,7 @@ Task<Result<>> EmbeddedControlStore::load(Ctx& ctx) {
   StoredDocument generation;
   generation.revision = last + 2;
   generation.content = "{}";
-  const std::string generation_name(kGenerationName);
+  const std::string generation_name(kGenerationDocument);
   const Outcome outcome = co_await write(ctx, generation_name, generation);
   if (outcome == Outcome::nowhere || outcome == Outcome::doubtful)
     co_return fail(Errc::unavailable, "the control store cannot write to a majority of the drives");

@@ -33,6 +33,9 @@ namespace ostraka::cluster {
 // System record of a drive that does not know the documents yet; written when it is formatted anew.
 inline constexpr std::string_view kBehindRecord = "doc-behind";
 
+// The store's own document: a new one at each load().
+inline constexpr std::string_view kGenerationDocument = "control/generation";
+
 class EmbeddedControlStore final : public control::ControlStore {
  public:
   // drives: all configured drives of the node, also those that are away; they and the other arguments outlive

@@ -6,6 +6,7 @@
 #include "base/log.h"
 #include "cluster/etcd_document.h"
 #include "cluster/limits.h"
+#include "cluster/run_at.h"
 #include "runtime/shard.h"
 
 namespace ostraka::cluster {
@@ -15,6 +16,8 @@ using control::DocumentPtr;
 
 namespace {
 
+constexpr auto kImpatient = EtcdFollower::Patience::impatient;
+constexpr std::string_view kStore = "store/";
 constexpr std::string_view kIdentity = "identity";
 constexpr std::string_view kErased = "erased";  // holds the mark of the last erase
 constexpr std::string_view kDocuments = "doc/";
@@ -34,12 +37,14 @@ struct EtcdControlStore::Try {
   TimePoint give_up{};
 };
 
-EtcdControlStore::EtcdControlStore(EtcdClient& client, Random& random, std::string cluster)
+EtcdControlStore::EtcdControlStore(EtcdClient& client, EtcdFollower& follower, Random& random)
     : client_(client),
+      follower_(follower),
       random_(random),
-      prefix_("/ostraka/" + std::move(cluster) + "/store/"),
-      documents_prefix_(prefix_ + std::string(kDocuments)),
-      follower_(client, prefix_, "control store", *this) {}
+      prefix_(follower.prefix() + std::string(kStore)),
+      documents_prefix_(prefix_ + std::string(kDocuments)) {
+  follower_.add(kStore, *this);
+}
 
 EtcdControlStore::~EtcdControlStore() = default;
 
@@ -82,7 +87,7 @@ Task<Result<>> EtcdControlStore::load(Ctx& ctx, std::optional<std::string> expec
     CO_TRY_VOID(co_await follower_.load(ctx.deadline));
   }
   following_ = true;
-  gate_.spawn(client_.shard().executor(), follower_.run());
+  follower_.start();
   co_return Result<>();
 }
 
@@ -104,23 +109,19 @@ Task<Result<>> EtcdControlStore::found(TimePoint deadline) {
 }
 
 Task<> EtcdControlStore::close() {
-  follower_.stop();
-  client_.abort();
   co_await gate_.close();
 }
 
-Result<> EtcdControlStore::all(std::vector<EtcdKeyValue> now) {
+Result<> EtcdControlStore::accept(std::span<const EtcdKeyValue> all) {
   std::string identity;
-  std::vector<DocumentPtr> documents;
-  for (const EtcdKeyValue& entry : now) {
+  bool documents = false;
+  for (const EtcdKeyValue& entry : all) {
     const std::string_view key = std::string_view(entry.key).substr(prefix_.size());
     if (key == kIdentity) identity = entry.value;
     if (!starts_with(key, kDocuments)) continue;
-    const std::string_view name = key.substr(kDocuments.size());
-    auto decoded = decode_etcd_document(name, entry.value);
-    if (!decoded) return tl::unexpected<Error>(std::move(decoded).error());
-    documents.push_back(std::make_shared<const Document>(
-        Document{std::string(name), std::move(decoded->content), entry.mod_revision}));
+    documents = true;
+    const auto decoded = decode_etcd_document(key.substr(kDocuments.size()), entry.value);
+    if (!decoded) return tl::unexpected<Error>(decoded.error());
   }
   const std::string wanted = expected_.value_or(this->identity());
   if (!wanted.empty() && identity != wanted) {
@@ -131,53 +132,36 @@ Result<> EtcdControlStore::all(std::vector<EtcdKeyValue> now) {
                     identity.empty() ? "holds no control store" : "holds the control store " + identity,
                     prefix_, wanted));
   }
-  if (identity.empty() && !documents.empty())
+  if (identity.empty() && documents)
     return fail(Errc::corrupt, "the control store under " + prefix_ + " in etcd has lost its identity");
-
-  std::vector<std::string> erased;
-  std::vector<DocumentPtr> changed;
-  {
-    const std::lock_guard lock(mutex_);
-    identity_ = std::move(identity);
-    std::map<std::string_view, const Document*> there;
-    for (const DocumentPtr& document : documents) {
-      there.emplace(document->name, document.get());
-      const auto known = documents_.find(document->name);
-      if (known == documents_.end() || known->second->revision != document->revision)
-        changed.push_back(document);
-    }
-    for (const auto& [name, document] : documents_)
-      if (!there.contains(name)) erased.push_back(name);
-  }
-  std::sort(changed.begin(), changed.end(),
-            [](const DocumentPtr& a, const DocumentPtr& b) { return a->revision < b->revision; });
-  // When they were erased is not known any more: before what was written since.
-  for (const std::string& name : erased) apply(name, nullptr);
-  for (const DocumentPtr& document : changed) apply(document->name, document);
+  const std::lock_guard lock(mutex_);
+  identity_ = std::move(identity);
   return {};
 }
 
-void EtcdControlStore::changed(std::vector<EtcdEvent> events) {
-  for (EtcdEvent& event : events) {
-    const std::string_view key = std::string_view(event.now.key).substr(prefix_.size());
-    const std::uint64_t revision = event.now.mod_revision;
-    if (key == kErased && !event.erased) saw_mark(event.now.value, revision);
-    if (!starts_with(key, kDocuments)) continue;
-    std::string name(key.substr(kDocuments.size()));
-    if (event.erased) {
-      if (local_revision(name) != 0) apply(name, nullptr);
-      continue;
-    }
-    auto decoded = decode_etcd_document(name, event.now.value);
-    if (!decoded) {
-      log::error("control document left as it was known: {}", decoded.error().detail);
-      continue;
-    }
-    saw_mark(decoded->mark, revision);
-    if (local_revision(name) >= revision) continue;  // told again
-    auto document = std::make_shared<const Document>(Document{name, std::move(decoded->content), revision});
-    apply(name, std::move(document));
+void EtcdControlStore::changed(std::string_view key, EtcdEvent event) {
+  if (key == kErased && !event.erased) saw_mark(event.now.value, event.now.mod_revision);
+  newest_ = std::max(newest_, event.now.mod_revision);
+  if (!starts_with(key, kDocuments)) return;
+  const std::string name(key.substr(kDocuments.size()));
+  if (event.erased) {
+    apply(name, nullptr);
+    return;
   }
+  auto decoded = decode_etcd_document(name, event.now.value);
+  if (!decoded) {
+    log::error("control document left as it was known: {}", decoded.error().detail);
+    return;
+  }
+  const std::uint64_t revision = event.now.mod_revision;
+  saw_mark(decoded->mark, revision);
+  apply(name, std::make_shared<const Document>(Document{name, std::move(decoded->content), revision}));
+}
+
+void EtcdControlStore::reached(std::uint64_t revision) {
+  // Reading all anew tells of what is gone, but not since when.
+  if (std::exchange(loads_, follower_.loads()) != follower_.loads()) newest_ = revision;
+  if (newest_ > std::exchange(reported_, newest_) && on_revision_) on_revision_(newest_);
 }
 
 void EtcdControlStore::saw_mark(const std::string& mark, std::uint64_t revision) {
@@ -207,31 +191,17 @@ Task<Result<DocumentPtr>> EtcdControlStore::put(Ctx& ctx, std::string name, std:
   change.name = std::move(name);
   change.content = std::move(content);
   change.expected = expected;
-  co_return co_await at_home(std::move(change), ctx.deadline);
+  auto changing = this->change(std::move(change), ctx.deadline);
+  co_return co_await run_at(gate_, client_.shard().executor(), std::move(changing));
 }
 
 Task<Result<>> EtcdControlStore::erase(Ctx& ctx, std::string name, std::optional<std::uint64_t> expected) {
   Change change;
   change.name = std::move(name);
   change.expected = expected;
-  CO_TRY_VOID(co_await at_home(std::move(change), ctx.deadline));
+  auto changing = this->change(std::move(change), ctx.deadline);
+  CO_TRY_VOID(co_await run_at(gate_, client_.shard().executor(), std::move(changing)));
   co_return Result<>();
-}
-
-Task<EtcdControlStore::Answer> EtcdControlStore::at_home(Change change, TimePoint deadline) {
-  auto start = [this, &change, deadline](Completion<Answer> done) {
-    auto shared = std::make_shared<Completion<Answer>>(std::move(done));
-    Task<> task = run_change(this, std::move(change), deadline, shared);
-    if (!gate_.spawn(client_.shard().executor(), std::move(task)))
-      (*shared)(fail(Errc::closed, "the control store is closed"));
-  };
-  co_return co_await suspend<Answer>(start);
-}
-
-Task<> EtcdControlStore::run_change(EtcdControlStore* self, Change change, TimePoint deadline,
-                                    std::shared_ptr<Completion<Answer>> done) {
-  Answer answer = co_await self->change(std::move(change), deadline);
-  (*done)(std::move(answer));
 }
 
 Task<EtcdControlStore::Answer> EtcdControlStore::change(Change change, TimePoint deadline) {
@@ -285,7 +255,11 @@ Task<EtcdControlStore::Answer> EtcdControlStore::carry_out(Change& change, Try& 
       continue;
     }
     attempt.doubted = attempt.doubted || answer.failed_with(Errc::in_doubt);
-    if (!attempt.doubted) co_return tl::unexpected<Error>(std::move(answer).error());
+    if (!attempt.doubted) {
+      // What etcd does not permit this server is no matter of who asked for the change.
+      const Errc code = answer.failed_with(Errc::too_large) ? Errc::too_large : Errc::unavailable;
+      co_return fail(code, answer.error().detail);
+    }
     if (clock.now() >= attempt.give_up) {
       co_return fail(Errc::in_doubt, "whether control document " + change.name +
                                          " was changed is not known: " + answer.error().detail);
@@ -325,7 +299,7 @@ Task<Result<>> EtcdControlStore::after_refusal(Change& change, Try& attempt, Etc
   };
   if (attempt.doubted) {
     // The watch has told of all that led here, a change by an earlier try included.
-    const bool certain = co_await follower_.wait(caught_up, attempt.give_up);
+    const bool certain = co_await follower_.wait(caught_up, attempt.give_up, kImpatient);
     if (marks_[attempt.mark]) co_return Result<>();
     // One that expected no document may still come when the document is erased again.
     if (!certain || follower_.loads() != attempt.loads || attempt.expected == 0) {
@@ -339,14 +313,14 @@ Task<Result<>> EtcdControlStore::after_refusal(Change& change, Try& attempt, Etc
   }
   // So that whoever tries again sees what was in the way.
   const TimePoint until = std::min(attempt.give_up, clock.now() + Duration(kEtcdEcho) * 2);
-  co_await follower_.wait(caught_up, until);
+  co_await follower_.wait(caught_up, until, kImpatient);
   co_return fail(Errc::conflict, "control document " + change.name + " has changed");
 }
 
 Task<EtcdControlStore::Answer> EtcdControlStore::written(const Change& change, std::uint64_t revision,
                                                          const Try& attempt) {
   const std::function<bool()> told = [this, revision] { return follower_.revision() >= revision; };
-  const bool seen = co_await follower_.wait(told, attempt.give_up);
+  const bool seen = co_await follower_.wait(told, attempt.give_up, kImpatient);
   if (!seen)
     co_return fail(Errc::in_doubt,
                    "control document " + change.name + " was changed, but etcd does not tell of it");

@@ -30,22 +30,25 @@ namespace ostraka::cluster {
 
 class EtcdControlStore final : public control::ControlStore, private EtcdFollower::Listener {
  public:
-  // cluster: names the store; several may share one etcd. The other arguments outlive it.
-  EtcdControlStore(EtcdClient& client, Random& random, std::string cluster);
+  // Registers itself with the follower; all arguments outlive it.
+  EtcdControlStore(EtcdClient& client, EtcdFollower& follower, Random& random);
   ~EtcdControlStore() override;
 
-  // On the client's shard. Reads the documents, and founds the store where there is none yet, unless
-  // `expected` says what its identity must be. Before that, get() finds nothing and put() is unavailable.
-  // Errors: unavailable (call it again), corrupt (not the store that was expected), unsupported_version,
-  // access_denied.
+  // On the client's shard. Lets the follower load and start; reads the documents, and founds the store where
+  // there is none yet, unless `expected` says what its identity must be. Before that, get() finds nothing and
+  // put() is unavailable. Errors: unavailable (call it again), corrupt (not the store that was expected),
+  // unsupported_version, access_denied.
   Task<Result<>> load(Ctx& ctx, std::optional<std::string> expected);
-  // On the client's shard, before it is destroyed. Ends what is under way.
+  // On the client's shard, after the follower was closed: waits for changes under way.
   Task<> close();
 
   // After load(): text of a UUID.
   std::string identity() const;
   // All changes up to it are in memory, and watchers were told.
   std::uint64_t revision() const noexcept { return follower_.revision(); }
+  // Is told on the client's shard of the newest revision that concerned documents, for
+  // Membership::set_revision. Before load().
+  void on_revision(std::function<void(std::uint64_t)> hook) { on_revision_ = std::move(hook); }
 
   control::DocumentPtr get(std::string_view name) const override;
   std::vector<control::DocumentPtr> list(std::string_view prefix) const override;
@@ -63,15 +66,13 @@ class EtcdControlStore final : public control::ControlStore, private EtcdFollowe
   };
   struct Try;
 
-  Result<> all(std::vector<EtcdKeyValue> now) override;
-  void changed(std::vector<EtcdEvent> events) override;
+  Result<> accept(std::span<const EtcdKeyValue> all) override;
+  void changed(std::string_view key, EtcdEvent event) override;
+  void reached(std::uint64_t revision) override;
   void saw_mark(const std::string& mark, std::uint64_t revision);
   void apply(const std::string& name, control::DocumentPtr now);
 
   Task<Result<>> found(TimePoint deadline);
-  Task<Answer> at_home(Change change, TimePoint deadline);
-  static Task<> run_change(EtcdControlStore* self, Change change, TimePoint deadline,
-                           std::shared_ptr<Completion<Answer>> done);
   Task<Answer> change(Change change, TimePoint deadline);
   Task<Answer> carry_out(Change& change, Try& attempt);
   Task<Result<>> after_refusal(Change& change, Try& attempt, EtcdTxn answer);
@@ -81,13 +82,17 @@ class EtcdControlStore final : public control::ControlStore, private EtcdFollowe
   std::string key_of(std::string_view name) const { return documents_prefix_ + std::string(name); }
 
   EtcdClient& client_;
+  EtcdFollower& follower_;
   Random& random_;
   const std::string prefix_;            // of all keys of the store
   const std::string documents_prefix_;  // of the documents among them
-  EtcdFollower follower_;
   Gate gate_;
   // on the client's shard
   bool following_ = false;
+  std::function<void(std::uint64_t)> on_revision_;
+  std::uint64_t newest_ = 0;  // revision that concerned documents
+  std::uint64_t reported_ = 0;
+  std::uint64_t loads_ = 0;  // of the follower, as last seen
   std::optional<std::string> expected_;
   std::map<std::string, std::optional<std::uint64_t>> marks_;  // of changes under way; the revision they got
 

@@ -52,12 +52,18 @@ Task<Result<EtcdRange>> read_everything(EtcdClient& client, EtcdKeys keys, TimeP
 
 }  // namespace
 
-EtcdFollower::EtcdFollower(EtcdClient& client, std::string prefix, std::string what, Listener& listener)
+std::string etcd_keys_of(std::string_view cluster) {
+  return "/ostraka/" + std::string(cluster) + "/";
+}
+
+EtcdFollower::EtcdFollower(EtcdClient& client, std::string prefix)
     : client_(client),
       keys_(etcd_prefix(std::move(prefix))),
-      what_(std::move(what)),
-      listener_(listener),
       http_(client.shard(), http_config(client.config())) {}
+
+void EtcdFollower::add(std::string_view below, Listener& listener) {
+  listeners_.emplace_back(keys_.key + std::string(below), &listener);
+}
 
 Task<Result<>> EtcdFollower::load(TimePoint deadline) {
   auto all = co_await read_everything(client_, keys_, deadline);
@@ -72,18 +78,77 @@ Task<Result<>> EtcdFollower::load(TimePoint deadline) {
                  "). Restart this server to take what etcd has now";
     co_return fail(Errc::corrupt, estranged_);
   }
-  const Result<> taken = listener_.all(std::move(all->found));
-  if (!taken) {
-    estranged_ = taken.error().detail;
-    co_return taken;
+  const Result<> accepted = accept(all->found);
+  if (!accepted) {
+    estranged_ = accepted.error().detail;
+    co_return accepted;
   }
+  tell_all(std::move(all->found));
   cluster_id_ = all->header.cluster_id;
   told_ = all->header.revision;
   next_ = told_ + 1;
   must_load_ = false;
   ++loads_;
+  tell_reached();
   wake();
   co_return Result<>();
+}
+
+Result<> EtcdFollower::accept(const std::vector<EtcdKeyValue>& all) {
+  const auto before = [](const EtcdKeyValue& entry, const std::string& key) { return entry.key < key; };
+  for (const auto& [prefix, listener] : listeners_) {
+    const EtcdKeys keys = etcd_prefix(prefix);
+    const auto first = std::lower_bound(all.begin(), all.end(), keys.key, before);
+    const auto last = std::lower_bound(first, all.end(), keys.end, before);
+    TRY_VOID(listener->accept(std::span(first, last)));
+  }
+  return {};
+}
+
+void EtcdFollower::tell(EtcdEvent event) {
+  const std::string key = event.now.key;
+  for (const auto& [prefix, listener] : listeners_) {
+    if (!std::string_view(key).starts_with(prefix)) continue;
+    listener->changed(std::string_view(key).substr(prefix.size()), std::move(event));
+    return;
+  }
+}
+
+void EtcdFollower::tell_reached() {
+  for (const auto& [prefix, listener] : listeners_) listener->reached(revision());
+}
+
+void EtcdFollower::tell_all(std::vector<EtcdKeyValue> now) {
+  std::vector<EtcdEvent> news;
+  std::map<std::string, std::uint64_t> gone = std::move(known_);
+  known_.clear();
+  for (EtcdKeyValue& entry : now) {
+    const auto before = gone.find(entry.key);
+    const bool same = before != gone.end() && before->second == entry.mod_revision;
+    if (before != gone.end()) gone.erase(before);
+    known_.emplace(entry.key, entry.mod_revision);
+    if (!same) news.push_back({false, std::move(entry)});
+  }
+  for (const auto& [key, revision] : gone) {
+    EtcdEvent event{.erased = true, .now = {}};
+    event.now.key = key;
+    news.push_back(std::move(event));
+  }
+  std::stable_sort(news.begin(), news.end(), [](const EtcdEvent& a, const EtcdEvent& b) {
+    return a.now.mod_revision < b.now.mod_revision;
+  });
+  for (EtcdEvent& event : news) tell(std::move(event));
+}
+
+void EtcdFollower::start() {
+  gate_.spawn(client_.shard().executor(), run());
+}
+
+Task<> EtcdFollower::close() {
+  stopping_.set();
+  http_.abort();
+  wake();
+  co_await gate_.close();
 }
 
 Task<> EtcdFollower::run() {
@@ -94,7 +159,7 @@ Task<> EtcdFollower::run() {
     if (stopping_.is_set()) break;
     note(followed);
     if (!estranged_.empty()) {
-      log::error("{}: {}", what_, estranged_);
+      log::error("{}", estranged_);
       wake();
       break;
     }
@@ -107,17 +172,11 @@ Task<> EtcdFollower::run() {
   wake();
 }
 
-void EtcdFollower::stop() {
-  stopping_.set();
-  http_.abort();
-  wake();
-}
-
 // Says once that etcd is away; take() says that it is back.
 void EtcdFollower::note(const Result<>& followed) {
   if (heard_ || followed || is_away_ || !estranged_.empty()) return;
   is_away_ = true;
-  log::warn("{}: not followed for now, what is known goes on to serve: {}", what_, followed.error().detail);
+  log::warn("etcd is not followed for now, what is known goes on to serve: {}", followed.error().detail);
 }
 
 Task<Result<>> EtcdFollower::follow() {
@@ -163,21 +222,27 @@ Result<> EtcdFollower::take(EtcdWatchAnswer answer) {
     if (answer.compact_revision != 0) heard_ = true;  // all is well with it
     return fail(Errc::unavailable, "etcd ended the watch: " + answer.reason);
   }
-  if (is_away_) log::info("{}: followed again", what_);
+  if (is_away_) log::info("etcd is followed again");
   is_away_ = false;
   heard_ = true;
-  std::vector<EtcdEvent> news;
   for (EtcdEvent& event : answer.events) {
     if (event.now.key < keys_.key || event.now.key >= keys_.end)
       return fail(Errc::malformed, "etcd's answer: a key that is not watched");
     // The beginning of an answer that was cut off comes again.
     if (event.now.mod_revision < next_ || event.now.mod_revision < told_) continue;
     told_ = event.now.mod_revision;
-    news.push_back(std::move(event));
+    if (event.erased) {
+      if (known_.erase(event.now.key) == 0) continue;
+    } else if (std::uint64_t& known = known_[event.now.key]; known != event.now.mod_revision) {
+      known = event.now.mod_revision;
+    } else {
+      continue;
+    }
+    tell(std::move(event));
   }
-  if (!news.empty()) listener_.changed(std::move(news));
   // Changes of one revision may be spread over the fragments of an answer: after the last, all are there.
   if (!answer.fragment) next_ = std::max(next_.load(), told_ + 1);
+  tell_reached();
   wake();
   return {};
 }
@@ -186,11 +251,12 @@ void EtcdFollower::wake() {
   for (Event* event : waiting_) event->set();
 }
 
-Task<bool> EtcdFollower::wait(std::function<bool()> reached, TimePoint deadline) {
+Task<bool> EtcdFollower::wait(std::function<bool()> reached, TimePoint deadline, Patience patience) {
   Clock& clock = client_.shard().clock();
   Event changed;
   waiting_.push_back(&changed);
-  TimePoint hurry = deadline_after(clock.now(), kEtcdEcho);
+  TimePoint hurry = kNoDeadline;
+  if (patience == Patience::impatient) hurry = deadline_after(clock.now(), kEtcdEcho);
   bool there = false;
   for (;;) {
     there = reached();

@@ -67,6 +67,9 @@ inline constexpr auto kEtcdPatience = std::chrono::seconds(10);  // to learn wha
 inline constexpr auto kEtcdRetry = std::chrono::milliseconds(100);
 // A watch that says nothing for so long is opened anew, since a dead connection is silent, too.
 inline constexpr auto kEtcdSilence = std::chrono::seconds(5);
-inline constexpr auto kEtcdEcho = std::chrono::milliseconds(500);  // for the watch to tell of an own change
+inline constexpr std::size_t kMaxMemberNameBytes = 255;
+inline constexpr std::size_t kMaxMemberBytes = 64U << 10;
+inline constexpr auto kMemberPause = std::chrono::milliseconds(50);  // between two things a member says
+inline constexpr auto kEtcdEcho = std::chrono::milliseconds(500);    // for the watch to tell of an own change
 
 }  // namespace ostraka::cluster

@@ -3,7 +3,9 @@
 // relies on.
 #include "base/check.h"
 #include "cluster/etcd_document.h"
+#include "cluster/etcd_membership.h"
 #include "cluster/etcd_wire.h"
+#include "cluster/store_mark.h"
 
 namespace {
 
@@ -55,6 +57,17 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     case 'd':
       if (const auto document = decode_etcd_document("x", text))
         CHECK(encode_etcd_document(document->mark, document->content) == text);
+      break;
+    case 'm':
+      if (const auto member = decode_member("a", text)) {
+        const std::string again = encode_member(*member);
+        const auto same = decode_member("a", again);
+        CHECK(same && encode_member(*same) == again);
+      }
+      break;
+    case 'k':
+      if (const auto mark = decode_store_mark(text))
+        CHECK(decode_store_mark(encode_store_mark(*mark)).has_value());
       break;
     default:
       CHECK(!parse_etcd_failure(text).message.empty());

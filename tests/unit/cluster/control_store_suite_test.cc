@@ -38,14 +38,16 @@ class OnDrives {
 class OnEtcd {
  public:
   OnEtcd() { restart(); }
-  ~OnEtcd() { run_to_end(shard_, store_->close()); }
+  ~OnEtcd() { close(); }
   Shard& shard() { return shard_; }
   control::ControlStore& store() { return *store_; }
   void restart() {
-    if (store_) run_to_end(shard_, store_->close());
+    if (store_) close();
     store_.reset();
+    follower_.reset();
     client_ = std::make_unique<EtcdClient>(shard_, etcd_.config());
-    store_ = std::make_unique<EtcdControlStore>(*client_, random_, "test");
+    follower_ = std::make_unique<EtcdFollower>(*client_, "/ostraka/test/");
+    store_ = std::make_unique<EtcdControlStore>(*client_, *follower_, random_);
     Ctx ctx{shard_, clock_.now() + std::chrono::seconds(10), "load"};
     const auto loaded = run_to_end(shard_, store_->load(ctx, std::nullopt));
     EXPECT_TRUE(loaded.has_value()) << loaded.error().detail;
@@ -56,7 +58,12 @@ class OnEtcd {
   SystemRandom random_;
   EtcdCluster etcd_{1};
   Shard shard_{0, clock_, ShardSpec{.slab_bytes = 4096, .max_slabs = 1, .keep_slabs = 0}};
+  void close() {
+    run_to_end(shard_, follower_->close());
+    run_to_end(shard_, store_->close());
+  }
   std::unique_ptr<EtcdClient> client_;
+  std::unique_ptr<EtcdFollower> follower_;
   std::unique_ptr<EtcdControlStore> store_;
 };
 

@@ -17,7 +17,11 @@ constexpr ShardSpec kSmall{.slab_bytes = 4096, .max_slabs = 1, .keep_slabs = 0};
 // One node's store with what it runs on.
 struct Node {
   Node(Clock& c, Shard& s, EtcdConfig config) : clock(c), shard(s), client(s, std::move(config)) {}
-  ~Node() { run_to_end(shard, store.close()); }
+  ~Node() {
+    run_to_end(shard, follower.close());
+    client.abort();
+    run_to_end(shard, store.close());
+  }
   Result<> load(std::optional<std::string> expected = {}) {
     Ctx ctx{shard, clock.now() + std::chrono::seconds(10), "load"};
     return run_to_end(shard, store.load(ctx, std::move(expected)));
@@ -46,7 +50,8 @@ struct Node {
   Shard& shard;
   EtcdClient client;
   SystemRandom random;
-  EtcdControlStore store{client, random, "test"};
+  EtcdFollower follower{client, "/ostraka/test/"};
+  EtcdControlStore store{client, follower, random};
   std::vector<std::string> news;
 };
 
@@ -352,12 +357,14 @@ TEST_F(EtcdControlStoreTest, RefusesDocumentsOfALaterVersion) {
 TEST_F(EtcdControlStoreTest, SeveralStoresShareAnEtcd) {
   EtcdCluster etcd(1);
   const auto a = node(etcd.config());
-  EtcdControlStore other(a->client, a->random, "other");
+  EtcdFollower follower(a->client, "/ostraka/other/");
+  EtcdControlStore other(a->client, follower, a->random);
   Ctx ctx{shard_, clock_.now() + std::chrono::seconds(10), "load"};
   ASSERT_TRUE(run_to_end(shard_, other.load(ctx, std::nullopt)).has_value());
   ASSERT_TRUE(a->put("x", "1").has_value());
   EXPECT_EQ(other.get("x"), nullptr);
   EXPECT_NE(other.identity(), a->store.identity());
+  run_to_end(shard_, follower.close());
   run_to_end(shard_, other.close());
 }
 

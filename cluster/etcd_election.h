@@ -1,0 +1,62 @@
+// EtcdElection: the leader of a matter is who could create its key under its lease in etcd (FORMAT.md). The
+// token is the key's create_revision.
+#pragma once
+
+#include <map>
+#include <mutex>
+#include <set>
+
+#include "cluster/etcd_follower.h"
+#include "cluster/etcd_session.h"
+#include "control/election.h"
+#include "runtime/gate.h"
+
+namespace ostraka::cluster {
+
+class EtcdElection final : public control::Election, private EtcdFollower::Listener {
+ public:
+  // Registers itself with the follower. self: the node's name. The other arguments outlive it.
+  EtcdElection(EtcdClient& client, EtcdFollower& follower, EtcdSession& session, std::string self);
+  ~EtcdElection() override;
+
+  void start();  // on the client's shard, after the follower has loaded
+  // On the client's shard, before the session ends and after the follower was closed.
+  Task<> close();
+
+  std::optional<control::Leadership> leading(std::string_view matter) const override;
+  std::string leader(std::string_view matter) const override;
+  void stand(std::string matter) override;
+  void resign(std::string matter) override;
+  void watch(Watcher watcher) override;
+
+ private:
+  struct Leader {
+    std::string member;
+    std::uint64_t token = 0;
+    std::uint64_t lease = 0;
+  };
+  void changed(std::string_view key, EtcdEvent event) override;
+  Task<> campaign();
+  Task<bool> create(std::string matter);
+  Task<bool> give_up(std::string matter);
+  std::optional<std::string> vacant() const;    // a matter that this node stands for, without a leader
+  std::optional<std::string> unwanted() const;  // one that it leads, and does not stand for any more
+  void tell_changes();
+
+  EtcdClient& client_;
+  EtcdSession& session_;
+  const std::string prefix_;
+  const std::string self_;
+  Gate gate_;
+  std::set<std::string, std::less<>> standing_;
+  std::map<std::string, std::uint64_t> told_;  // tokens, of what watchers believe that this node leads
+  std::vector<Watcher> watchers_;
+  bool stopping_ = false;
+  Event changed_;
+
+  mutable std::mutex mutex_;  // guards what follows
+  std::map<std::string, Leader, std::less<>> leaders_;
+  std::uint64_t lease_ = 0;  // the session's
+};
+
+}  // namespace ostraka::cluster

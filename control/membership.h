@@ -1,0 +1,49 @@
+// Membership: which nodes of the cluster are alive, and what each of them says of itself. A node is a member
+// as long as it holds its lease. A node's own lease ends by its own clock before the others see it go, so a
+// member that is gone knows that it is none, unless it does nothing at all.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "base/result.h"
+#include "runtime/clock.h"
+#include "runtime/ctx.h"
+#include "runtime/task.h"
+
+namespace ostraka::control {
+
+struct Member {
+  std::string name;            // of the node, see cluster::NodeName
+  std::string address;         // where its peers reach it
+  std::int64_t since_ms = 0;   // unix time: when its process joined
+  std::uint64_t revision = 0;  // of the control store: all changes up to it are known there
+  std::string facts;           // a small JSON object, for example its version
+};
+using MemberPtr = std::shared_ptr<const Member>;
+
+class Membership {
+ public:
+  // Called after a member has joined, says something else, or has gone (null). Must not block.
+  using Watcher = std::function<void(const std::string& name, MemberPtr now)>;
+  virtual ~Membership() = default;
+
+  // Thread safe:
+  // All there are, this node included, ascending by name; as it was last told where etcd is away.
+  virtual std::vector<MemberPtr> members() const = 0;
+  // This node's own lease holds until then at least; in the past: it has none.
+  virtual TimePoint lease_until() const noexcept = 0;
+  // Waits until each of the other members that there are has applied the control store's `revision`, or has
+  // gone. Errors: deadline, closed.
+  virtual Task<Result<>> wait_until_known(Ctx& ctx, std::uint64_t revision) = 0;
+
+  // On the shard that it works on; the others hear of it soon:
+  virtual void set_facts(std::string facts) = 0;
+  virtual void set_revision(std::uint64_t revision) = 0;
+  virtual void watch(Watcher watcher) = 0;
+};
+
+}  // namespace ostraka::control

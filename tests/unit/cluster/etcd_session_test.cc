@@ -1,0 +1,245 @@
+// Leases, members and leaders over real etcd.
+#include "cluster/etcd_session.h"
+
+#include <gtest/gtest.h>
+
+#include "cluster/etcd_control_store.h"
+#include "cluster/etcd_election.h"
+#include "cluster/etcd_membership.h"
+#include "etcd_cluster.h"
+#include "relay.h"
+
+namespace ostraka::cluster {
+namespace {
+
+constexpr ShardSpec kSmall{.slab_bytes = 4096, .max_slabs = 1, .keep_slabs = 0};
+constexpr EtcdSessionSpec kShort{.ttl = std::chrono::seconds(2), .margin = std::chrono::milliseconds(500)};
+
+control::Member self_of(const std::string& name) {
+  control::Member out;
+  out.name = name;
+  out.address = name + ":9000";
+  out.facts = R"({"version":"1"})";
+  return out;
+}
+
+// All that one node has in etcd.
+struct Node {
+  Node(Clock& c, Shard& s, EtcdConfig config, const std::string& name)
+      : clock(c),
+        shard(s),
+        client(s, std::move(config)),
+        members(client, follower, session, self_of(name)),
+        election(client, follower, session, name) {
+    store.on_revision([this](std::uint64_t revision) { members.set_revision(revision); });
+    election.watch([this](const std::string& matter, std::optional<std::uint64_t> token) {
+      led.push_back(token ? matter : "not " + matter);
+    });
+  }
+  ~Node() { close(); }
+  void begin() {
+    Ctx ctx{shard, clock.now() + std::chrono::seconds(10), "load"};
+    const Result<> loaded = run_to_end(shard, store.load(ctx, std::nullopt));
+    ASSERT_TRUE(loaded.has_value()) << loaded.error().detail;
+    session.start();
+    members.join();
+    election.start();
+  }
+  void close() {
+    if (std::exchange(closed, true)) return;
+    run_to_end(shard, follower.close());
+    client.abort();
+    run_to_end(shard, store.close());
+    run_to_end(shard, members.close());
+    run_to_end(shard, election.close());
+    run_to_end(shard, session.close());
+  }
+  std::string seen() {
+    std::string out;
+    for (const auto& member : members.members()) out += (out.empty() ? "" : " ") + member->name;
+    return out;
+  }
+
+  Clock& clock;
+  Shard& shard;
+  EtcdClient client;
+  EtcdFollower follower{client, "/ostraka/test/"};
+  SystemRandom random;
+  EtcdControlStore store{client, follower, random};
+  EtcdSession session{client, kShort};
+  EtcdMembership members;
+  EtcdElection election;
+  std::vector<std::string> led;
+  bool closed = false;
+};
+
+Task<bool> reaches(Clock* clock, std::function<bool()> reached) {
+  const TimePoint give_up = clock->now() + std::chrono::seconds(10);
+  while (!reached()) {
+    if (clock->now() >= give_up) co_return false;
+    co_await sleep_for(*clock, std::chrono::milliseconds(1));
+  }
+  co_return true;
+}
+
+class EtcdSessionTest : public testing::Test {
+ protected:
+  bool eventually(std::function<bool()> reached) {
+    return run_to_end(shard_, reaches(&clock_, std::move(reached)));
+  }
+  bool has_lease(const Node& node) { return node.members.lease_until() > clock_.now(); }
+  Result<> wait_until_known(Node& node, std::uint64_t revision, Duration timeout) {
+    Ctx ctx{shard_, clock_.now() + timeout, "wait"};
+    return run_to_end(shard_, node.members.wait_until_known(ctx, revision));
+  }
+  std::uint64_t put(Node& node, std::string content) {
+    Ctx ctx{shard_, clock_.now() + std::chrono::seconds(10), "put"};
+    const auto done = run_to_end(shard_, node.store.put(ctx, "x", std::move(content), std::nullopt));
+    EXPECT_TRUE(done.has_value());
+    return done ? (*done)->revision : 0;
+  }
+
+  SystemClock clock_;
+  Shard shard_{0, clock_, kSmall};
+};
+
+TEST_F(EtcdSessionTest, MembersSeeEachOtherComeSpeakAndGo) {
+  EtcdCluster etcd(1);
+  Node a(clock_, shard_, etcd.config(), "a");
+  a.begin();
+  EXPECT_TRUE(eventually([&] { return has_lease(a); }));
+  EXPECT_EQ(a.seen(), "a");
+  {
+    Node b(clock_, shard_, etcd.config(), "b");
+    EXPECT_FALSE(has_lease(b));
+    b.begin();
+    EXPECT_TRUE(eventually([&] { return a.seen() == "a b" && b.seen() == "a b"; }));
+    const control::MemberPtr told = a.members.members()[1];
+    EXPECT_EQ(told->address, "b:9000");
+    EXPECT_EQ(told->facts, R"({"version":"1"})");
+    EXPECT_LT(std::abs(told->since_ms - clock_.unix_ms()), 60'000);
+    b.members.set_facts(R"({"version":"2"})");
+    EXPECT_TRUE(eventually([&] { return a.members.members()[1]->facts == R"({"version":"2"})"; }));
+  }
+  EXPECT_TRUE(eventually([&] { return a.seen() == "a"; }));  // at once, as the lease was given back
+}
+
+TEST_F(EtcdSessionTest, WaitsUntilAllMembersKnowAChange) {
+  EtcdCluster etcd(1);
+  Node a(clock_, shard_, etcd.config(), "a"), b(clock_, shard_, etcd.config(), "b");
+  a.begin();
+  b.begin();
+  ASSERT_TRUE(eventually([&] { return a.seen() == "a b"; }));
+  EXPECT_TRUE(wait_until_known(a, put(a, "1"), std::chrono::seconds(5)).has_value());
+  EXPECT_EQ(b.store.get("x")->content, "1");
+  EXPECT_TRUE(wait_until_known(b, put(b, "2"), std::chrono::seconds(5)).has_value());
+  Shard elsewhere(1, clock_, kSmall);
+  {
+    Node c(clock_, elsewhere, etcd.config(), "c");
+    c.begin();
+    ASSERT_TRUE(run_to_end(elsewhere, reaches(&clock_, [&] { return has_lease(c); })));
+    ASSERT_TRUE(eventually([&] { return a.seen() == "a b c"; }));
+    // One that does nothing is waited for until its lease ends, and knows by then that it has none.
+    const std::uint64_t revision = put(a, "3");
+    EXPECT_TRUE(wait_until_known(a, revision, std::chrono::milliseconds(100)).failed_with(Errc::deadline));
+    const TimePoint until = c.members.lease_until();
+    EXPECT_TRUE(wait_until_known(a, revision, std::chrono::seconds(10)).has_value());
+    EXPECT_GT(clock_.now(), until);
+    EXPECT_EQ(a.seen(), "a b");
+    // It finds out and comes back.
+    ASSERT_TRUE(run_to_end(elsewhere, reaches(&clock_, [&] { return has_lease(c); })));
+    EXPECT_EQ(c.store.get("x")->content, "3");
+    EXPECT_TRUE(eventually([&] { return a.seen() == "a b c"; }));
+    EXPECT_TRUE(wait_until_known(a, revision, std::chrono::seconds(5)).has_value());
+  }
+}
+
+TEST_F(EtcdSessionTest, ALeaseEndsByTheOwnClock) {
+  EtcdCluster etcd(1);
+  Node a(clock_, shard_, etcd.config(), "a");
+  std::vector<std::uint64_t> leases;
+  a.session.watch([&](std::uint64_t lease) { leases.push_back(lease); });
+  a.begin();
+  ASSERT_TRUE(eventually([&] { return has_lease(a); }));
+  etcd.pause(0);
+  const TimePoint paused = clock_.now();
+  ASSERT_TRUE(eventually([&] { return a.session.lease() == 0; }));
+  EXPECT_LT(clock_.now() - paused, std::chrono::seconds(2));  // before etcd may end it
+  EXPECT_FALSE(has_lease(a));
+  etcd.go_on(0);
+  ASSERT_TRUE(eventually([&] { return has_lease(a); }));
+  ASSERT_EQ(leases.size(), 3U);
+  EXPECT_EQ(leases[1], 0U);
+  EXPECT_NE(leases[2], leases[0]);
+  EXPECT_TRUE(eventually([&] { return a.seen() == "a"; }));
+}
+
+TEST_F(EtcdSessionTest, OneLeadsAndAnotherAfterIt) {
+  EtcdCluster etcd(1);
+  Relay relay(shard_, etcd.port(0));
+  EtcdConfig through = etcd.config();
+  through.endpoints[0].port = relay.port();
+  {
+    Node a(clock_, shard_, through, "a"), b(clock_, shard_, etcd.config(), "b");
+    a.begin();
+    b.begin();
+    a.election.stand("scanner");
+    ASSERT_TRUE(eventually([&] { return a.election.leading("scanner").has_value(); }));
+    const std::uint64_t first = a.election.leading("scanner")->token;
+    b.election.stand("scanner");
+    b.election.stand("rebalance");
+    ASSERT_TRUE(eventually([&] { return b.election.leading("rebalance").has_value(); }));
+    EXPECT_EQ(b.election.leader("scanner"), "a");
+    EXPECT_FALSE(b.election.leading("scanner").has_value());
+    EXPECT_FALSE(a.election.leading("rebalance").has_value());
+    // Who resigns leaves it to the other at once; who stands again comes after it.
+    a.election.resign("scanner");
+    ASSERT_TRUE(eventually([&] { return b.election.leading("scanner").has_value(); }));
+    const std::uint64_t second = b.election.leading("scanner")->token;
+    EXPECT_GT(second, first);
+    a.election.stand("scanner");
+    b.election.resign("scanner");
+    ASSERT_TRUE(eventually([&] { return a.election.leading("scanner").has_value(); }));
+    EXPECT_GT(a.election.leading("scanner")->token, second);
+    b.election.stand("scanner");
+    // Cut off, it ceases to lead before another begins.
+    relay.deaf = true;
+    bool both = false;
+    ASSERT_TRUE(eventually([&] {
+      const bool one = a.election.leading("scanner").has_value(),
+                 other = b.election.leading("scanner").has_value();
+      both = both || (one && other);
+      return other;
+    }));
+    EXPECT_FALSE(both);
+    EXPECT_EQ(a.led, (std::vector<std::string>{"scanner", "not scanner", "scanner", "not scanner"}));
+    relay.deaf = false;
+    relay.silence_present();
+    EXPECT_TRUE(eventually([&] { return a.election.leader("scanner") == "b" && has_lease(a); }));
+    EXPECT_FALSE(a.election.leading("scanner").has_value());
+  }
+  run_to_end(shard_, relay.close());
+}
+
+TEST(MemberCodecTest, ReadsWhatItWritesAndRefusesTheRest) {
+  control::Member member = self_of("a");
+  member.revision = 7;
+  member.since_ms = 1'760'000'000'000;
+  const std::string text = encode_member(member);
+  const auto read = decode_member("a", text);
+  ASSERT_TRUE(read.has_value());
+  EXPECT_EQ(encode_member(*read), text);
+  EXPECT_EQ(read->revision, 7U);
+  member.facts = "not JSON";
+  EXPECT_EQ(decode_member("a", encode_member(member))->facts, "{}");
+  EXPECT_TRUE(decode_member("", text).failed_with(Errc::malformed));
+  EXPECT_TRUE(decode_member("a", R"({"version":2})").failed_with(Errc::unsupported_version));
+  for (const char* bad : {"", "[]", R"({"version":1})", R"({"version":"1"})",
+                          R"({"version":1,"address":1,"since_ms":1,"revision":1,"facts":{}})",
+                          R"({"version":1,"address":"a","since_ms":1,"revision":-1,"facts":{}})",
+                          R"({"version":1,"address":"a","since_ms":1,"revision":1,"facts":[]})"})
+    EXPECT_TRUE(decode_member("a", bad).failed_with(Errc::malformed)) << bad;
+}
+
+}  // namespace
+}  // namespace ostraka::cluster
