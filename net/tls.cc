@@ -100,6 +100,14 @@ Result<std::shared_ptr<TlsClientContext>> TlsClientContext::trust(std::string_vi
   return out;
 }
 
+Result<> TlsClientContext::show(std::string_view chain, std::string_view key, const std::string& folder) {
+  ERR_clear_error();
+  const std::string chain_path = folder + "/public.crt";
+  const std::string key_path = folder + "/private.key";
+  const CertificateFiles pair{chain, chain_path, key, key_path};
+  return use_certificate(context_.get(), pair);
+}
+
 std::unique_ptr<TlsStream> TlsClientContext::connect(int socket, const std::string& host) const {
   auto stream = std::make_unique<TlsStream>(context_, socket, nullptr);
   if (!*stream) return nullptr;

@@ -60,6 +60,9 @@ class TlsClientContext final : public TlsConnector {
  public:
   // certificates: PEM of the authorities to trust; empty: those of the system. Error: malformed.
   static Result<std::shared_ptr<TlsClientContext>> trust(std::string_view certificates);
+  // Shows itself to servers that ask for it, with the contents of public.crt (the chain) and private.key in
+  // PEM. folder: for messages. Before the first connect(). Error: malformed.
+  Result<> show(std::string_view chain, std::string_view key, const std::string& folder);
   // host: a name or an address.
   std::unique_ptr<TlsStream> connect(int socket, const std::string& host) const override;
 

@@ -11,6 +11,7 @@
 #include <csignal>
 #include <cstdlib>
 #include <filesystem>
+#include <fstream>
 
 #include "runtime/random.h"
 
@@ -36,7 +37,7 @@ std::vector<std::uint16_t> free_ports(std::size_t count) {
   return ports;
 }
 
-std::string url(std::uint16_t port) {
+std::string peer_url(std::uint16_t port) {
   return "http://127.0.0.1:" + std::to_string(port);
 }
 
@@ -67,8 +68,21 @@ Task<bool> takes_changes(EtcdClient* client, Clock* clock) {
 }  // namespace
 
 EtcdCluster::EtcdCluster(std::size_t members) : folder_(new_folder()), members_(members) {
-  const std::vector<std::uint16_t> ports = free_ports(2 * members);
-  for (std::size_t i = 0; i < members; ++i) {
+  begin();
+}
+
+EtcdCluster::EtcdCluster(const std::string& authority, const std::string& certificate, const std::string& key,
+                         std::shared_ptr<net::TlsClientContext> client)
+    : folder_(new_folder()), tls_(std::move(client)), members_(1) {
+  std::ofstream(folder_ + "/ca.crt") << authority;
+  std::ofstream(folder_ + "/etcd.crt") << certificate;
+  std::ofstream(folder_ + "/etcd.key") << key;
+  begin();
+}
+
+void EtcdCluster::begin() {
+  const std::vector<std::uint16_t> ports = free_ports(2 * members_.size());
+  for (std::size_t i = 0; i < members_.size(); ++i) {
     members_[i].client_port = ports[2 * i];
     members_[i].peer_port = ports[2 * i + 1];
   }
@@ -76,8 +90,12 @@ EtcdCluster::EtcdCluster(std::size_t members) : folder_(new_folder()), members_(
     ADD_FAILURE() << "there is no etcd to test with: apt-get install etcd-server";
     return;
   }
-  for (std::size_t i = 0; i < members; ++i) start(i);
+  for (std::size_t i = 0; i < members_.size(); ++i) start(i);
   EXPECT_TRUE(wait_ready()) << "etcd did not start, see " << folder_;
+}
+
+std::string EtcdCluster::url(std::uint16_t port) const {
+  return (tls_ ? "https://127.0.0.1:" : "http://127.0.0.1:") + std::to_string(port);
 }
 
 EtcdCluster::~EtcdCluster() {
@@ -90,20 +108,28 @@ void EtcdCluster::start(std::size_t member) {
   const std::string name = "m" + std::to_string(member);
   std::string all;
   for (std::size_t i = 0; i < members_.size(); ++i)
-    all += (i == 0 ? "m" : ",m") + std::to_string(i) + "=" + url(members_[i].peer_port);
+    all += (i == 0 ? "m" : ",m") + std::to_string(i) + "=" + peer_url(members_[i].peer_port);
   const std::string log = folder_ + "/" + name + ".log";
   std::vector<std::string> words{"etcd",
                                  "--name=" + name,
                                  "--data-dir=" + folder_ + "/" + name,
                                  "--listen-client-urls=" + url(m.client_port),
                                  "--advertise-client-urls=" + url(m.client_port),
-                                 "--listen-peer-urls=" + url(m.peer_port),
-                                 "--initial-advertise-peer-urls=" + url(m.peer_port),
+                                 "--listen-peer-urls=" + peer_url(m.peer_port),
+                                 "--initial-advertise-peer-urls=" + peer_url(m.peer_port),
                                  "--initial-cluster=" + all,
                                  "--heartbeat-interval=20",
                                  "--election-timeout=200",
                                  "--logger=zap",
                                  "--log-outputs=" + log};
+  if (tls_) {
+    for (const char* option :
+         {"--cert-file=/etcd.crt", "--key-file=/etcd.key", "--trusted-ca-file=/ca.crt"}) {
+      std::string word = option;
+      words.push_back(word.insert(word.find('=') + 1, folder_));
+    }
+    words.push_back("--client-cert-auth");
+  }
   std::vector<char*> arguments;
   for (std::string& word : words) arguments.push_back(word.data());
   arguments.push_back(nullptr);
@@ -137,12 +163,14 @@ void EtcdCluster::wipe(std::size_t member) {
 
 EtcdConfig EtcdCluster::config(std::size_t member) const {
   EtcdConfig out;
+  out.tls = tls_;
   out.endpoints.push_back({"127.0.0.1", members_[member].client_port});
   return out;
 }
 
 EtcdConfig EtcdCluster::config() const {
   EtcdConfig out;
+  out.tls = tls_;
   for (const Member& member : members_) out.endpoints.push_back({"127.0.0.1", member.client_port});
   return out;
 }

@@ -16,6 +16,9 @@ class EtcdCluster {
  public:
   // Starts them; the test fails when there is no etcd to start.
   explicit EtcdCluster(std::size_t members);
+  // One member that speaks TLS, and with nobody whose certificate is not of the authority (PEM).
+  EtcdCluster(const std::string& authority, const std::string& certificate, const std::string& key,
+              std::shared_ptr<net::TlsClientContext> client);
   EtcdCluster(const EtcdCluster&) = delete;
   EtcdCluster& operator=(const EtcdCluster&) = delete;
   ~EtcdCluster();
@@ -38,7 +41,10 @@ class EtcdCluster {
     std::uint16_t client_port = 0, peer_port = 0;
     pid_t process = 0;
   };
+  void begin();
+  std::string url(std::uint16_t port) const;
   std::string folder_;
+  std::shared_ptr<net::TlsClientContext> tls_;
   std::vector<Member> members_;
 };
 

@@ -7,6 +7,7 @@
 #include "base/encoding.h"
 #include "cluster/etcd_document.h"
 #include "etcd_cluster.h"
+#include "net/make_certificates.h"
 #include "relay.h"
 
 namespace ostraka::cluster {
@@ -392,6 +393,35 @@ TEST_F(EtcdControlStoreTest, LogsIn) {
   while (!a->put("x", "2").has_value() && clock_.now() < give_up)
     run_to_end(shard_, sleep_for(clock_, std::chrono::milliseconds(20)));
   EXPECT_EQ(a->content("x"), "2");
+}
+
+TEST_F(EtcdControlStoreTest, SpeaksTlsAndShowsWhoItIs) {
+  const std::int64_t now = clock_.unix_ms() / 1000;
+  const net::Validity valid{now - 3600, now + 3600};
+  const auto authority = net::make_authority("test.example", valid);
+  ASSERT_TRUE(authority.has_value());
+  net::LeafSpec spec;
+  spec.common_name = "etcd";
+  spec.hosts = {"127.0.0.1"};
+  spec.validity = valid;
+  const auto server = net::make_leaf(*authority, spec);
+  spec.common_name = "ostraka";
+  const auto own = net::make_leaf(*authority, spec);
+  ASSERT_TRUE(server.has_value() && own.has_value());
+  const auto tls = net::TlsClientContext::trust(authority->certificate).value();
+  ASSERT_TRUE(tls->show(own->certificate, own->key, "folder").has_value());
+  EtcdCluster etcd(authority->certificate, server->certificate, server->key, tls);
+  const auto a = node(etcd.config()), b = node(etcd.config());
+  ASSERT_TRUE(a->put("x", "1").has_value());
+  EXPECT_TRUE(eventually([&] { return b->content("x") == "1"; }));
+  // Who shows nothing, or trusts another authority, is not let in.
+  EtcdConfig config = etcd.config();
+  config.tls = net::TlsClientContext::trust(authority->certificate).value();
+  Node nobody(clock_, shard_, config);
+  EXPECT_TRUE(nobody.load().failed_with(Errc::unavailable));
+  config.tls = net::TlsClientContext::trust(net::make_authority("test.example", valid)->certificate).value();
+  Node mistrustful(clock_, shard_, config);
+  EXPECT_TRUE(mistrustful.load().failed_with(Errc::unavailable));
 }
 
 Task<Result<control::DocumentPtr>> put_from(Shard* shard, EtcdControlStore* store, int number) {
