@@ -132,6 +132,8 @@ std::string words_for(const erasure::HealReport::Shard& shard, bool deep) {
       return "the drive knows the version, but its shard is missing";
     case erasure::ShardState::corrupt:
       return "the shard fails its checksums";
+    case erasure::ShardState::lost_row:
+      return "what the drive's index has of this key fails its checksum; a heal begins it anew";
     case erasure::ShardState::not_looked_at:
       break;
   }

@@ -121,6 +121,11 @@ std::vector<std::uint64_t> Placement::raise_epochs(const DriveId& drive) {
   return raised;
 }
 
+void Placement::raise_epoch(std::uint16_t group, std::uint64_t known) {
+  std::uint64_t& epoch = groups_[group].epoch;
+  epoch = std::max(epoch, known) + 1;
+}
+
 std::uint16_t Placement::group_of(BucketId bucket, std::string_view key) const noexcept {
   std::array<char, 8 + kMaxKeyBytes> message;
   const auto prefix = big_endian(static_cast<std::uint64_t>(bucket));

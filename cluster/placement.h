@@ -32,6 +32,8 @@ class Placement {
 
   // The drive lost its data: every group that it is in gets a new epoch. Gives them, by group; 0: not in it.
   std::vector<std::uint64_t> raise_epochs(const DriveId& drive);
+  // The group gets a new epoch, newer than `known` too.
+  void raise_epoch(std::uint16_t group, std::uint64_t known);
 
   // SipHash-2-4 keyed by the deployment id, of the bucket id (8 bytes, big-endian) and the key.
   std::uint16_t group_of(BucketId bucket, std::string_view key) const noexcept;

@@ -10,7 +10,7 @@
 #include "base/hash.h"
 #include "base/hlc.h"
 #include "cluster/local_lock_service.h"
-#include "cluster/placement.h"
+#include "cluster/placement_change.h"
 #include "cmd/drive_replacer.h"
 #include "cmd/starting_s3.h"
 #include "cmd/version.h"
@@ -107,6 +107,7 @@ class ServingNode final : public Node {
         drives_(std::move(drives)),
         hlc_(random_origin(deps.random)),
         control_(deps.clock, background_, locks_, pointers(drives_.drives)),
+        epochs_(control_, drives_.deployment, std::string(kPlacementDocument)),
         console_({deps.clock,
                   deps.fs,
                   deps.metrics,
@@ -164,7 +165,8 @@ class ServingNode final : public Node {
                                                                              .hlc = hlc_,
                                                                              .locks = locks_,
                                                                              .background = background_,
-                                                                             .metrics = deps_.metrics});
+                                                                             .metrics = deps_.metrics,
+                                                                             .epochs = &epochs_});
     std::vector<erasure::ErasureSet*> by_group;
     for (unsigned i = 0; i < kPlacementGroups; ++i) {
       const auto group = static_cast<std::uint16_t>(i);
@@ -263,6 +265,7 @@ class ServingNode final : public Node {
   Hlc hlc_;
   cluster::LocalLockService locks_;
   cluster::EmbeddedControlStore control_;
+  cluster::PlacementEpochs epochs_;
   admin::AdminService console_;
   admin::ProbeService probes_;
   StartingS3 starting_;

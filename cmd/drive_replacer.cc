@@ -5,7 +5,7 @@
 #include <algorithm>
 
 #include "base/log.h"
-#include "cluster/placement.h"
+#include "cluster/placement_change.h"
 
 namespace ostraka::cmd {
 namespace {
@@ -213,19 +213,13 @@ Task<std::string> DriveReplacer::objection(Ctx& ctx, std::size_t slot, std::stri
 }
 
 Task<Result<std::vector<std::uint64_t>>> DriveReplacer::raise_epochs(Ctx& ctx, std::size_t slot) {
-  for (int tries = 0;; ++tries) {
-    const control::DocumentPtr document = d_.control.get(d_.placement_document);
-    if (!document) co_return fail(Errc::unavailable, "there is no placement table");
-    CO_TRY(placement, cluster::Placement::from_json(d_.deployment, document->content));
-    const DriveId id = d_.drives[slot]->id();
-    std::vector<std::uint64_t> raised = placement.raise_epochs(id);
-    std::string json = placement.to_json();
-    std::string name = d_.placement_document;
-    const auto put = co_await d_.control.put(ctx, std::move(name), std::move(json), document->revision);
-    if (put) co_return raised;
-    if (!put.failed_with(Errc::conflict) || tries == kPutTries)
-      co_return fail(put.code(), put.error().detail);
-  }
+  std::vector<std::uint64_t> raised;
+  std::function<void(cluster::Placement&)> change =
+      [&raised, id = d_.drives[slot]->id()](cluster::Placement& table) { raised = table.raise_epochs(id); };
+  auto changing =
+      cluster::change_placement(d_.control, ctx, d_.deployment, d_.placement_document, std::move(change));
+  CO_TRY_VOID(co_await std::move(changing));
+  co_return raised;
 }
 
 // A new birth for the groups of the drive, which all others know before there is anything on it.

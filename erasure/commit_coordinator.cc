@@ -282,6 +282,7 @@ Task<> discard_everywhere(CorePtr core, Ctx ctx, DataId data) {
 }  // namespace
 
 Task<bool> purge_tombstone(CorePtr core, Ctx ctx, disk::ObjectRef ref, VersionId id) {
+  if (!core->shared->wall_clock.steady(core->context.clock)) co_return false;
   const disk::ReadSpec spec;
   const std::function<bool()> never = [] { return false; };
   DriveRound<Result<disk::Held>> reads(core, ctx, core->size());

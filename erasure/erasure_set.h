@@ -17,6 +17,7 @@
 #include "base/hlc.h"
 #include "base/metrics.h"
 #include "base/result.h"
+#include "control/group_epochs.h"
 #include "control/lock_service.h"
 #include "disk/drive.h"
 #include "erasure/codec.h"
@@ -42,6 +43,7 @@ struct SetContext {
   Duration hedge_after = std::chrono::milliseconds(
       20);  // a shard read slower than this is hedged with parity; adapts upwards with observed latency
   std::shared_ptr<SetShared> shared = make_set_shared();
+  control::GroupEpochs* epochs = nullptr;  // null: rows of a drive's index that cannot be read stay so
 };
 
 // A slab to be filled with up to kStripeBytes of object data, laid out so that the data shards are views of
@@ -140,6 +142,7 @@ enum class ShardState : std::uint8_t {
   no_record,     // it lacks the version
   no_shard,      // it has the record, but a shard file or inline shard is missing
   corrupt,       // a shard file or inline shard fails its checksums
+  lost_row,      // what the drive knew of the key fails its checksum: it is forgotten
   not_looked_at  // nothing to be looked at: the key is absent, or nobody could tell its version
 };
 

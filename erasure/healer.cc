@@ -11,6 +11,7 @@
 #include "erasure/heal_look.h"
 #include "erasure/heal_queue.h"
 #include "erasure/limits.h"
+#include "erasure/lost_rows.h"
 #include "erasure/quorum_read.h"
 #include "erasure/settle.h"
 #include "erasure/upload_end.h"
@@ -42,6 +43,7 @@ class KeyHealer {
       CO_TRY(done, co_await look_and_heal());
       if (done) break;
     }
+    co_await finish_lost_rows();
     co_return std::move(report_);
   }
 
@@ -72,6 +74,13 @@ class KeyHealer {
     ref_.epoch = look_.reading.epoch;
     if (!told(ref_.epoch) && !last_) co_return false;  // the drives are to hear the newest epoch
     start_report();
+    const std::uint32_t lost = lost_rows(look_) & ~row_lost_;
+    row_lost_ |= lost;
+    if (lost != 0 && !spec_.dry_run && !last_) {
+      const std::uint32_t begun = co_await begin_lost_rows(core_, ctx_, ref_, lost);
+      ref_ = core_->stamped(std::move(ref_));
+      if (begun != 0) co_return false;
+    }
     // With the lease in hand it would wait for itself, and the look before has found the upload open.
     if (ref_.space != disk::KeySpace::object && !lease_) {
       CO_TRY(end, co_await end_upload_row(core_, ctx_, ref_, look_, spec_.dry_run));
@@ -81,7 +90,7 @@ class KeyHealer {
     }
     Election election = look_.elect(core_->read_quorum, Purpose::data);
     look_.reading.full = election.full;
-    if (election.full < core_->read_quorum) co_return true;
+    if (election.full < core_->read_quorum) co_return co_await decide_without_quorum();
     if (sabotaged(Sabotage::readmit)) report_.readmissible = ~std::uint32_t{0};
     if (election.version != nullptr) {
       CO_TRY_VOID(look_.adopt(election));
@@ -117,6 +126,36 @@ class KeyHealer {
       co_return true;
     }
     co_return co_await heal_value();
+  }
+
+  // False: look again.
+  Task<bool> decide_without_quorum() {
+    if (spec_.dry_run || last_ || !fresh()) co_return true;
+    Ctx readmitting = ctx_;
+    readmitting.deadline = std::min(ctx_.deadline, commit_by());
+    const bool readmitted = co_await readmit_beyond_parity(core_, readmitting, ref_, look_);
+    beyond_parity_ = beyond_parity_ || readmitted;
+    co_return !readmitted;
+  }
+
+  // Drives that could not read their row of the key: those that began it anew are readmitted where they have
+  // what they should.
+  Task<> finish_lost_rows() {
+    std::uint32_t waiting = row_lost_;
+    if (!spec_.dry_run && fresh()) {
+      Ctx readmitting = ctx_;
+      readmitting.deadline = std::min(ctx_.deadline, commit_by());
+      waiting = co_await readmit_rows(core_, readmitting, ref_, look_, report_.readmissible);
+    }
+    if (waiting != 0 && report_.outcome <= HealOutcome::absent) report_.outcome = HealOutcome::partly;
+    if (beyond_parity_ && report_.outcome == HealOutcome::absent) report_.outcome = HealOutcome::lost;
+    for (unsigned slot = 0; slot < report_.shards.size(); ++slot) {
+      HealReport::Shard& shard = report_.shards[slot];
+      if ((row_lost_ >> slot & 1U) == 0 || shard.state == ShardState::good) continue;
+      const bool nothing_else = report_.outcome == HealOutcome::absent;
+      shard.healed = shard.healed || (nothing_else && look_.answered(slot));
+      shard.state = ShardState::lost_row;
+    }
   }
 
   // A large object has as long as it takes, unless whoever asked for the heal has brought its end forward.
@@ -440,6 +479,8 @@ class KeyHealer {
   bool clean_ = false;     // what is newer than the elected version is settled as gone
   bool last_ = false;      // the last attempt
   VersionId lost_before_;  // found to be lost by the attempt before
+  std::uint32_t row_lost_ = 0;  // by bit of the slot: its drive could not read its row
+  bool beyond_parity_ = false;  // of too many drives
   std::unique_ptr<control::Lease> lease_;
 };
 

@@ -14,8 +14,9 @@ namespace ostraka::erasure {
 // were asked about what it rests on.
 inline constexpr Duration kLongestCall = std::chrono::seconds(60);
 // A tombstone that has been final for longer is purged: no call that was made before it can come any more.
-// Twice as long, since drives keep that time by the wall clock, which is set now and then, and since reading,
-// electing and calling take some seconds.
+// Twice as long, since drives keep that time by the wall clock, which is set now and then (more than a second
+// forward is noticed, and nothing is purged for as long again), and since reading, electing and calling take
+// some seconds.
 inline constexpr Duration kPurgeAfter = 2 * kLongestCall;
 // By then every drive has learnt that a tombstone is final, unless it hangs.
 inline constexpr Duration kRetiredWithin = std::chrono::seconds(5);

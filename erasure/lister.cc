@@ -175,7 +175,7 @@ class Lister {
       if (!scan.has_row() || scan.row().key != sample.key || scan.row().sub != sample.sub) continue;
       auto state = disk::decode_key_row(scan.row().row);
       ++scan.at;
-      if (!state || state->versions.empty()) continue;  // damaged: the others decide
+      if (!state || state->versions.empty() || state->refilling) continue;  // all drives decide
       final_id = std::max(final_id, state->final_id);
       if (same == 0 && newest.id.is_none()) newest = std::move(state->versions.front());
       if (state->newest() == newest.id) ++same;

@@ -168,6 +168,15 @@ Task<bool> complete_inline(CorePtr core, const Ctx& ctx, const disk::ObjectRef& 
   co_return have >= record.data_shards;
 }
 
+// Drives that cannot read their row of the key: somebody has to know.
+void report_lost_rows(const CorePtr& core, const Ctx& ctx, const disk::ObjectRef& ref,
+                      const Reading& reading) {
+  for (unsigned slot = 0; slot < core->size(); ++slot) {
+    const auto& answer = reading.answers[slot];
+    if (answer && answer->failed_with(Errc::corrupt)) report_damage(core, ctx, ref, reading.version.id, slot);
+  }
+}
+
 // A version that reads find at its write quorum but not final: whoever wrote it may be dead, so the readers
 // retire for it.
 void retire_found(const SetCore& core, const disk::ObjectRef& ref, const Reading& reading) {
@@ -304,6 +313,7 @@ Task<Result<Reading>> read_newest(CorePtr core, const Ctx& ctx, const disk::Obje
     if (!reading.is_final && core->shared->retired.first_time(std::hash<VersionId>()(reading.version.id)))
       retire_found(*core, asked, reading);
     settle_leftovers(core, ctx, asked, reading, reading.version.id);
+    report_lost_rows(core, ctx, asked, reading);
     reading.outcome = Outcome::value;
     co_return std::move(reading);
   }

@@ -51,6 +51,7 @@ SetCore::SetCore(SetContext& set_context, std::uint16_t set_group, std::uint64_t
       shared(set_context.shared),
       stalled(stalled_calls(*shared, drives)) {
   CHECK(drives.size() == geometry.drives());
+  static_cast<void>(shared->wall_clock.steady(context.clock));
 }
 
 unsigned SetCore::online() const noexcept {

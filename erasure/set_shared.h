@@ -15,6 +15,7 @@
 #include "erasure/codec.h"
 #include "erasure/limits.h"
 #include "erasure/tombstone_queue.h"
+#include "erasure/wall_clock_watch.h"
 
 namespace ostraka::disk {
 class Drive;
@@ -106,6 +107,7 @@ struct SetShared {
   RecentThings lost;                              // versions that cannot be rebuilt
   HealingKeys healing;
   TombstoneQueue tombstones;
+  WallClockWatch wall_clock{kPurgeAfter};  // begun with the first set
 };
 
 }  // namespace ostraka::erasure

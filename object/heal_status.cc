@@ -68,6 +68,8 @@ std::string_view to_string(erasure::ShardState state) noexcept {
       return "no_shard";
     case erasure::ShardState::corrupt:
       return "corrupt";
+    case erasure::ShardState::lost_row:
+      return "lost_row";
     case erasure::ShardState::not_looked_at:
       return "not_looked_at";
   }

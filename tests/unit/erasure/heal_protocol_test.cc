@@ -111,6 +111,23 @@ TEST(HealProtocol, AMissedDeleteIsBroughtAndPurgedWhenItIsTime) {
   for (const auto& drive : world.memory) EXPECT_EQ(drive->rows(), 0U);
 }
 
+TEST(HealProtocol, AClockThatWasSetForwardPurgesNothingTooEarly) {
+  World world({4, 2});
+  ASSERT_TRUE(world.run(put_small(&world, world.ref, "body")).has_value());
+  Ctx ctx = world.ctx();
+  ASSERT_TRUE(world.run(world.set->erase(ctx, world.ref, false, nullptr)).has_value());
+  world.pass(seconds(1));
+  world.clock.set_wall(minutes(10));
+  EXPECT_EQ(heal(world).outcome, Out::absent);
+  EXPECT_EQ(world.memory[0]->rows(), 1U) << "a commit from before the delete may still be on its way";
+  world.pass(seconds(119));
+  EXPECT_EQ(heal(world).outcome, Out::absent);
+  EXPECT_EQ(world.memory[0]->rows(), 1U);
+  world.pass(seconds(2));
+  EXPECT_EQ(heal(world).outcome, Out::absent);
+  for (const auto& drive : world.memory) EXPECT_EQ(drive->rows(), 0U);
+}
+
 TEST(HealProtocol, AnEmptiedDriveIsRefilledAndMayBeReadmitted) {
   for (const std::size_t size : {std::size_t{3000}, 2 * kMiB + 77}) {
     World world({2, 2});

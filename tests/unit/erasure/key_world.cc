@@ -92,6 +92,7 @@ Node::Node(World& world, Geometry geometry, std::uint32_t origin, std::int64_t s
 Node& KeyWorld::add_node(std::int64_t skew_ms) {
   const auto origin = static_cast<std::uint32_t>(nodes.size() + 2);
   nodes.push_back(std::make_unique<Node>(world, geometry, origin, skew_ms));
+  nodes.back()->context.epochs = &epochs;
   return *nodes.back();
 }
 
@@ -110,6 +111,17 @@ void KeyWorld::empty(unsigned slot) {
   world.memory[slot]->lose_everything(++epoch, {kGroup});
   world.memory[slot]->set_online(true);
   ++emptied;
+}
+
+void KeyWorld::lose_row(unsigned slot) {
+  world.memory[slot]->damage_row(world.ref);
+  ++rows_lost;
+}
+
+bool KeyWorld::row_missing(unsigned slot) const {
+  const MemoryDrive& drive = *world.memory[slot];
+  const disk::KeyState* state = drive.state(world.ref);
+  return drive.row_lost(world.ref) || (state != nullptr && state->refilling);
 }
 
 Task<> run_op(KeyWorld* key, Node* node, HistoryOp* op) {
@@ -153,7 +165,7 @@ Task<> heal_once(KeyWorld* key, Node* node) {
 Ending KeyWorld::converge() {
   Ending out;
   for (int round = 0; round < 3; ++round) {
-    if (emptied > 0) world.run(heal_once(this, &add_node()));
+    if (emptied + rows_lost > 0) world.run(heal_once(this, &add_node()));
     HistoryOp& read = record(HistoryOp());
     world.run(run_op(this, &add_node(), &read));
     out.stuck = read.state != State::ok;
@@ -169,6 +181,7 @@ Ending KeyWorld::converge() {
   out.stuck = out.stuck || write.state != State::ok;
   world.run(world.gate.close());
   for (const auto& drive : world.memory) out.stuck = out.stuck || drive->refilling(kGroup);
+  for (unsigned slot = 0; slot < world.memory.size(); ++slot) out.stuck = out.stuck || row_missing(slot);
   out.wrong_bytes = wrong_bytes;
   out.linear = linearizable(std::vector<HistoryOp>(history.begin(), history.end()));
   return out;

@@ -38,15 +38,19 @@ struct Ending {
 std::string describe(const Ending& ending);
 
 struct KeyWorld {
-  KeyWorld(Geometry shape, std::uint64_t seed) : geometry(shape), world(shape, seed) {}
+  KeyWorld(Geometry shape, std::uint64_t seed) : geometry(shape), world(shape, seed), epochs(*this) {}
   Node& add_node(std::int64_t skew_ms = 0);
   HistoryOp& record(HistoryOp op);
   // The drive loses all it has, and with that the group's epoch rises.
   void empty(unsigned slot);
+  // The drive's row of the key fails its checksum from now on.
+  void lose_row(unsigned slot);
+  // Is the drive's row of the key lost, or begun anew and not readmitted?
+  bool row_missing(unsigned slot) const;
   // All drives are back, late messages arrive, and the calls of dead nodes run out.
   void come_to_rest();
-  // Then, with no faults any more: the key is healed (if drives were emptied), read, and written by a
-  // conditional write.
+  // Then, with no faults any more: the key is healed (if drives were emptied, or lost rows), read, and
+  // written by a conditional write.
   Ending converge();
 
   const Geometry geometry;
@@ -55,7 +59,16 @@ struct KeyWorld {
   std::deque<HistoryOp> history;  // stable addresses
   std::string wrong_bytes;
   std::uint64_t epoch = 1;  // of the group, as the control store knows it
+  struct Epochs final : control::GroupEpochs {
+    explicit Epochs(KeyWorld& of) : key(of) {}
+    Task<Result<std::uint64_t>> raise(Ctx&, std::uint16_t, std::uint64_t known) override {
+      key.epoch = std::max(key.epoch, known) + 1;
+      co_return key.epoch;
+    }
+    KeyWorld& key;
+  } epochs;
   unsigned emptied = 0;
+  unsigned rows_lost = 0;
   std::uint64_t tick = 0;
   int running = 0;  // operations and heals that were begun and have not ended
 };

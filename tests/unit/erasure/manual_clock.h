@@ -15,7 +15,8 @@ class ManualClock final : public Clock {
  public:
   TimePoint now() const noexcept override { return now_; }
   std::int64_t unix_ms() const noexcept override {
-    return kEpochMs + std::chrono::duration_cast<std::chrono::milliseconds>(now_.time_since_epoch()).count();
+    return kEpochMs + set_ms_ +
+           std::chrono::duration_cast<std::chrono::milliseconds>(now_.time_since_epoch()).count();
   }
   std::unique_ptr<Timer> arm(IoExecutor, TimePoint at, std::function<void()> wake) override {
     if (at == kNoDeadline) return std::make_unique<Timer>();
@@ -35,6 +36,10 @@ class ManualClock final : public Clock {
   }
   TimePoint next() const { return timers_.empty() ? kNoDeadline : timers_.begin()->first.first; }
   void advance(Duration duration) { now_ += duration; }
+  // Somebody sets the wall clock.
+  void set_wall(Duration forward) {
+    set_ms_ += std::chrono::duration_cast<std::chrono::milliseconds>(forward).count();
+  }
 
  private:
   using Place = std::pair<TimePoint, std::uint64_t>;
@@ -50,6 +55,7 @@ class ManualClock final : public Clock {
   static constexpr std::int64_t kEpochMs = 1'700'000'000'000;
 
   TimePoint now_{std::chrono::seconds(1000)};
+  std::int64_t set_ms_ = 0;
   std::map<Place, std::function<void()>> timers_;
   std::uint64_t armed_ = 0;
 };

@@ -89,17 +89,19 @@ Task<> flap(Schedule* schedule, int rounds) {
   for (const auto& drive : drives) drive->set_online(true);
 }
 
-// The fault budget, as in the model, on the safe side: at most m drives away or refilling, and no version
-// that is acknowledged, was read, or may become so, loses its k-th holder.
-bool may_empty(const Schedule& schedule, const MemoryDrive& drive) {
+// The fault budget, as in the model, on the safe side: at most m drives away, refilling or without their row,
+// and no version that is acknowledged, was read, or may become so, loses its k-th holder.
+bool may_empty(const Schedule& schedule, unsigned slot) {
+  const MemoryDrive& drive = *schedule.world.memory[slot];
   const auto& drives = schedule.world.memory;
   const disk::ObjectRef& ref = schedule.world.ref;
   unsigned weak = 0;
   VersionId final_id;
-  for (const auto& other : drives) {
-    const disk::KeyState* state = other->state(ref);
+  for (unsigned i = 0; i < drives.size(); ++i) {
+    const MemoryDrive& other = *drives[i];
+    const disk::KeyState* state = other.state(ref);
     if (state != nullptr) final_id = std::max(final_id, state->final_id);
-    if (other.get() != &drive && (!other->online() || other->refilling(kGroup))) ++weak;
+    if (i != slot && (!other.online() || drives[i]->refilling(kGroup) || schedule.row_missing(i))) ++weak;
   }
   if (weak >= schedule.geometry.parity_shards) return false;
   const disk::KeyState* held = drive.state(ref);
@@ -126,13 +128,25 @@ bool may_empty(const Schedule& schedule, const MemoryDrive& drive) {
   return true;
 }
 
+void note_wiped(Schedule& schedule, unsigned slot) {
+  const disk::KeyState* held = schedule.world.memory[slot]->state(schedule.world.ref);
+  if (held == nullptr) return;
+  for (const disk::HeldVersion& version : held->versions) ++schedule.wiped[version.id];
+}
+
 void empty_one(Schedule& schedule) {
-  auto& drives = schedule.world.memory;
-  const auto slot = static_cast<unsigned>(schedule.world.random.below(drives.size()));
-  if (!may_empty(schedule, *drives[slot])) return;
-  if (const disk::KeyState* held = drives[slot]->state(schedule.world.ref); held != nullptr)
-    for (const disk::HeldVersion& version : held->versions) ++schedule.wiped[version.id];
+  const auto slot = static_cast<unsigned>(schedule.world.random.below(schedule.world.memory.size()));
+  if (!may_empty(schedule, slot)) return;
+  note_wiped(schedule, slot);
   schedule.empty(slot);
+}
+
+void lose_one_row(Schedule& schedule) {
+  const auto slot = static_cast<unsigned>(schedule.world.random.below(schedule.world.memory.size()));
+  const bool there = schedule.world.memory[slot]->state(schedule.world.ref) != nullptr;
+  if (!there || schedule.row_missing(slot) || !may_empty(schedule, slot)) return;
+  note_wiped(schedule, slot);
+  schedule.lose_row(slot);
 }
 
 Task<> heal_beside(Schedule* schedule, Node* who) {
@@ -151,11 +165,13 @@ Task<> drive_schedule(Schedule* schedule, int ops) {
   const int width = 1 + static_cast<int>(random.below(7));
   const std::uint64_t pause_ms = std::uint64_t{1} << random.below(9);
   const std::uint64_t empties = random.below(3) * 4;  // of 100 steps
+  const std::uint64_t losses = random.below(3) * 4;   // of rows; the same
   if (random.below(3) > 0)
     world.gate.spawn(world.shard.executor(), flap(schedule, 2 + static_cast<int>(random.below(12))));
   for (int i = 0; i < ops; ++i) {
     while (schedule->running >= width) co_await sleep_for(world.clock, milliseconds(5));
     if (random.below(100) < empties) empty_one(*schedule);
+    if (random.below(100) < losses) lose_one_row(*schedule);
     Node& who = schedule->faulty_node();
     if (random.below(100) < 15) {
       ++schedule->running;
@@ -185,6 +201,7 @@ RandomRun run_random_schedule(Geometry geometry, std::uint64_t seed) {
   RandomRun out;
   out.ending = schedule.converge();
   out.emptied = schedule.emptied;
+  out.rows_lost = schedule.rows_lost;
   out.history.assign(schedule.history.begin(), schedule.history.end());
   return out;
 }

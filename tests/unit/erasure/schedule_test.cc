@@ -17,12 +17,13 @@ void run_many(Geometry geometry, std::uint64_t first, std::uint64_t count) {
   std::uint64_t acknowledged = 0;
   std::uint64_t doubtful = 0;
   std::uint64_t gave_up = 0;
-  std::uint64_t emptied = 0;
+  std::uint64_t emptied = 0, rows_lost = 0;
   for (std::uint64_t seed = first; seed < first + count; ++seed) {
     const RandomRun run = run_random_schedule(geometry, seed);
     ASSERT_TRUE(run.ending.well()) << describe(run.ending) << ": seed " << seed << "\n"
                                    << describe(run.history);
     emptied += run.emptied;
+    rows_lost += run.rows_lost;
     gave_up += run.ending.linear == Answer::gave_up ? 1U : 0U;
     for (const HistoryOp& op : run.history) {
       acknowledged += op.kind != Kind::read && op.state == State::ok ? 1U : 0U;
@@ -32,6 +33,7 @@ void run_many(Geometry geometry, std::uint64_t first, std::uint64_t count) {
   EXPECT_GT(acknowledged, 3 * count) << "the schedules are too hostile to show anything";
   EXPECT_GT(doubtful, count / 4) << "the schedules are too kind to show anything";
   EXPECT_GT(emptied, count / 4) << "too few drives lose their data to show anything";
+  EXPECT_GT(rows_lost, count / 8) << "the same of rows";
   EXPECT_LT(gave_up, count / 20 + 1);
 }
 

@@ -20,6 +20,7 @@
 #include "tests/unit/erasure/faulty_drive.h"
 #include "tests/unit/erasure/manual_clock.h"
 #include "tests/unit/erasure/memory_drive.h"
+#include "tests/unit/erasure/rising_epochs.h"
 #include "tests/unit/erasure/seeded_random.h"
 
 namespace ostraka::erasure {
@@ -122,7 +123,14 @@ struct World {
   OneLock one_lock;
   Gate gate;
   MetricRegistry metrics;
-  SetContext context{clock, random, hlc, no_locks, gate, metrics};
+  RisingEpochs epochs;
+  SetContext context{.clock = clock,
+                     .random = random,
+                     .hlc = hlc,
+                     .locks = no_locks,
+                     .background = gate,
+                     .metrics = metrics,
+                     .epochs = &epochs};
   std::vector<std::unique_ptr<MemoryDrive>> memory;
   std::vector<std::unique_ptr<FaultyDrive>> faulty;
   std::unique_ptr<ErasureSet> set;
