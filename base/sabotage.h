@@ -1,6 +1,6 @@
-// Rules that tests break, to see that somebody notices (who: tests/sabotage/README.md). In the server none ever
-// is: the question is `false` at compile time. The tests compile the few files that ask it a second time, with
-// OSTRAKA_SABOTAGE, and then a test chooses.
+// Rules that tests break, to see that somebody notices (who: tests/sabotage/README.md). In the server none
+// ever is: the question is `false` at compile time. The tests compile the few files that ask it a second
+// time, with OSTRAKA_SABOTAGE, and then a test chooses.
 #pragma once
 
 #include <cstdint>
