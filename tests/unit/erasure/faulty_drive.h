@@ -36,9 +36,9 @@ class HeldMessage {
 
 struct Fate {
   std::shared_ptr<HeldMessage> held{};  // before anything else
-  Duration delay{0};                  // before the request arrives
-  bool request_lost = false;          // it never arrives; the caller gets an error after the delay
-  bool answer_lost = false;           // it arrives and is done; the caller gets an error
+  Duration delay{0};                    // before the request arrives
+  bool request_lost = false;            // it never arrives; the caller gets an error after the delay
+  bool answer_lost = false;             // it arrives and is done; the caller gets an error
   // The caller gets an error now, and the request arrives that much later.
   std::optional<Duration> arrives_after_all{};
   bool healthy() const noexcept {
