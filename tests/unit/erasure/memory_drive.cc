@@ -548,8 +548,7 @@ Task<Result<disk::RowPage>> MemoryDrive::scan(Ctx&, disk::RowScanSpec spec) {
       break;
     }
     const auto& [bucket, space, name, sub] = *at->second;
-    storage->push_back(
-        std::make_unique<Stored>(Stored{at->first, name, sub, row_bytes(*at->second)}));
+    storage->push_back(std::make_unique<Stored>(Stored{at->first, name, sub, row_bytes(*at->second)}));
     const Stored& stored = *storage->back();
     page.corrupt_rows += lost_rows_.contains(*at->second) ? 1 : 0;
     page.rows.push_back(disk::ScannedRow{stored.row_key, BucketId{bucket}, static_cast<disk::KeySpace>(space),
