@@ -64,6 +64,7 @@ bool become_peer(SSL* session, SSL_CTX* peers) {
   if (SSL_set_SSL_CTX(session, peers) != peers) return false;
   SSL_set_verify(session, SSL_VERIFY_PEER | SSL_VERIFY_FAIL_IF_NO_PEER_CERT, nullptr);
   SSL_set_options(session, SSL_OP_NO_TICKET);
+  SSL_set_default_read_buffer_len(session, kTlsReadBytes);
   return SSL_set1_verify_cert_store(session, SSL_CTX_get_cert_store(peers)) == 1 &&
          SSL_set_min_proto_version(session, TLS1_3_VERSION) == 1 &&
          SSL_set_ciphersuites(session, kCiphers) == 1 && SSL_set_num_tickets(session, 0) == 1 &&
