@@ -6,7 +6,11 @@
 #include <openssl/crypto.h>
 #include <openssl/evp.h>
 #include <openssl/sha.h>
+#if defined(__x86_64__)
+#include <xxh_x86dispatch.h>  // the same functions with the widest instructions that the CPU has
+#else
 #include <xxhash.h>
+#endif
 
 #include <bit>
 #include <cstring>
