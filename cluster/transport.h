@@ -55,14 +55,14 @@ struct PeerAnswer {
 class Transport {
  public:
   virtual ~Transport() = default;
-  // One call and its answer. Nothing is ever sent twice. ctx.deadline and ctx.request_id travel with it; the
-  // deadline as wall-clock time too, so that a call that lay in the socket of a node that paused is not begun
-  // after it (rule 9 of the commit protocol). The answer's body goes into `into`, whose sizes together must
-  // be the body's, and the answer comes without it then; an answer without a body leaves `into` alone. Where
-  // `into` is empty, the answer owns its body. Errors: unavailable (the node cannot be reached,
-  // or is put aside for a moment: nothing was sent), closed and deadline (it may have been carried out),
-  // unsupported_version (the node does not know the call), malformed, corrupt (bytes are not what was sent),
-  // and what the other side's PeerService answered.
+  // One call and its answer. Nothing is ever sent twice. ctx.deadline travels with it as the time that is
+  // left (a call that must not be begun later by a node that paused says so itself, in its head), and so does
+  // ctx.request_id. The answer's body goes into `into`, whose sizes together must be the body's, and the
+  // answer comes without it then; an answer without a body leaves `into` alone. Where `into` is empty, the
+  // answer owns its body. Errors: unavailable (the node cannot be reached, or is put aside for a moment:
+  // nothing was sent), closed and deadline (it may have been carried out), unsupported_version (the node does
+  // not know the call), malformed, corrupt (bytes are not what was sent), and what the other side's
+  // PeerService answered.
   virtual Task<Result<PeerAnswer>> call(Ctx& ctx, const NodeName& node, PeerCall call,
                                         std::vector<disk::BlockTarget> into) = 0;
 };
@@ -71,8 +71,8 @@ class Transport {
 class PeerService {
  public:
   virtual ~PeerService() = default;
-  // from: whose certificate it was. The call's body lies in slabs of ctx.shard. Errors travel back with code
-  // and detail.
+  // from: whose certificate it was. The call's body is one slice, in memory that is counted until serve()
+  // returns; whoever keeps it longer has a bound of its own. Errors travel back with code and detail.
   virtual Task<Result<PeerAnswer>> serve(Ctx& ctx, const NodeName& from, PeerCall call) = 0;
 };
 

@@ -69,8 +69,8 @@ TEST(PeerFrame, ErrorsKeepCodeAndDetail) {
   EXPECT_EQ(unknown.code, Errc::internal);
   EXPECT_EQ(unknown.detail, "out_of_time: detail");
   for (const std::string& bad : {std::string(), std::string("\0", 1),
-                                std::string("\x09"
-                                            "refused")})
+                                 std::string("\x09"
+                                             "refused")})
     EXPECT_EQ(decode_error(bad).code, Errc::malformed);
   EXPECT_EQ(decode_error(encode_error({Errc::io, std::string(100'000, 'x')})).detail.size(), 4096U);
 }
