@@ -224,7 +224,8 @@ Task<Result<PeerAnswer>> HttpTransport::exchange(Ctx& ctx, Peer& peer, PeerCall 
   PeerAnswer answer;
   answer.head = std::move(message.head);
   const std::size_t bytes = message.frame.body_bytes;
-  if (into.empty() && bytes > 0) {
+  if (bytes == 0) co_return answer;
+  if (into.empty()) {
     Buffer buffer = Buffer::on_heap(bytes);
     const MutableByteSpan all = buffer.span().first(bytes);
     answer.body.push_back(Slice{buffer, all});

@@ -244,6 +244,8 @@ TEST_F(TransportTest, AnAnswerOfAnotherSizeThanExpectedIsMalformed) {
   std::vector<disk::BlockTarget> into{disk::BlockTarget{buffer, buffer.span()}};
   EXPECT_TRUE(call("test.echo", "", chain_of({"nine more"}), into).failed_with(Errc::malformed));
   EXPECT_TRUE(call("test.echo", "", chain_of({"ten bytes."}), into));
+  EXPECT_TRUE(call("test.echo", "", {}, into));  // none at all leaves them alone
+  EXPECT_EQ(as_text(buffer.span()), "ten bytes.");
 }
 
 TEST_F(TransportTest, ARestartedNodeIsFoundAgain) {
