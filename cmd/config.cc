@@ -173,6 +173,10 @@ constexpr Setting kSettings[] = {
      "a domain name in lower case", [](C& c, Text t) { return is_domain(t) && (c.domain = t, true); }},
     {"tls.certs_dir", "a folder with public.crt and private.key; read again when they change",
      "none: plain HTTP", "a folder", [](C& c, Text t) { return (c.tls_certs_dir = t, true); }},
+    {"cluster.certs_dir",
+     "a folder with ca.crt, node.crt and node.key, with which the nodes of a cluster know each other; read "
+     "again when they change",
+     "none: one node", "a folder", [](C& c, Text t) { return (c.cluster_certs_dir = t, true); }},
     {"storage.reduced_parity", "parity shards of objects of the storage class REDUCED_REDUNDANCY",
      "half of the set's parity, rounded down, but not 0",
      "a whole number from 1 to the parity of erasure_set",

@@ -33,8 +33,9 @@ struct ServerConfig {
   HostPort console_address{"127.0.0.1", 9001};
   std::optional<erasure::Geometry> erasure_set;  // none: what the deployment has, or by the number of drives
   std::string region = "us-east-1";
-  std::string domain;         // for virtual-host style requests; empty: path style only
-  std::string tls_certs_dir;  // empty: plain HTTP
+  std::string domain;             // for virtual-host style requests; empty: path style only
+  std::string tls_certs_dir;      // empty: plain HTTP
+  std::string cluster_certs_dir;  // empty: no peers
   std::optional<unsigned>
       reduced_parity;    // parity shards of REDUCED_REDUNDANCY; none: half of the set's parity
   unsigned threads = 0;  // 0: one for each CPU this process may use

@@ -14,6 +14,7 @@
 #include "base/log.h"
 #include "cmd/build_node.h"
 #include "cmd/open_drives.h"
+#include "cmd/peer_side.h"
 #include "cmd/smart_watch.h"
 #include "cmd/version.h"
 #include "disk/rocks_index.h"
@@ -68,8 +69,10 @@ ShardSpec shard_spec(const ServerConfig& config, const NodeDrives& drives, unsig
   const auto classes = object::make_storage_classes(drives.geometry, config.reduced_parity.value_or(0));
   ShardSpec spec;
   spec.slab_bytes = slab_bytes(drives.geometry, classes ? classes->reduced : drives.geometry);
-  spec.max_slabs =
-      std::max<std::size_t>(kMinSlabsPerShard, config.buffer_memory_bytes / threads / spec.slab_bytes);
+  const std::uint64_t of_peers =
+      config.cluster_certs_dir.empty() ? 0 : peer_bytes_per_shard(config, threads) * threads;
+  const std::uint64_t rest = config.buffer_memory_bytes - std::min(config.buffer_memory_bytes, of_peers);
+  spec.max_slabs = std::max<std::size_t>(kMinSlabsPerShard, rest / threads / spec.slab_bytes);
   spec.keep_slabs = kKeptSlabsPerShard;
   return spec;
 }
@@ -123,6 +126,7 @@ struct Process {
   Shard& main;
   boost::asio::basic_signal_set<IoExecutor>& signals;
   std::shared_ptr<net::TlsContext> tls;
+  std::optional<PeerSide> peers;
   std::size_t files_max;
 };
 
@@ -232,9 +236,9 @@ Task<Result<>> serve(Process& process, Deps deps, NodeDrives drives) {
                                node->drives_to_load(), hoped_for));
   }
 
-  net::HttpServer s3_server(process.shards, node->s3(),
-                            http_config(config, config.address, process.tls, process.files_max),
-                            process.metrics);
+  net::HttpServerConfig s3_config = http_config(config, config.address, process.tls, process.files_max);
+  if (process.peers) s3_config.peers = process.peers->port();
+  net::HttpServer s3_server(process.shards, node->s3(), std::move(s3_config), process.metrics);
   net::HttpServer console_server(process.shards, console,
                                  http_config(config, config.console_address, process.tls, process.files_max),
                                  process.metrics);
@@ -300,9 +304,16 @@ int run_server(const ServerConfig& config) {
   warn_of_few_files(config, drives->geometry, files_max);
   ShardPool shards(threads, clock, shard_spec(config, *drives, threads));
   watch_pools(metrics, shards, budget);
-  Process process{config, metrics, workers, shards, main, signals, std::move(tls), files_max};
   Deps deps{clock, random, fs, metrics};
   for (std::size_t i = 0; i < shards.size(); ++i) deps.shards.push_back(&shards[i]);
+  std::optional<PeerSide> peers;
+  if (!config.cluster_certs_dir.empty()) {
+    auto made = make_peer_side(fs, metrics, config, deps.shards);
+    if (!made) return say(made.error());
+    peers = std::move(*made);
+  }
+  Process process{config,  metrics,        workers,          shards,   main,
+                  signals, std::move(tls), std::move(peers), files_max};
   const Result<> served = run_to_end(main, serve(process, deps, std::move(*drives)));
   shards.stop();
   return served ? 0 : say(served.error());
