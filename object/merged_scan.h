@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "disk/drive.h"
+#include "object/limits.h"
 #include "runtime/ctx.h"
 #include "runtime/gate.h"
 
@@ -25,7 +26,7 @@ struct MergedPage {
   std::vector<MergedKey> keys;     // ascending
   std::vector<bool> answered;      // by drive: its lack of a row means that it has none
   std::string last;                // row key up to which all drives that answered have been looked at
-  std::uint64_t corrupt_rows = 0;  // that drives left out since the page before
+  std::uint64_t corrupt_rows = 0;  // that drives met since the page before; their keys are among the others
   bool end = false;
   std::vector<std::shared_ptr<const void>> storage;
 };
@@ -36,7 +37,9 @@ class MergedScan {
  public:
   // after: row key to go on behind; empty: from the first. until: only rows before it; empty: to the last.
   // The drives and the gate outlive this.
-  MergedScan(std::vector<disk::Drive*> drives, Gate& gate, std::string after, std::string until = {});
+  // rows: asked of a drive at a time.
+  MergedScan(std::vector<disk::Drive*> drives, Gate& gate, std::string after, std::string until = {},
+             std::size_t rows = kScanRows);
   // Errors: unavailable (no drive answered), closed.
   Task<Result<MergedPage>> next(Ctx& ctx);
 
@@ -54,6 +57,7 @@ class MergedScan {
   std::vector<Source> sources_;
   std::string after_;
   const std::string until_;
+  const std::size_t rows_;
 };
 
 }  // namespace ostraka::object

@@ -30,7 +30,8 @@ constexpr std::uint64_t kSlowHealBytesPerSecond = 8U << 20;
 constexpr double kComparedCost = kScanKeyCost / 16;  // of a key that was only compared
 
 bool wrong(ShardState state) noexcept {
-  return state == ShardState::no_record || state == ShardState::no_shard || state == ShardState::corrupt;
+  return state == ShardState::no_record || state == ShardState::no_shard || state == ShardState::corrupt ||
+         state == ShardState::lost_row;
 }
 
 Task<Result<HealReport>> heal_one(const ScannerDeps* deps, std::shared_ptr<Ctx> ctx, disk::ObjectRef ref,

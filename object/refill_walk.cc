@@ -70,8 +70,17 @@ void RefillWalk::fail_with(std::string problem) {
 
 Task<bool> RefillWalk::run(RefillPlan plan) {
   co_await load(plan);
+  const auto planned = plan.groups;
   co_await tell(plan);
   if (core_.stop.stopping() || plan.groups.empty()) co_return false;
+  // Drives that were only too slow to be told are told next time: no reason to begin anew.
+  const bool untold = std::any_of(
+      checkpoint_.births.begin(), checkpoint_.births.end(),
+      [&](const auto& born) { return planned.contains(born.first) && !plan.groups.contains(born.first); });
+  if (untold) {
+    fail_with("too few full drives answer");
+    co_return false;
+  }
   // Groups that the checkpoint has and that cannot be filled now would be passed over: begin anew without.
   const bool all_there = std::all_of(checkpoint_.births.begin(), checkpoint_.births.end(),
                                      [&](const auto& born) { return plan.groups.contains(born.first); });
@@ -179,10 +188,8 @@ bool RefillWalk::still_born(const GroupStates& states) const {
 bool RefillWalk::covered(const MergedPage& page, const GroupStates& states, const GroupStates& told) const {
   std::vector<bool> answered = page.answered;  // by source: all drives but the one that is filled
   answered.insert(answered.begin() + static_cast<std::ptrdiff_t>(index_), false);
-  // Of each row that a drive left out as corrupt, that drive says nothing; which drive it was is not known.
-  const std::uint64_t wanted = read_quorum_ + page.corrupt_rows;
   return std::all_of(checkpoint_.births.begin(), checkpoint_.births.end(), [&](const auto& born) {
-    return members_.full_and_told(born.first, index_, states, told, born.second, answered) >= wanted;
+    return members_.full_and_told(born.first, index_, states, told, born.second, answered) >= read_quorum_;
   });
 }
 

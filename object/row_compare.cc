@@ -44,6 +44,8 @@ RowsVerdict compare_rows(const std::vector<std::optional<std::string_view>>& row
       continue;
     }
     out.at_rest = out.at_rest && rests(*state);
+    // begun anew: not readmitted yet, or to go one day
+    out.differ = out.differ || state->refilling || (state->birth != 0 && state->says_nothing());
     if (state->final_id > final_id) {
       final_id = state->final_id;
       out.final_at_ms = 0;

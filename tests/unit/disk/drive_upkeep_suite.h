@@ -269,9 +269,26 @@ TYPED_TEST_P(DriveUpkeepSuite, ReadingManyKeysIsBounded) {
   EXPECT_TRUE(c.wait(c.drive().read_many(c.ctx(), reads)).failed_with(Errc::invalid_argument));
 }
 
-REGISTER_TYPED_TEST_SUITE_P(DriveUpkeepSuite, ScansAllRowsInOrderAndInPages, UsageFollowsObjects,
-                            UsageFollowsUploads, FilesInUseAreNoOrphans, GroupsTellTheirEpochs,
-                            ManyKeysAreReadAsOneIs, ReadingManyKeysTeachesTheirEpochs,
+TYPED_TEST_P(DriveUpkeepSuite, ARowThatCanBeReadIsNotBegunAnew) {
+  auto& c = this->call_;
+  ObjectRef ref = c.ref("k");
+  ASSERT_EQ(c.verdict(ref, c.inline_record(1), kShard), Verdict::ok);
+  ref.epoch = 9;
+  const auto begun = c.wait(c.drive().begin_anew(c.ctx(), ref));
+  ASSERT_TRUE(begun) << begun.error().detail;
+  EXPECT_FALSE(*begun);
+  const auto readmitted = c.wait(c.drive().readmit_key(c.ctx(), ref, 9));
+  ASSERT_TRUE(readmitted) << readmitted.error().detail;
+  EXPECT_EQ(*readmitted, Verdict::refused);
+  const Held held = c.read(ref);
+  EXPECT_EQ(held.inline_shard, kShard);
+  EXPECT_EQ(held.state.birth, 0U);
+  EXPECT_FALSE(held.group.refilling);
+}
+
+REGISTER_TYPED_TEST_SUITE_P(DriveUpkeepSuite, ARowThatCanBeReadIsNotBegunAnew, ScansAllRowsInOrderAndInPages,
+                            UsageFollowsObjects, UsageFollowsUploads, FilesInUseAreNoOrphans,
+                            GroupsTellTheirEpochs, ManyKeysAreReadAsOneIs, ReadingManyKeysTeachesTheirEpochs,
                             ReadingManyKeysIsBounded);
 
 }  // namespace ostraka::disk

@@ -22,6 +22,7 @@
 #include "tests/unit/erasure/faulty_drive.h"
 #include "tests/unit/erasure/manual_clock.h"
 #include "tests/unit/erasure/memory_drive.h"
+#include "tests/unit/erasure/rising_epochs.h"
 #include "tests/unit/erasure/seeded_random.h"
 
 namespace ostraka::object {
@@ -231,7 +232,14 @@ class ObjectWorld {
   cluster::LocalLockService locks;
   Gate gate;
   MetricRegistry metrics;
-  erasure::SetContext context{clock, random, hlc, locks, gate, metrics};
+  erasure::RisingEpochs epochs;
+  erasure::SetContext context{.clock = clock,
+                              .random = random,
+                              .hlc = hlc,
+                              .locks = locks,
+                              .background = gate,
+                              .metrics = metrics,
+                              .epochs = &epochs};
   std::vector<std::unique_ptr<erasure::MemoryDrive>> memory;
   std::vector<std::unique_ptr<erasure::FaultyDrive>> faulty;
   cluster::Placement placement;

@@ -104,6 +104,34 @@ TEST(Scanner, MissingRowsFilesAndInlineShardsComeBack) {
   EXPECT_EQ(world.scan().pass.totals.damaged, 0U);
 }
 
+TEST(Scanner, RowsThatCannotBeReadAreBegunAnewAndNamed) {
+  for (const bool deep : {true, false}) {
+    ScanWorld world({.geometry = {4, 2}});
+    std::map<std::string, std::string> bodies;
+    for (const char* key : {"a", "dir/small", "dir/whole", "large", "z"}) {
+      bodies[key] = world.text(*key == 'l' ? kLarge : 5000);
+      ASSERT_TRUE(world.put(key, bodies[key]));
+    }
+    world.pass(seconds(20));
+    const std::set<std::string> damaged = {"a", "dir/small", "large"};
+    for (const std::string& key : damaged) world.drive_of(key, 1).damage_row(world.ref(key));
+    const ScanReport report = world.scan(deep);
+    EXPECT_EQ(keys_of(report), damaged);
+    EXPECT_EQ(report.pass.totals.corrupt_rows, 3U);
+    EXPECT_EQ(report.pass.totals.repaired, 3U);
+    EXPECT_EQ(report.pass.totals.not_verified, 0U);
+    for (const HealedKey& found : report.findings) {
+      ASSERT_EQ(found.shards.size(), 1U);
+      EXPECT_EQ(found.shards[0].state, ShardState::lost_row);
+      EXPECT_TRUE(found.shards[0].healed);
+    }
+    const ScanReport again = world.scan();
+    EXPECT_EQ(again.pass.totals.damaged, 0U);
+    EXPECT_EQ(again.pass.totals.corrupt_rows, 0U);
+    for (const auto& [key, body] : bodies) EXPECT_EQ(world.get(key).value_or(""), body) << key;
+  }
+}
+
 TEST(Scanner, AShallowPassComparesIndexesAndMissesFilesOnly) {
   ScanWorld world({.geometry = {4, 2}});
   for (const char* key : {"flipped", "lost_file", "lost_row"})
