@@ -1,0 +1,626 @@
+// What is special about a drive on another node: answers that are lost, nodes that go away, leases, and peers
+// that talk nonsense. Time stands still between the steps.
+#include "cluster/remote_drive.h"
+
+#include <map>
+
+#include "cluster/limits.h"
+#include "tests/unit/cluster/remote_world.h"
+#include "tests/unit/disk/drive_caller.h"
+#include "tests/unit/erasure/manual_clock.h"
+#include "tests/unit/erasure/memory_drive.h"
+
+namespace ostraka::cluster {
+namespace {
+
+using disk::DriveCaller;
+using disk::kBody;
+using disk::kShard;
+using disk::Verdict;
+using std::chrono::milliseconds;
+using std::chrono::minutes;
+using std::chrono::seconds;
+
+class RemoteDriveTest : public testing::Test {
+ protected:
+  RemoteDriveTest() {
+    world_.network.follow([this](const NodeName&, const NodeName&, const PeerCall& call) {
+      ++calls_[call.method];
+      const auto fate = fates_.find(call.method);
+      if (fate != fates_.end()) return fate->second;
+      return all_;
+    });
+    world_.remote->start();
+  }
+  ~RemoteDriveTest() override { wait(done(RemoteWorld::close(&world_))); }
+
+  static Task<bool> done(Task<> task) {
+    co_await std::move(task);
+    co_return true;
+  }
+  template <class T>
+  static Task<> keep(Task<T> task, std::optional<T>* out) {
+    out->emplace(co_await std::move(task));
+  }
+  void run_what_is_ready() {
+    do {
+      shard_.io().restart();
+    } while (shard_.io().poll() > 0);
+  }
+  // Time goes on as far as it takes.
+  template <class T>
+  T wait(Task<T> task) {
+    Gate gate;
+    std::optional<T> out;
+    gate.spawn(shard_.executor(), keep(std::move(task), &out));
+    for (run_what_is_ready(); gate.inside() > 0; run_what_is_ready()) EXPECT_TRUE(clock_.step());
+    return std::move(*out);
+  }
+  void pass(Duration time) {
+    const TimePoint until = clock_.now() + time;
+    for (run_what_is_ready(); clock_.next() <= until; run_what_is_ready()) clock_.step();
+    clock_.advance(until - clock_.now());
+  }
+  Ctx within(Duration time) { return Ctx{shard_, clock_.now() + time, "test"}; }
+  RemoteDrive& remote() { return *world_.remote; }
+  Result<disk::CommitAnswer> commit(Ctx& ctx, const disk::ObjectRef& ref, unsigned n) {
+    auto request = DriveCaller::request(call_.inline_record(n), kShard);
+    return wait(remote().commit(ctx, ref, std::move(request)));
+  }
+  // A file object of shard 3 of 4+2 under the key.
+  void put_file(const std::string& key, std::uint8_t data, unsigned n) {
+    ASSERT_TRUE(call_.stage(data, kBody));
+    ASSERT_EQ(call_.verdict(DriveCaller::ref(key), call_.file_record(n, {{data, kBody}})), Verdict::ok);
+  }
+  disk::StageSpec stage_spec(std::uint8_t data) {
+    disk::StageSpec spec;
+    spec.data = disk::data_id(data);
+    spec.shard_index = 3;
+    spec.data_shards = 4;
+    spec.parity_shards = 2;
+    spec.block_bytes = 4096;
+    return spec;
+  }
+  std::unique_ptr<disk::ShardWriter> stage(std::uint8_t data) {
+    Ctx ctx = within(seconds(5));
+    auto writer = wait(remote().stage(ctx, stage_spec(data)));
+    EXPECT_TRUE(writer) << writer.error().detail;
+    return writer ? std::move(*writer) : nullptr;
+  }
+  Result<> append(disk::ShardWriter& writer, std::size_t blocks = 1) {
+    BufferChain chain;
+    for (std::size_t i = 0; i < blocks; ++i) chain.push_back(disk::slice_of(std::string(4096, 'x')));
+    Ctx ctx = within(seconds(5));
+    return wait(writer.append(ctx, std::move(chain)));
+  }
+  Result<> finish(disk::ShardWriter& writer) {
+    Ctx ctx = within(seconds(5));
+    return wait(writer.finish(ctx));
+  }
+  bool has_file(std::uint8_t data) { return drive_.files().contains(disk::data_id(data)); }
+
+  erasure::ManualClock clock_;
+  Shard shard_{0, clock_, {.slab_bytes = 1U << 20, .max_slabs = 4, .keep_slabs = 1}};
+  erasure::MemoryDrive drive_{clock_, 7};
+  std::map<std::string, int> calls_;
+  std::map<std::string, CallFate> fates_;  // by method
+  CallFate all_;                           // of the others
+  RemoteWorld world_{drive_, clock_, shard_};
+  DriveCaller call_{*world_.remote, shard_, clock_};
+};
+
+// --- what an error says
+
+TEST_F(RemoteDriveTest, ALostAnswerSaysNothingOfWhatBecameOfTheCall) {
+  const auto ref = DriveCaller::ref("k");
+  fates_["drive.commit"].answer_lost = true;
+  Ctx ctx = within(seconds(2));
+  EXPECT_TRUE(commit(ctx, ref, 1).failed_with(Errc::deadline));
+  ASSERT_NE(drive_.state(ref), nullptr) << "it was carried out";
+  EXPECT_EQ(drive_.state(ref)->newest(), call_.id(1));
+  fates_["drive.commit"].cut = true;
+  ctx.deadline = clock_.now() + seconds(2);
+  EXPECT_TRUE(commit(ctx, ref, 2).failed_with(Errc::closed));
+  EXPECT_EQ(drive_.state(ref)->newest(), call_.id(2));
+  fates_["drive.commit"].call_lost = true;
+  ctx.deadline = clock_.now() + seconds(2);
+  EXPECT_TRUE(commit(ctx, ref, 3).failed_with(Errc::closed));
+  EXPECT_EQ(drive_.state(ref)->newest(), call_.id(2));
+  fates_.clear();
+  EXPECT_EQ(call_.verdict(ref, call_.inline_record(3), kShard), Verdict::ok) << "it can be tried again";
+}
+
+TEST_F(RemoteDriveTest, ACallThatArrivesLateIsNotBegun) {
+  const auto ref = DriveCaller::ref("k");
+  fates_["drive.commit"].delay = seconds(3);
+  Ctx ctx = within(seconds(2));
+  EXPECT_TRUE(commit(ctx, ref, 1).failed_with(Errc::deadline));
+  pass(seconds(5));
+  EXPECT_EQ(drive_.state(ref), nullptr);
+}
+
+// The node goes on after a pause, and takes the time that was left for time that is left.
+TEST_F(RemoteDriveTest, ACallThatLayInASocketIsNotBegunWhenTheNodeGoesOn) {
+  const auto ref = DriveCaller::ref("k");
+  PeerCall copy;
+  world_.network.follow([&copy](const NodeName&, const NodeName&, const PeerCall& call) {
+    CallFate fate;
+    if (call.method == "drive.commit") {
+      copy = call;
+      fate.call_lost = true;
+    }
+    return fate;
+  });
+  Ctx ctx = within(seconds(2));
+  EXPECT_TRUE(commit(ctx, ref, 1).failed_with(Errc::deadline));
+  const auto line = world_.network.transport("node1");
+  pass(seconds(55));
+  Ctx fresh = within(seconds(2));
+  copy.method = "drive.commit";
+  PeerCall early = copy, late = copy;
+  world_.network.follow({});
+  ASSERT_TRUE(wait(line->call(fresh, "node2", std::move(early), {}))) << "clocks may differ by that much";
+  EXPECT_NE(drive_.state(ref), nullptr);
+  drive_.lose_row(ref);
+  pass(seconds(10));
+  fresh.deadline = clock_.now() + seconds(2);
+  EXPECT_TRUE(wait(line->call(fresh, "node2", std::move(late), {})).failed_with(Errc::deadline));
+  EXPECT_EQ(drive_.state(ref), nullptr);
+}
+
+TEST_F(RemoteDriveTest, ANodeThatIsAwayIsNotAskedUntilItIsBack) {
+  const auto ref = DriveCaller::ref("k");
+  all_.unreachable = true;
+  Ctx ctx = within(seconds(2));
+  EXPECT_TRUE(remote().online());
+  EXPECT_TRUE(commit(ctx, ref, 1).failed_with(Errc::unavailable));
+  EXPECT_FALSE(remote().online());
+  const int asked = calls_["drive.commit"];
+  EXPECT_TRUE(commit(ctx, ref, 1).failed_with(Errc::unavailable));
+  EXPECT_EQ(calls_["drive.commit"], asked) << "fails fast";
+  const auto info = wait(remote().info(ctx));
+  ASSERT_TRUE(info);
+  EXPECT_FALSE(info->online);
+  EXPECT_EQ(info->state, disk::DriveState::away);
+  EXPECT_EQ(info->problem, "node2: cannot be reached");
+  EXPECT_EQ(info->path, "http://node2:9000/data/d1");
+  pass(minutes(1));
+  EXPECT_FALSE(remote().online());
+  EXPECT_LT(calls_["drive.info"], 25) << "at growing intervals";
+  all_.unreachable = false;
+  pass(kProbeAwayMax);
+  EXPECT_TRUE(remote().online());
+  ctx.deadline = clock_.now() + seconds(2);
+  EXPECT_TRUE(commit(ctx, ref, 1));
+  EXPECT_TRUE(wait(remote().info(ctx))->problem.empty());
+}
+
+TEST_F(RemoteDriveTest, ANodeThatSaysNothingIsFoundOut) {
+  pass(milliseconds(1));
+  all_.call_lost = true;
+  Ctx ctx = within(seconds(1));
+  EXPECT_TRUE(commit(ctx, DriveCaller::ref("k"), 1).failed_with(Errc::deadline));
+  EXPECT_TRUE(remote().online()) << "one call may be slow";
+  pass(kProbeCall + milliseconds(500));
+  EXPECT_FALSE(remote().online());
+  const auto info = wait(remote().info(ctx));
+  EXPECT_EQ(info->problem, "node2: does not answer");
+}
+
+TEST_F(RemoteDriveTest, ADriveOutOfServiceIsLeftAloneForAMoment) {
+  drive_.set_online(false);
+  Ctx ctx = within(seconds(2));
+  EXPECT_TRUE(commit(ctx, DriveCaller::ref("k"), 1).failed_with(Errc::unavailable));
+  EXPECT_FALSE(remote().online());
+  const auto info = wait(remote().info(ctx));
+  EXPECT_EQ(info->problem, "node2: offline");
+  drive_.set_online(true);
+  pass(seconds(1));
+  EXPECT_TRUE(remote().online());
+}
+
+TEST_F(RemoteDriveTest, AnOlderNodeThatDoesNotKnowACallStaysInService) {
+  fates_["drive.commit"].spoil_call = [](PeerCall& call) { call.method = "drive.of_the_future"; };
+  Ctx ctx = within(seconds(2));
+  EXPECT_TRUE(commit(ctx, DriveCaller::ref("k"), 1).failed_with(Errc::unavailable));
+  EXPECT_TRUE(remote().online());
+}
+
+TEST_F(RemoteDriveTest, ADriveThatTheNodeDoesNotServeIsAway) {
+  DriveId other;
+  other.bytes.fill(9);
+  SystemRandom random;
+  const auto line = world_.network.transport("node1");
+  RemoteDriveSpec spec;
+  spec.node = "node2";
+  spec.drive = other;
+  RemoteDrive stranger(RemoteDriveDeps{*line, clock_, random, shard_}, spec);
+  Ctx ctx = within(seconds(2));
+  EXPECT_TRUE(wait(stranger.read(ctx, DriveCaller::ref("k"), {})).failed_with(Errc::unavailable));
+  EXPECT_FALSE(stranger.online());
+}
+
+// --- round trips
+
+TEST_F(RemoteDriveTest, ASmallReadIsOneRoundTrip) {
+  const auto ref = DriveCaller::ref("k");
+  ASSERT_EQ(call_.verdict(ref, call_.inline_record(1), kShard), Verdict::ok);
+  pass(seconds(1));
+  calls_.clear();
+  EXPECT_EQ(call_.read(ref).inline_shard, kShard);
+  EXPECT_EQ(calls_, (std::map<std::string, int>{{"drive.read", 1}}));
+}
+
+TEST_F(RemoteDriveTest, RetiresRideAlongOrGoTogether) {
+  ASSERT_EQ(call_.verdict(DriveCaller::ref("a"), call_.inline_record(1), kShard), Verdict::ok);
+  pass(seconds(1));
+  calls_.clear();
+  remote().retire(DriveCaller::ref("a"), call_.id(1), false);
+  ASSERT_EQ(call_.verdict(DriveCaller::ref("b"), call_.inline_record(2), kShard), Verdict::ok);
+  EXPECT_EQ(drive_.state(DriveCaller::ref("a"))->final_id, call_.id(1));
+  EXPECT_EQ(calls_, (std::map<std::string, int>{{"drive.commit", 1}}));
+  for (unsigned i = 0; i < 50; ++i) {
+    const auto ref = DriveCaller::ref("key" + std::to_string(i));
+    ASSERT_EQ(call_.verdict(ref, call_.inline_record(10 + i), kShard), Verdict::ok);
+  }
+  pass(seconds(1));
+  calls_.clear();
+  for (unsigned i = 0; i < 50; ++i)
+    remote().retire(DriveCaller::ref("key" + std::to_string(i)), call_.id(10 + i), false);
+  pass(milliseconds(100));
+  EXPECT_EQ(calls_["drive.errands"], 1);
+  EXPECT_EQ(drive_.state(DriveCaller::ref("key49"))->final_id, call_.id(59));
+}
+
+TEST_F(RemoteDriveTest, RetiresWaitForANodeThatIsAwayButNotForLong) {
+  for (unsigned i = 1; i <= 2; ++i)
+    ASSERT_EQ(call_.verdict(DriveCaller::ref("k" + std::to_string(i)), call_.inline_record(i), kShard),
+              Verdict::ok);
+  all_.unreachable = true;
+  remote().retire(DriveCaller::ref("k1"), call_.id(1), false);
+  pass(kRetireLife - seconds(10));
+  remote().retire(DriveCaller::ref("k2"), call_.id(2), false);
+  pass(seconds(20));
+  all_.unreachable = false;
+  pass(seconds(10));
+  EXPECT_TRUE(drive_.state(DriveCaller::ref("k1"))->final_id.is_none());
+  EXPECT_EQ(drive_.state(DriveCaller::ref("k2"))->final_id, call_.id(2));
+  EXPECT_EQ(remote().dropped_retires(), 1U);
+}
+
+TEST_F(RemoteDriveTest, ARetireThatArrivesTooLateIsNotCarriedOut) {
+  ASSERT_EQ(call_.verdict(DriveCaller::ref("k"), call_.inline_record(1), kShard), Verdict::ok);
+  fates_["drive.read"].delay = kRetireLife + seconds(1);  // a call with a deadline far away
+  remote().retire(DriveCaller::ref("k"), call_.id(1), false);
+  Ctx ctx = within(minutes(10));
+  EXPECT_TRUE(wait(remote().read(ctx, DriveCaller::ref("k"), {})));
+  EXPECT_TRUE(drive_.state(DriveCaller::ref("k"))->final_id.is_none());
+}
+
+TEST_F(RemoteDriveTest, NoMoreRetiresWaitThanThereIsRoomFor) {
+  all_.unreachable = true;
+  for (unsigned i = 0; i < kMaxRetiresWaiting + 5; ++i)
+    remote().retire(DriveCaller::ref(std::to_string(i)), call_.id(i + 1), false);
+  EXPECT_EQ(remote().dropped_retires(), 5U);
+}
+
+// --- writers
+
+TEST_F(RemoteDriveTest, AWriterThatIsDroppedTakesItsFileAlong) {
+  auto writer = stage(1);
+  ASSERT_TRUE(append(*writer));
+  EXPECT_TRUE(has_file(1));
+  writer.reset();
+  pass(seconds(1));
+  EXPECT_FALSE(has_file(1));
+  EXPECT_EQ(world_.service.kept().writers, 0U);
+}
+
+TEST_F(RemoteDriveTest, AWriterLivesAsLongAsItsClientTakes) {
+  auto writer = stage(1);
+  ASSERT_TRUE(append(*writer));
+  pass(minutes(20));
+  ASSERT_TRUE(append(*writer));
+  ASSERT_TRUE(finish(*writer));
+  EXPECT_EQ(world_.service.kept().writers, 0U);
+  writer.reset();
+  pass(minutes(5));
+  EXPECT_TRUE(has_file(1));
+}
+
+TEST_F(RemoteDriveTest, AWriterOfADeadNodeGoes) {
+  auto writer = stage(1);
+  ASSERT_TRUE(append(*writer));
+  all_.unreachable = true;
+  pass(kPeerLease - seconds(1));
+  EXPECT_TRUE(has_file(1));
+  pass(kLeaseSweep + seconds(1));
+  EXPECT_FALSE(has_file(1));
+  EXPECT_EQ(world_.service.kept().writers, 0U);
+  all_.unreachable = false;
+  pass(kProbeAwayMax);
+  EXPECT_TRUE(append(*writer).failed_with(Errc::closed)) << "it is no more";
+}
+
+TEST_F(RemoteDriveTest, AWriterWhoseOpeningIsLostIsClosedAgain) {
+  fates_["drive.stage"].answer_lost = true;
+  Ctx ctx = within(seconds(2));
+  std::size_t open = 0;
+  fates_["drive.stage"].spoil_answer = [&](Result<PeerAnswer>&) { open = world_.service.kept().writers; };
+  EXPECT_TRUE(wait(remote().stage(ctx, stage_spec(1))).failed_with(Errc::deadline));
+  EXPECT_EQ(open, 1U);
+  pass(seconds(1));
+  EXPECT_EQ(world_.service.kept().writers, 0U);
+  EXPECT_FALSE(has_file(1));
+}
+
+TEST_F(RemoteDriveTest, AFileWhoseFinishIsLostIsDiscarded) {
+  auto writer = stage(1);
+  ASSERT_TRUE(append(*writer));
+  fates_["drive.finish"].answer_lost = true;
+  EXPECT_TRUE(finish(*writer).failed_with(Errc::deadline));
+  EXPECT_TRUE(has_file(1));
+  writer.reset();
+  pass(seconds(1));
+  EXPECT_FALSE(has_file(1));
+}
+
+TEST_F(RemoteDriveTest, AWriterThatIsGivenUpWhileItIsFinishedLeavesNothing) {
+  auto writer = stage(1);
+  ASSERT_TRUE(append(*writer));
+  fates_["drive.finish"].delay = seconds(1);
+  Ctx ctx = within(milliseconds(500));
+  EXPECT_TRUE(wait(writer->finish(ctx)).failed_with(Errc::deadline));
+  writer.reset();
+  pass(seconds(5));
+  EXPECT_FALSE(has_file(1));
+  EXPECT_EQ(world_.service.kept().writers, 0U);
+}
+
+TEST_F(RemoteDriveTest, DamageOnTheWayToTheDriveIsNoticed) {
+  auto writer = stage(1);
+  fates_["drive.append"].spoil_call = [](PeerCall& call) {
+    std::vector<Slice> body = std::move(call.body);
+    const_cast<std::uint8_t&>(body[0].bytes[100]) ^= 1;
+    call.body = std::move(body);
+  };
+  ASSERT_TRUE(append(*writer));
+  EXPECT_TRUE(finish(*writer).failed_with(Errc::io));
+  writer.reset();
+  pass(seconds(1));
+  EXPECT_FALSE(has_file(1));
+}
+
+TEST_F(RemoteDriveTest, ACancelledAppendLetsGoOfItsBuffers) {
+  auto writer = stage(1);
+  fates_["drive.append"].delay = minutes(1);
+  Buffer buffer = shard_.buffers().try_acquire();
+  BufferChain chain;
+  const ByteSpan bytes = buffer.span().first(4096);
+  chain.push_back(Slice{std::move(buffer), bytes});
+  Ctx ctx = within(minutes(10));
+  std::optional<Result<>> appended;
+  Gate gate;
+  gate.spawn(shard_.executor(), keep(writer->append(ctx, std::move(chain)), &appended));
+  run_what_is_ready();
+  EXPECT_EQ(shard_.buffers().in_use(), 1U);
+  writer->cancel();
+  run_what_is_ready();
+  EXPECT_EQ(shard_.buffers().in_use(), 0U);
+  ASSERT_TRUE(appended);
+  EXPECT_TRUE(appended->failed_with(Errc::closed));
+  EXPECT_TRUE(finish(*writer).failed_with(Errc::closed));
+}
+
+TEST_F(RemoteDriveTest, AnAppendThatComesTwiceEndsTheWriter) {
+  PeerCall copy;
+  world_.network.follow([&copy](const NodeName&, const NodeName&, const PeerCall& call) {
+    if (call.method == "drive.append" && copy.method.empty()) copy = call;
+    return CallFate();
+  });
+  auto writer = stage(1);
+  ASSERT_TRUE(append(*writer));
+  ASSERT_TRUE(has_file(1));
+  const auto stranger = world_.network.transport("node3");
+  Ctx ctx = within(seconds(1));
+  ASSERT_TRUE(wait(stranger->call(ctx, "node2", copy, {}))) << "the error is in the answer";
+  ASSERT_TRUE(append(*writer)) << "another node's writers are its own";
+  const auto line = world_.network.transport("node1");
+  ASSERT_TRUE(wait(line->call(ctx, "node2", copy, {})));
+  EXPECT_FALSE(has_file(1));
+  EXPECT_TRUE(append(*writer).failed_with(Errc::closed));
+}
+
+TEST_F(RemoteDriveTest, LargeAppendsGoInSeveralCalls) {
+  auto writer = stage(1);
+  calls_.clear();
+  const std::size_t blocks = 2 * (kMaxPeerBody / 4096) + 3;
+  ASSERT_TRUE(append(*writer, blocks));
+  EXPECT_GT(calls_["drive.append"], 2);
+  ASSERT_TRUE(finish(*writer));
+  EXPECT_EQ(drive_.files()[disk::data_id(1)]->blocks.size(), blocks);
+}
+
+// --- readers and pins
+
+TEST_F(RemoteDriveTest, AReaderThatWasForgottenOpensTheFileAgain) {
+  put_file("big", 1, 1);
+  auto reader = call_.open(1, kBody);
+  ASSERT_TRUE(reader);
+  pass(kReaderIdle + kLeaseSweep);
+  EXPECT_EQ(world_.service.kept().readers, 0U);
+  const disk::StripeLayout layout{.data_shards = 4, .part_bytes = kBody};
+  const auto block = call_.read_block(**reader, 1, layout.block_bytes(1));
+  ASSERT_TRUE(block) << block.error().detail;
+  EXPECT_EQ(*block, DriveCaller::block(1, 1, layout.block_bytes(1)));
+  EXPECT_EQ(world_.service.kept().readers, 1U);
+  reader->reset();
+  pass(seconds(1));
+  EXPECT_EQ(world_.service.kept().readers, 0U);
+}
+
+TEST_F(RemoteDriveTest, DamageOnTheWayFromTheDriveIsNotTheDrives) {
+  put_file("big", 1, 1);
+  const auto reader = call_.open(1, kBody);
+  ASSERT_TRUE(reader);
+  fates_["drive.read_blocks"].spoil_answer = [](Result<PeerAnswer>& answer) {
+    const_cast<std::uint8_t&>(answer->body[0].bytes[7]) ^= 1;
+  };
+  const disk::StripeLayout layout{.data_shards = 4, .part_bytes = kBody};
+  EXPECT_TRUE(call_.read_block(**reader, 0, layout.block_bytes(0)).failed_with(Errc::closed));
+  fates_.clear();
+  EXPECT_TRUE(call_.read_block(**reader, 0, layout.block_bytes(0)));
+  drive_.files()[disk::data_id(1)]->corrupt[0] = true;
+  EXPECT_TRUE(call_.read_block(**reader, 0, layout.block_bytes(0)).failed_with(Errc::corrupt));
+}
+
+TEST_F(RemoteDriveTest, APinKeepsFilesForASlowClientAndNotForADeadOne) {
+  put_file("big", 1, 1);
+  auto held = std::make_unique<disk::Held>(call_.read(DriveCaller::ref("big")));
+  ASSERT_NE(held->pin, nullptr);
+  ASSERT_EQ(call_.verdict(DriveCaller::ref("big"), call_.inline_record(2), kShard), Verdict::ok);
+  call_.retire(DriveCaller::ref("big"), 2);
+  EXPECT_FALSE(has_file(1));
+  pass(minutes(30));
+  EXPECT_TRUE(call_.has_file(1, kBody)) << "pinned";
+  EXPECT_EQ(world_.service.kept().pins, 1U);
+  all_.unreachable = true;
+  pass(kPeerLease + kLeaseSweep);
+  EXPECT_EQ(world_.service.kept().pins, 0U);
+  all_.unreachable = false;
+  pass(kProbeAwayMax);
+  held.reset();
+  pass(seconds(1));
+  EXPECT_FALSE(call_.has_file(1, kBody));
+}
+
+TEST_F(RemoteDriveTest, PinsAreReleasedTogether) {
+  put_file("big", 1, 1);
+  std::vector<disk::Held> held;
+  for (int i = 0; i < 20; ++i) held.push_back(call_.read(DriveCaller::ref("big")));
+  pass(seconds(1));
+  EXPECT_EQ(world_.service.kept().pins, 20U);
+  calls_.clear();
+  held.clear();
+  pass(seconds(1));
+  EXPECT_EQ(world_.service.kept().pins, 0U);
+  EXPECT_EQ(calls_["drive.errands"], 1);
+}
+
+// --- system records
+
+TEST_F(RemoteDriveTest, ManySystemRecordsComeInSeveralCalls) {
+  for (std::size_t i = 0; i < kSystemScanStep + 10; ++i) {
+    std::string name = "q/" + std::to_string(10'000 + i);
+    ASSERT_TRUE(call_.wait(remote().put_system(call_.ctx(), std::move(name), std::to_string(i))));
+  }
+  calls_.clear();
+  EXPECT_EQ(call_.wait(remote().scan_system(call_.ctx(), "q/", 100'000))->size(), kSystemScanStep + 10);
+  EXPECT_EQ(calls_["drive.scan_system"], 2);
+  EXPECT_EQ(call_.wait(remote().scan_system(call_.ctx(), "q/", kSystemScanStep + 1))->size(),
+            kSystemScanStep + 1);
+}
+
+TEST_F(RemoteDriveTest, LargeSystemRecordsComeInSeveralCalls) {
+  for (int i = 0; i < 3; ++i) {
+    std::string value(3U << 20, static_cast<char>('a' + i));
+    std::string name = "large/" + std::to_string(i);
+    ASSERT_TRUE(call_.wait(remote().put_system(call_.ctx(), std::move(name), std::move(value))));
+  }
+  calls_.clear();
+  const auto all = call_.wait(remote().scan_system(call_.ctx(), "large/", 10));
+  ASSERT_TRUE(all);
+  ASSERT_EQ(all->size(), 3U);
+  EXPECT_EQ(all->back().value, std::string(3U << 20, 'c'));
+  EXPECT_EQ(calls_["drive.scan_system"], 3);
+  std::string huge(kMaxPeerPage + 1, 'x');
+  EXPECT_TRUE(
+      call_.wait(remote().put_system(call_.ctx(), "huge", std::move(huge))).failed_with(Errc::too_large));
+}
+
+// --- nonsense
+
+class NonsenseTest : public RemoteDriveTest {
+ protected:
+  // Every call once; what each said.
+  std::map<std::string, Errc> call_everything() {
+    std::map<std::string, Errc> said;
+    Ctx ctx = within(seconds(2));
+    const auto note = [&](const char* name, const auto& result) {
+      said[name] = result ? Errc::internal : result.code();
+    };
+    const auto ref = DriveCaller::ref("k");
+    note("commit", wait(remote().commit(ctx, ref, DriveCaller::request(call_.inline_record(900), kShard))));
+    note("fence", wait(remote().fence(ctx, ref, call_.id(950))));
+    note("withdraw", wait(remote().withdraw(ctx, ref, call_.id(951))));
+    note("purge", wait(remote().purge(ctx, ref, call_.id(952))));
+    note("read", wait(remote().read(ctx, ref, {})));
+    note("open", wait(remote().open_shard(ctx, DriveCaller::shard_ref(1, kBody))));
+    note("verify", wait(remote().verify(ctx, DriveCaller::shard_ref(1, kBody))));
+    note("stage", wait(remote().stage(ctx, stage_spec(9))));
+    note("groups", wait(remote().groups(ctx)));
+    note("usage", wait(remote().usage(ctx)));
+    disk::ListSpec list;
+    list.bucket = BucketId{77};
+    note("list", wait(remote().list(ctx, list)));
+    note("scan", wait(remote().scan(ctx, {})));
+    note("orphans", wait(remote().find_orphans(ctx, {})));
+    note("system", wait(remote().scan_system(ctx, "q/", 10)));
+    std::vector<disk::KeyRead> reads(2);
+    reads[0].ref = reads[1].ref = ref;
+    note("read_many", wait(remote().read_many(ctx, reads)));
+    return said;
+  }
+};
+
+TEST_F(NonsenseTest, AnswersThatDoNotParseAreClosed) {
+  put_file("k", 1, 1);
+  all_.spoil_answer = [](Result<PeerAnswer>& answer) {
+    if (answer) answer->head = "\xff\xff\xff\xff nonsense";
+  };
+  for (const auto& [name, code] : call_everything()) EXPECT_EQ(code, Errc::closed) << name;
+  pass(minutes(1));
+  EXPECT_FALSE(remote().online()) << "its probes make no sense either";
+}
+
+TEST_F(NonsenseTest, EmptyAnswersAreNoWorseThanNone) {
+  put_file("k", 1, 1);
+  all_.spoil_answer = [](Result<PeerAnswer>& answer) {
+    if (answer) answer->head.clear();
+  };
+  const auto said = call_everything();
+  EXPECT_EQ(said.at("commit"), Errc::closed) << "no verdict";
+  EXPECT_EQ(said.at("withdraw"), Errc::closed);
+  EXPECT_EQ(said.at("fence"), Errc::closed) << "it does not vouch for anything";
+  EXPECT_EQ(said.at("read"), Errc::closed);
+  EXPECT_EQ(said.at("list"), Errc::closed);
+  EXPECT_EQ(said.at("groups"), Errc::closed);
+  EXPECT_EQ(said.at("scan"), Errc::closed) << "a page that neither ends nor goes on";
+  EXPECT_EQ(said.at("read_many"), Errc::closed);
+}
+
+// One byte of every message is another, wherever it is: nothing but errors may come of it.
+TEST_F(NonsenseTest, SpoiltMessagesHarmNobody) {
+  put_file("k", 1, 1);
+  std::size_t at = 0;
+  const auto spoil = [&at](std::string& head) {
+    if (!head.empty()) head[at % head.size()] = static_cast<char>(head[at % head.size()] ^ (1 << (at % 8)));
+  };
+  for (at = 0; at < 60; ++at) {
+    all_.spoil_answer = [&spoil](Result<PeerAnswer>& answer) {
+      if (answer) spoil(answer->head);
+    };
+    all_.spoil_call = nullptr;
+    call_everything();
+    all_.spoil_answer = nullptr;
+    all_.spoil_call = [&spoil](PeerCall& call) { spoil(call.head); };
+    call_everything();
+    all_ = CallFate();
+    pass(seconds(5));
+  }
+  EXPECT_TRUE(remote().online());
+  EXPECT_TRUE(call_.has_file(1, kBody));
+}
+
+}  // namespace
+}  // namespace ostraka::cluster
