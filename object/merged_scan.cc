@@ -3,7 +3,6 @@
 #include <algorithm>
 
 #include "base/log.h"
-#include "object/limits.h"
 #include "runtime/fan_out.h"
 #include "runtime/shard.h"
 
@@ -29,8 +28,9 @@ bool sound(const disk::RowPage& page, std::string_view after) {
 
 }  // namespace
 
-MergedScan::MergedScan(std::vector<disk::Drive*> drives, Gate& gate, std::string after, std::string until)
-    : gate_(gate), after_(std::move(after)), until_(std::move(until)) {
+MergedScan::MergedScan(std::vector<disk::Drive*> drives, Gate& gate, std::string after, std::string until,
+                       std::size_t rows)
+    : gate_(gate), after_(std::move(after)), until_(std::move(until)), rows_(rows) {
   for (disk::Drive* drive : drives) sources_.emplace_back().drive = drive;
 }
 
@@ -47,7 +47,7 @@ Task<> MergedScan::fetch(Ctx& ctx, MergedPage& out) {
     disk::RowScanSpec spec;
     spec.after = std::move(after);
     spec.until = until_;
-    spec.max_rows = kScanRows;
+    spec.max_rows = rows_;
     fan->start(ctx.shard.executor(), gate_, i, scan_one(source.drive, ctx, std::move(spec)));
   }
   co_await fan->wait_all(ctx.shard.clock(), ctx.deadline);
