@@ -236,7 +236,9 @@ class Coordinator {
     version.data_shards = proposal->record->data_shards;
     version.write_quorum = static_cast<std::uint8_t>(w);
     version.record = proposal->encoded;
-    const Settled settled = co_await settle(core_, ctx_, ref_, std::move(version));
+    // The group's epoch may have risen meanwhile, which is why the drives refused: settled by the new one.
+    const disk::ObjectRef now = core_->stamped(ref_);
+    const Settled settled = co_await settle(core_, ctx_, now, std::move(version));
     if (settled == Settled::gone) forget_withdrawn(*proposal);
     co_return settled;
   }

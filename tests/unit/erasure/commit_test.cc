@@ -379,5 +379,27 @@ TEST(Set, DamagedInlineShardsAreDecodedAroundAndReported) {
       << "three of six: never wrong bytes";
 }
 
+// Somebody raises the group's epoch, and tells the drives, while commits of the old one are on their way.
+TEST(Commit, AWriteThatMeetsARaisedEpochTriesAgain) {
+  World world({2, 2});
+  ASSERT_TRUE(world.run(put_small(&world, world.ref, "old")).has_value());
+  bool raised = false;
+  world.faulty[0]->follow([&](std::string_view call) {
+    if (call == "commit" && !std::exchange(raised, true)) {
+      world.set->raise_epoch(5);
+      disk::ObjectRef told = world.ref;
+      told.epoch = 5;
+      for (const auto& drive : world.memory) static_cast<void>(drive->try_read(told, {}));
+    }
+    return Fate();
+  });
+  const auto put = world.run(put_small(&world, world.ref, "new"));
+  ASSERT_TRUE(put.has_value()) << put.error().detail;
+  EXPECT_TRUE(raised);
+  EXPECT_EQ(put->record.epoch, 5U);
+  world.faulty[0]->follow({});
+  EXPECT_EQ(*world.run(get(&world, world.ref)), "new");
+}
+
 }  // namespace
 }  // namespace ostraka::erasure
