@@ -107,6 +107,7 @@ Task<> DriveServiceCore::sweep_leases(DriveServiceCore* self) {
     self->pins.sweep();
     self->readers.sweep();
     self->writers.sweep();
+    self->read_slabs.trim();
   }
 }
 

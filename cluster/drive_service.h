@@ -30,7 +30,8 @@ class DriveService final : public PeerService {
   DriveService& operator=(const DriveService&) = delete;
   ~DriveService() override;
   void start();
-  // Lets go of all that peers left open. No call may be running, and none may come. Before it goes.
+  // Lets go of all that peers left open. No call may be running, nor an answer be on its way, and none may
+  // come. Before it goes.
   Task<> close();
 
   // Answers that carry what the drive said, errors too. Errors of its own: unsupported_version (no such

@@ -54,6 +54,9 @@ struct DriveServiceCore {
   LeaseTable<std::shared_ptr<const void>> pins;
   LeaseTable<OpenReader> readers;
   WriterTable writers;
+  // Not the slabs of the shards: those may all be held by requests that wait for another node, which waits
+  // for us.
+  BufferPool read_slabs{kMaxReadBody, kReadSlabs, kReadSlabsKept};
   bool stopping = false;  // belongs to the home shard, as does wake
   Event wake;
   Gate gate;

@@ -55,11 +55,9 @@ Result<BufferChain> cut_body(const BufferChain& body,
   return blocks;
 }
 
-// A slab where one is worth it and large enough.
-Task<Result<Buffer>> room_for(DriveServiceCore& core, Ctx& ctx, std::size_t bytes) {
-  BufferPool& pool = ctx.shard.buffers();
-  if (bytes <= kSmallBlocks || bytes > pool.slab_bytes()) co_return Buffer::on_heap(bytes);
-  auto acquiring = pool.acquire(core.deps.clock, ctx.deadline);
+Task<Result<Buffer>> room_for(DriveServiceCore& core, TimePoint deadline, std::size_t bytes) {
+  if (bytes <= kSmallBlocks) co_return Buffer::on_heap(bytes);
+  auto acquiring = core.read_slabs.acquire(core.deps.clock, deadline);
   Result<Buffer> slab = co_await std::move(acquiring);
   co_return slab;
 }
@@ -105,6 +103,7 @@ Task<Result<PeerAnswer>> serve_append(DriveServiceCore& core, Ctx& ctx, const No
   if (appended) {
     core.writers.give_back(from, in.writer(), writer, count);
   } else {
+    writer->writer->cancel();  // it may wait for a drive that hangs, and must not keep the body
     core.writers.close(from, in.writer(), writer);  // the peer cannot go on with it
   }
   co_return answered(*drive, appended);
@@ -169,6 +168,7 @@ Task<Result<PeerAnswer>> serve_read_blocks(DriveServiceCore& core, Ctx& ctx, con
   CO_TRY(ref, take_shard(in.shard()));
   std::size_t total = 0;
   for (const std::uint32_t bytes : in.block_bytes()) total += bytes;
+  if (total > kMaxReadBody) co_return fail(Errc::malformed, "size of all blocks");
 
   std::uint64_t id = in.reader();
   std::shared_ptr<disk::ShardReader> reader;
@@ -182,7 +182,7 @@ Task<Result<PeerAnswer>> serve_read_blocks(DriveServiceCore& core, Ctx& ctx, con
     id = core.readers.add(from, OpenReader{drive, ref, reader}).value_or(0);
   }
 
-  auto making_room = room_for(core, ctx, total);
+  auto making_room = room_for(core, ctx.deadline, total);
   CO_TRY(buffer, co_await std::move(making_room));
   std::vector<disk::BlockTarget> targets;
   std::size_t at = 0;

@@ -4,6 +4,8 @@
 #include <chrono>
 #include <cstddef>
 
+#include "base/limits.h"
+
 namespace ostraka::cluster {
 
 inline constexpr std::size_t kMaxDocumentNameBytes = 512;
@@ -24,6 +26,9 @@ inline constexpr std::size_t kMaxPeerIds = 1U << 16;    // of orphans in one ans
 inline constexpr std::size_t kMaxCallHead = 2U << 20;      // of a request without a record or a system record
 inline constexpr std::size_t kSystemScanStep = 256;        // records asked of a drive at a time,
 inline constexpr std::size_t kSystemScanBytes = 4U << 20;  // and sent at a time, at least one
+inline constexpr std::size_t kMaxReadBody = kStripeBytes;  // of blocks that are read by one call
+inline constexpr std::size_t kReadSlabs = 128;             // of kMaxReadBody, of all calls that read blocks
+inline constexpr std::size_t kReadSlabsKept = 4;           // when nobody reads
 inline constexpr std::size_t kSmallBlocks = 64U << 10;     // read into memory of their own, not into a slab
 inline constexpr std::size_t kMaxRetiresWaiting = 1024;    // to be sent to one drive
 inline constexpr std::size_t kMaxErrandBytes = 1U << 20;   // of retires in one message
@@ -57,9 +62,10 @@ static_assert(kMaxPeerPage < kMaxPeerHead);
 static_assert(kPeerRenewal * 3 < kPeerLease, "a renewal may be lost");
 
 // etcd. A document with its name and mark, in base64, is well below its limit of 1.5 MiB a request.
-inline constexpr std::size_t kMaxEtcdAnswer = 32U << 20;   // an answer, or one message of a watch
-inline constexpr std::size_t kMaxEtcdMessageBytes = 1024;  // of an error, for the log
-inline constexpr std::size_t kEtcdPageKeys = 512;          // of a range; fewer where an answer is too large
+inline constexpr std::size_t kMaxEtcdAnswer = 32U << 20;             // an answer, or one message of a watch
+inline constexpr std::size_t kMaxEtcdMessageBytes = 1024;            // of an error, for the log
+inline constexpr std::size_t kMaxEtcdKeys = kMaxDocuments + 10'000;  // of one cluster
+inline constexpr std::size_t kEtcdPageKeys = 512;  // of a range; fewer where an answer is too large
 inline constexpr auto kEtcdConnect = std::chrono::seconds(2);
 inline constexpr auto kEtcdAttempt = std::chrono::seconds(2);    // for one member to answer
 inline constexpr auto kEtcdElection = std::chrono::seconds(5);   // for members without a leader to elect one

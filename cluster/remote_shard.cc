@@ -15,12 +15,12 @@ namespace {
 
 // How many of the blocks from `begin` on fit into one body.
 template <class Blocks>
-std::size_t fitting(const Blocks& blocks, std::size_t begin) {
+std::size_t fitting(const Blocks& blocks, std::size_t begin, std::size_t max_bytes) {
   std::size_t bytes = 0;
   std::size_t end = begin;
   while (end < blocks.size() && end - begin < kMaxPeerBlocks) {
     bytes += blocks[end].bytes.size();
-    if (end > begin && bytes > kMaxPeerBody) break;
+    if (end > begin && bytes > max_bytes) break;
     ++end;
   }
   return end - begin;
@@ -59,7 +59,7 @@ class RemoteShardWriter final : public disk::ShardWriter {
       hashed += block.bytes.size();
     }
     while (!blocks.empty()) {
-      const std::size_t count = fitting(blocks, 0);
+      const std::size_t count = fitting(blocks, 0, kMaxPeerBody);
       BufferChain rest(std::make_move_iterator(blocks.begin() + static_cast<std::ptrdiff_t>(count)),
                        std::make_move_iterator(blocks.end()));
       blocks.resize(count);
@@ -139,7 +139,7 @@ class RemoteShardReader final : public disk::ShardReader {
   Task<Result<>> read_blocks(Ctx& ctx, std::uint64_t first, std::vector<disk::BlockTarget> targets) override {
     CO_TRY_VOID(check_sizes(targets));
     for (std::size_t at = 0; at < targets.size();) {
-      const std::size_t count = fitting(targets, at);
+      const std::size_t count = fitting(targets, at, kMaxReadBody);
       const auto begin = targets.begin() + static_cast<std::ptrdiff_t>(at);
       std::vector<disk::BlockTarget> some(begin, begin + static_cast<std::ptrdiff_t>(count));
       auto reading = read_some(ctx, first + at, std::move(some));
