@@ -234,6 +234,53 @@ TEST_F(HttpClientTest, AnUnreachablePeerIsUnavailableAndNamed) {
   EXPECT_NE(answer.why.find("127.0.0.1:" + std::to_string(port)), std::string::npos) << answer.why;
 }
 
+TEST_F(HttpClientTest, GathersABodyFromItsParts) {
+  start();
+  HttpClient client(here_, {});
+  const std::string first(70'000, 'f'), second(300'000, 's');
+  ClientRequest request = to("/echo");
+  request.method = "POST";
+  request.body = "head";
+  request.parts = {as_bytes(first), ByteSpan(), as_bytes(second)};
+  EXPECT_EQ(run(client, std::move(request)).body, "head" + first + second);
+}
+
+TEST_F(HttpClientTest, LooksNamesUp) {
+  start();
+  HttpClient client(here_, {});
+  for (int i = 0; i < 2; ++i) {
+    ClientRequest request = to("/info");
+    request.peer.host = "localhost";
+    EXPECT_TRUE(run(client, std::move(request)).body.ends_with(" 127.0.0.1"));
+  }
+  EXPECT_EQ(client.idle_connections(), 1U);
+}
+
+TEST_F(HttpClientTest, TellsHowConnectingWent) {
+  start();
+  std::vector<std::string> told;
+  HttpClientConfig config;
+  config.on_connect = [&told](const ConnectOutcome& outcome) {
+    told.push_back(outcome.tls_name + (outcome.connected ? " connected" : " failed") +
+                   (outcome.why.empty() ? "" : " why"));
+  };
+  HttpClient client(here_, config);
+  const auto ask = [&](const std::string& name, bool may_connect) {
+    ClientRequest request = to("/hello");
+    request.tls_name = name;
+    request.may_connect = may_connect;
+    return run(client, std::move(request)).code;
+  };
+  EXPECT_EQ(ask("one", false), Errc::unavailable);
+  EXPECT_TRUE(told.empty());
+  ask("one", true);
+  ask("one", false);  // over the one that is kept
+  EXPECT_EQ(service_.calls, 2);
+  stop();
+  EXPECT_EQ(ask("two", true), Errc::unavailable);
+  EXPECT_EQ(told, (std::vector<std::string>{"one connected", "two failed why"}));
+}
+
 TEST_F(HttpClientTest, ARequestCannotSmuggleAnother) {
   start();
   HttpClient client(here_, {});
