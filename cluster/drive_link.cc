@@ -33,7 +33,8 @@ Task<> DriveLink::close() {
 Task<> DriveLink::stop(std::shared_ptr<DriveLink> self) {
   self->stopping_ = true;
   self->closed_ = true;
-  if (self->probe_stop_) self->probe_stop_->request();
+  for (const std::shared_ptr<CallStop>& stop : {self->probe_stop_, self->errand_stop_})
+    if (stop) stop->request();
   self->wake_probe();
   self->wake_errands();
   co_return;
@@ -242,9 +243,12 @@ Task<> DriveLink::send_what_waits(pb::Errands errands, Duration time) {
   PeerCall call;
   call.method = "drive.errands";
   call.head = request.SerializeAsString();
+  errand_stop_ = std::make_shared<CallStop>();
+  call.stop = errand_stop_;
   std::vector<disk::BlockTarget> nowhere;
   auto sending = send(ctx, std::move(call), std::move(nowhere));
   const Result<PeerAnswer> answer = co_await std::move(sending);
+  errand_stop_.reset();
   if (answer) co_return;
   if (answer.failed_with(Errc::unavailable)) {
     errands_.put_back(std::move(*request.mutable_errands()));

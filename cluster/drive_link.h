@@ -78,7 +78,7 @@ class DriveLink : public std::enable_shared_from_this<DriveLink> {
   // of the home shard
   bool stopping_ = false;
   Event probe_wake_, errand_wake_;
-  std::shared_ptr<CallStop> probe_stop_;
+  std::shared_ptr<CallStop> probe_stop_, errand_stop_;
   Gate gate_;
 };
 
