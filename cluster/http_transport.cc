@@ -208,8 +208,12 @@ Task<Result<PeerAnswer>> HttpTransport::exchange(Ctx& ctx, Peer& peer, PeerCall 
     request.headers.add(std::string(kDeadlineHeader), std::to_string(left.count()));
   }
 
+  if (call.stop) {
+    request.on_sending = [stop = call.stop](std::function<void()> end) { stop->on_request(std::move(end)); };
+  }
   net::HttpClient& client = client_of(ctx.shard);
   auto response = co_await client.request(std::move(request));
+  if (call.stop) call.stop->on_request(nullptr);
   if (!response) {
     co_return tl::unexpected<Error>(Error{response.code(), peer.name + ": " + response.error().detail});
   }

@@ -31,8 +31,12 @@ class CallStop {
     if (act_) std::exchange(act_, nullptr)();
   }
   bool requested() const noexcept { return requested_; }
-  // For the transport: what ends the call that is under way; empty once it has come to its end.
-  void on_request(std::function<void()> act) { act_ = std::move(act); }
+  // For the transport: what ends the call that is under way, now if it has been requested; empty once the
+  // call has come to its end.
+  void on_request(std::function<void()> act) {
+    act_ = std::move(act);
+    if (requested_) request();
+  }
 
  private:
   bool requested_ = false;

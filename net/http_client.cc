@@ -262,6 +262,7 @@ Task<Result<ClientResponse>> HttpClient::request(ClientRequest request) {
     }
     wire->answered = false;
     const bool reused = wire->reused;
+    if (request.on_sending) request.on_sending([stream = &wire->stream] { stream->close(); });
     const Result<> sent = co_await send(*wire, request);
     // A server may answer before it has read everything and close: so look for an answer even when sending
     // failed.

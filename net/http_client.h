@@ -58,6 +58,9 @@ struct ClientRequest {
   TimePoint deadline = kNoDeadline;            // for the response's head; stall_timeout holds in any case
   TimePoint end_by = kNoDeadline;              // for all of it, the response's body too
   bool may_connect = true;                     // false: only over a kept connection, else unavailable
+  // Told, once there is a connection, how the request can be ended with closed: until request() returns, and
+  // on the client's shard.
+  std::function<void(std::function<void()>)> on_sending;
   // Whether sending it twice does no harm: then it is tried again on a new connection when a kept one turns
   // out to be dead.
   bool repeatable = false;

@@ -65,6 +65,8 @@ class TestPeer final : public PeerService {
       answer.head = ctx.deadline == kNoDeadline ? "none" : std::to_string(left / 1ms);
     } else if (call.method == "test.sleep") {
       co_await sleep_for(ctx.shard.clock(), std::chrono::milliseconds(parse_u64(call.head).value()));
+    } else if (call.method == "test.hang") {
+      while (!released) co_await sleep_for(ctx.shard.clock(), 5ms);
     } else if (call.method == "test.large") {
       answer.body = chain_of({std::string(kMaxPeerBody + 1, 'x')});
     } else {
@@ -73,6 +75,7 @@ class TestPeer final : public PeerService {
     co_return answer;
   }
   std::atomic<int> calls{0};
+  std::atomic<bool> released{false};  // what hangs goes on
 };
 
 class TransportTest : public ::testing::Test {
@@ -158,6 +161,32 @@ class TransportTest : public ::testing::Test {
   std::uint16_t port_ = 0;
   std::unique_ptr<HttpTransport> transport_;
 };
+
+Task<> request_stop_once_served(Clock* clock, TestPeer* peer, std::shared_ptr<CallStop> stop) {
+  while (peer->calls == 0) co_await sleep_for(*clock, 1ms);
+  stop->request();
+}
+
+TEST_F(TransportTest, ACallCanBeEndedWhileANodeHangs) {
+  serve_and_connect();
+  Ctx ctx{here_, clock_.now() + 60s, "REQ1"};
+  Gate gate;
+  for (const bool before : {false, true}) {  // it was sent
+    service_.calls = 0;
+    PeerCall made{"test.hang", "head", chain_of({std::string(100'000, 'x')})};
+    made.stop = std::make_shared<CallStop>();
+    if (before) made.stop->request();
+    gate.spawn(here_.executor(), request_stop_once_served(&clock_, &service_, made.stop));
+    if (before) service_.calls = 1;
+    const TimePoint begin = clock_.now();
+    const auto answer = run_to_end(here_, transport_->call(ctx, "node1", std::move(made), {}));
+    EXPECT_TRUE(answer.failed_with(Errc::closed)) << before;
+    EXPECT_LT(clock_.now() - begin, 30s);
+  }
+  service_.released = true;
+  run_to_end(here_, gate.close());
+  EXPECT_TRUE(call("test.echo")) << "others go on";
+}
 
 TEST_F(TransportTest, CarriesHeadsAndBodiesBothWays) {
   serve_and_connect();
