@@ -313,6 +313,10 @@ Task<Result<std::unique_ptr<ShardReader>>> LocalDrive::open_shard(Ctx& ctx, Shar
   const CallTimer timer(core_.metrics.open_shard, core_.clock);
   if (ctx.deadline < core_.clock.now()) co_return fail(Errc::deadline);
   CO_TRY(life, core_.noted(core_.use()));
+  if (!core_.hesitates()) {  // a thread hop costs more than opening what lies in memory
+    auto at_hand = open_shard_file(core_, ref, Tier::memory);
+    if (at_hand) co_return make_shard_reader(core_, std::move(*at_hand));
+  }
   auto look = [&core = core_, ref](OpenDrive&) { return open_shard_file(core, ref); };
   auto looking = core_.run(std::move(life), ctx.deadline, std::move(look));
   Result<OpenedShard> shard = co_await std::move(looking);

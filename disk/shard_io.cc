@@ -305,10 +305,11 @@ std::unique_ptr<ShardReader> make_shard_reader(DriveCore& core, OpenedShard shar
   return std::make_unique<LocalShardReader>(core, std::move(shard));
 }
 
-Result<OpenedShard> open_shard_file(DriveCore& core, const ShardRef& ref) {
+Result<OpenedShard> open_shard_file(DriveCore& core, const ShardRef& ref, Tier tier) {
+  const bool now = tier == Tier::memory;
   const std::string path = data_path(core.path, ref.data);
   OpenedShard shard;
-  TRY(file, core.fs.open(path, OpenMode::read));
+  TRY(file, now ? core.fs.open_now(path) : core.fs.open(path, OpenMode::read));
   shard.file = std::move(file);
   TRY(bytes, shard.file->size());
   const auto named = [&](const Error& error) { return fail(error.code, path + ": " + error.detail); };
@@ -316,7 +317,7 @@ Result<OpenedShard> open_shard_file(DriveCore& core, const ShardRef& ref) {
   const std::size_t expected = std::max(kTailGuess, shard_tail_bytes(layout.stripes()));
   const std::size_t length = static_cast<std::size_t>(std::min<std::uint64_t>(bytes, expected));
   std::vector<std::uint8_t> tail(length);
-  TRY(got, shard.file->pread(tail, bytes - length));
+  TRY(got, now ? shard.file->pread_now(tail, bytes - length) : shard.file->pread(tail, bytes - length));
   if (got != length) return fail(Errc::corrupt, path + ": shorter than it was a moment ago");
   auto footer = decode_shard_tail(tail, bytes);
   if (!footer) return named(footer.error());

@@ -18,7 +18,8 @@ struct OpenedShard {
   std::unique_ptr<File> file;
   ShardFooter footer;
 };
-Result<OpenedShard> open_shard_file(DriveCore& core, const ShardRef& ref);  // not_found, corrupt
+// not_found, corrupt; with Tier::memory also unavailable: it would have to wait for the device.
+Result<OpenedShard> open_shard_file(DriveCore& core, const ShardRef& ref, Tier tier = Tier::all);
 std::unique_ptr<ShardReader> make_shard_reader(DriveCore& core, OpenedShard shard);
 Result<ShardHealth> verify_shard_file(DriveCore& core, const ShardRef& ref);
 

@@ -16,6 +16,10 @@ std::string parent_of(const std::string& path) {
 
 }  // namespace
 
+Result<std::unique_ptr<File>> Fs::open_now(const std::string&) {
+  return fail(Errc::unavailable);
+}
+
 Result<std::string> Fs::read_file(const std::string& path, std::size_t limit) {
   TRY(file, open(path, OpenMode::read));
   TRY(bytes, file->size());

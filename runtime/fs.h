@@ -61,6 +61,9 @@ class Fs {
   };
   virtual ~Fs() = default;
   virtual Result<std::unique_ptr<File>> open(const std::string& path, OpenMode mode) = 0;
+  // For reading, without waiting for a device: unavailable (without detail) when that cannot be had, whatever
+  // the reason.
+  virtual Result<std::unique_ptr<File>> open_now(const std::string& path);
   virtual Result<> remove(const std::string& path) = 0;  // a file, or an empty folder
   virtual Result<> rename(const std::string& from,
                           const std::string& to) = 0;       // replaces; durable after sync_dir
@@ -86,6 +89,7 @@ class Fs {
 class PosixFs final : public Fs {
  public:
   Result<std::unique_ptr<File>> open(const std::string& path, OpenMode mode) override;
+  Result<std::unique_ptr<File>> open_now(const std::string& path) override;
   Result<> remove(const std::string& path) override;
   Result<> rename(const std::string& from, const std::string& to) override;
   Result<> make_dirs(const std::string& path) override;

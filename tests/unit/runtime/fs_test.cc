@@ -50,6 +50,24 @@ TEST_F(FsTest, WritesManyPartsAndReadsThemBack) {
   EXPECT_EQ((*file)->pread(back, 1 << 20).value(), 0U);
 }
 
+TEST_F(FsTest, OpensAtOnceOnlyWhatLiesInMemory) {
+  EXPECT_TRUE(fs_.open_now(path("none")).failed_with(Errc::unavailable));
+  EXPECT_TRUE(fs_.open_now(path("no/parent")).failed_with(Errc::unavailable));
+  ASSERT_TRUE(fs_.write_file(path("a"), "some words"));
+  auto file = fs_.open_now(path("a"));
+  if (!file) {
+    ASSERT_TRUE(file.failed_with(Errc::unavailable));
+    GTEST_SKIP() << "this kernel, or what guards its calls, does not know openat2";
+  }
+  std::vector<std::uint8_t> back(100);
+  const auto got = (*file)->pread(back, 5);
+  ASSERT_TRUE(got);
+  EXPECT_EQ(as_text(ByteSpan(back).first(*got)), "words");
+  const std::string text = "x";
+  const ByteSpan part = as_bytes(text);
+  EXPECT_FALSE((*file)->pwritev(std::span<const ByteSpan>(&part, 1), 0)) << "for reading only";
+}
+
 TEST_F(FsTest, OpenModes) {
   EXPECT_TRUE(fs_.open(path("none"), OpenMode::read).failed_with(Errc::not_found));
   EXPECT_TRUE(fs_.open(path("none"), OpenMode::read_write).failed_with(Errc::not_found));
