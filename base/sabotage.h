@@ -28,7 +28,9 @@ enum class Sabotage : std::uint8_t {
   split,     // rolling forward does not check the expected predecessor
   decree,    // nothing decides a version that only a lost drive could
   readmit,   // a refilled drive is readmitted without deciding the key first
-  untold     // a drive is readmitted after a look that did not carry its epoch to the others
+  untold,    // a drive is readmitted after a look that did not carry its epoch to the others
+  oblivion,  // a row that fails its checksum is taken for none
+  newborn    // such a row begins anew in the epoch that the drive knows, not in a newer one
 };
 
 #ifdef OSTRAKA_SABOTAGE

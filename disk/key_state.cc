@@ -4,6 +4,7 @@
 
 #include "base/sabotage.h"
 #include "disk/limits.h"
+#include "disk/row_birth.h"
 
 namespace ostraka::disk {
 namespace {
@@ -123,6 +124,15 @@ Verdict apply_purge(KeyState& state, VersionId id, Dropped& dropped) {
   for (HeldVersion& version : state.versions) dropped.versions.push_back(std::move(version));
   state = KeyState{};
   return Verdict::ok;
+}
+
+std::optional<KeyState> begin_row(const GroupState& group, std::uint64_t epoch) {
+  if (epoch <= group.epoch) return std::nullopt;
+  KeyState state;
+  if (sabotaged(Sabotage::oblivion)) return state;
+  state.birth = sabotaged(Sabotage::newborn) ? group.epoch : epoch;
+  state.refilling = true;
+  return state;
 }
 
 Verdict apply_readmit(KeyState& state, std::uint64_t birth, std::int64_t now_ms) {

@@ -2,6 +2,7 @@
 #include <algorithm>
 
 #include "disk/op_batch.h"
+#include "disk/row_birth.h"
 #include "disk/row_key.h"
 
 namespace ostraka::disk {
@@ -30,7 +31,8 @@ Result<OpAnswer> OpBatch::begin_row(DriveOp& op) {
     return answer;
   }
   GroupState group = group_of(op.ref.group);
-  if (op.ref.epoch <= group.epoch) {
+  auto begun = disk::begin_row(group, op.ref.epoch);
+  if (!begun) {
     return fail(Errc::stale_epoch, "epoch " + std::to_string(op.ref.epoch) +
                                        ", what the row held may be as new: the drive knows " +
                                        std::to_string(group.epoch));
@@ -38,8 +40,7 @@ Result<OpAnswer> OpBatch::begin_row(DriveOp& op) {
   group.epoch = op.ref.epoch;
   groups_[op.ref.group] = group;
   Row* const row = p_.rows.begin_anew(op.row);
-  row->second.state.birth = op.ref.epoch;
-  row->second.state.refilling = true;
+  row->second.state = std::move(*begun);
   changed(*row);
   answer.has = true;
   return answer;

@@ -85,5 +85,40 @@ TEST(Noticed, Untold) {
   expect_noticed(Sabotage::untold, {1, 1}, a_heal_that_tells_nobody);
 }
 
+// Drive 1 cannot read its row of the key. A healer makes it begin the row anew, and dies. A reader asks drive
+// 0, which is slow for once, and then drive 1, whose row says nothing: it is not to be believed.
+void a_row_begun_anew_answers_first(Story& story) {
+  story.run(story.node(), put("value"));
+  story.key().lose_row(1);
+  Node& healer = story.node();
+  story.lose(healer, {}, "commit");
+  story.heal(healer);
+  Node& reader = story.node();
+  Held slow = story.hold(reader, {0}, "read");
+  HistoryOp& seen = story.begin(reader, read());
+  story.pass(milliseconds(50));
+  slow.arrive();
+  story.wait(seen);
+}
+TEST(Noticed, Oblivion) {
+  expect_noticed(Sabotage::oblivion, {1, 1}, a_row_begun_anew_answers_first);
+}
+
+// A write is acknowledged by both drives, and its process dies before they learn that it is final. Drive 1
+// loses its row. Begun anew in the epoch that both knew before, the row would vouch that the drive never had
+// the version, which is of that epoch: one of two never was the write quorum, and the value is lost.
+void acknowledged_in_the_epoch_of_the_loss(Story& story) {
+  story.run(story.node(), put("old"));
+  Node& writer = story.node();
+  story.lose(writer, {}, "retire");
+  story.run(writer, put("new"));
+  story.key().lose_row(1);
+  story.heal(story.node());
+  story.run(story.node(), read());
+}
+TEST(Noticed, Newborn) {
+  expect_noticed(Sabotage::newborn, {1, 1}, acknowledged_in_the_epoch_of_the_loss);
+}
+
 }  // namespace
 }  // namespace ostraka::erasure

@@ -19,7 +19,8 @@ constexpr std::array kNames{
     std::pair{"expect", Sabotage::expect},     std::pair{"bare", Sabotage::bare},
     std::pair{"certain", Sabotage::certain},   std::pair{"split", Sabotage::split},
     std::pair{"decree", Sabotage::decree},     std::pair{"readmit", Sabotage::readmit},
-    std::pair{"untold", Sabotage::untold}};
+    std::pair{"untold", Sabotage::untold},     std::pair{"oblivion", Sabotage::oblivion},
+    std::pair{"newborn", Sabotage::newborn}};
 
 }  // namespace
 

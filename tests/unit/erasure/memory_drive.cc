@@ -5,6 +5,7 @@
 
 #include "base/check.h"
 #include "disk/limits.h"
+#include "disk/row_birth.h"
 #include "disk/row_key.h"
 
 namespace ostraka::erasure {
@@ -500,11 +501,12 @@ Task<Result<bool>> MemoryDrive::begin_anew(Ctx&, ObjectRef ref) {
   const RowKey key = row_key(ref);
   if (!lost_rows_.contains(key)) co_return false;
   disk::GroupState& now = group(ref);
-  if (ref.epoch <= now.epoch) co_return fail(Errc::stale_epoch);
+  auto begun = disk::begin_row(now, ref.epoch);
+  if (!begun) co_return fail(Errc::stale_epoch);
   now.epoch = ref.epoch;
   lost_rows_.erase(key);
-  rows_[key].birth = ref.epoch;
-  rows_[key].refilling = true;
+  rows_[key] = std::move(*begun);
+  clean_up(key, {});
   co_return true;
 }
 
