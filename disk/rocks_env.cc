@@ -42,7 +42,8 @@ class DriveReadFile final : public rocksdb::FSRandomAccessFile {
 
 class DriveFileSystem final : public rocksdb::FileSystemWrapper {
  public:
-  explicit DriveFileSystem(Fs& fs) : FileSystemWrapper(rocksdb::FileSystem::Default()), fs_(fs) {}
+  DriveFileSystem(Fs& fs, std::shared_ptr<rocksdb::FileSystem> below)
+      : FileSystemWrapper(std::move(below)), fs_(fs) {}
   const char* Name() const override { return "OstrakaDriveFileSystem"; }
   rocksdb::IOStatus NewRandomAccessFile(const std::string& path, const rocksdb::FileOptions&,
                                         std::unique_ptr<rocksdb::FSRandomAccessFile>* out,
@@ -65,12 +66,12 @@ class DriveFileSystem final : public rocksdb::FileSystemWrapper {
 
 class DriveEnv final : public rocksdb::EnvWrapper {
  public:
-  explicit DriveEnv(Fs& fs)
-      : EnvWrapper(rocksdb::Env::Default()),
+  DriveEnv(Fs& fs, Env& below)
+      : EnvWrapper(rocksdb::NewCompositeEnv(std::make_shared<DriveFileSystem>(fs, below.GetFileSystem()))),
         flushes_(rocksdb::NewThreadPool(1)),
         compactions_(rocksdb::NewThreadPool(1)) {
-    file_system_ = std::make_shared<DriveFileSystem>(fs);
-    system_clock_ = rocksdb::Env::Default()->GetSystemClock();
+    file_system_ = target()->GetFileSystem();
+    system_clock_ = below.GetSystemClock();
   }
   ~DriveEnv() override {
     flushes_->JoinAllThreads();
@@ -109,8 +110,8 @@ NoWaitScope::~NoWaitScope() {
   --no_wait_depth;
 }
 
-std::unique_ptr<rocksdb::Env> make_drive_env(Fs& fs) {
-  return std::make_unique<DriveEnv>(fs);
+std::unique_ptr<rocksdb::Env> make_drive_env(Fs& fs, rocksdb::Env& below) {
+  return std::make_unique<DriveEnv>(fs, below);
 }
 
 }  // namespace ostraka::disk

@@ -21,7 +21,8 @@ class NoWaitScope {
   NoWaitScope& operator=(const NoWaitScope&) = delete;
 };
 
-// Must outlive its DB. fs outlives the environment.
-std::unique_ptr<rocksdb::Env> make_drive_env(Fs& fs);
+// Must outlive its DB. fs and `below`, which has the clock and all files that are not read through fs,
+// outlive it.
+std::unique_ptr<rocksdb::Env> make_drive_env(Fs& fs, rocksdb::Env& below);
 
 }  // namespace ostraka::disk

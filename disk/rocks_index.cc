@@ -2,6 +2,7 @@
 
 #include <rocksdb/cache.h>
 #include <rocksdb/db.h>
+#include <rocksdb/env.h>
 #include <rocksdb/filter_policy.h>
 #include <rocksdb/listener.h>
 #include <rocksdb/rate_limiter.h>
@@ -318,12 +319,33 @@ rocksdb::ColumnFamilyOptions column_options(const std::shared_ptr<rocksdb::Cache
   return options;
 }
 
+// What a process that was killed had not synced of its logs is read again and built upon: were it lost in a
+// power cut later on, all synced after it would be lost with it.
+Result<> sync_logs(Fs& fs, const std::string& folder) {
+  TRY(there, fs.exists(folder));
+  if (!there) return {};
+  TRY(names, fs.list_dir(folder));
+  for (const std::string& name : names) {
+    if (!name.ends_with(".log")) continue;
+    TRY(file, fs.open(folder + "/" + name, OpenMode::read_write));
+    TRY_VOID(file->sync());
+  }
+  return fs.sync_dir(folder);
+}
+
 }  // namespace
+
+RocksIndexFactory::RocksIndexFactory(IndexBudget& budget, Fs& fs)
+    : RocksIndexFactory(budget, fs, *rocksdb::Env::Default()) {}
+
+RocksIndexFactory::RocksIndexFactory(IndexBudget& budget, Fs& fs, rocksdb::Env& below)
+    : budget_(budget), fs_(fs), below_(below) {}
 
 Result<std::unique_ptr<MetaIndex>> RocksIndexFactory::open(const std::string& folder, IndexMode mode) {
   const IndexBudget::Shared& shared = *budget_.shared_;
   if (mode == IndexMode::create) TRY_VOID(fs_.make_dirs(folder));
-  auto env = make_drive_env(fs_);
+  TRY_VOID(sync_logs(fs_, folder));
+  auto env = make_drive_env(fs_, below_);
   auto errors = std::make_shared<BackgroundErrors>();
   rocksdb::DBOptions options = db_options(mode, folder);
   options.env = env.get();

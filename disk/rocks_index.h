@@ -9,6 +9,10 @@
 #include "disk/meta_index.h"
 #include "runtime/fs.h"
 
+namespace rocksdb {
+class Env;
+}
+
 namespace ostraka::disk {
 
 // What all indexes of the process share: the block cache, which also pays for the memtables, and the limit on
@@ -35,17 +39,19 @@ class IndexBudget {
   std::shared_ptr<Shared> shared_;
 };
 
-// RocksDB reads its table and blob files through `fs`, which must outlive every index; it writes them by
-// itself.
+// RocksDB reads its table and blob files through `fs`, which must outlive every index; all else it does by
+// itself, or in the environment that a test gives it.
 class RocksIndexFactory final : public MetaIndexFactory {
  public:
-  RocksIndexFactory(IndexBudget& budget, Fs& fs) : budget_(budget), fs_(fs) {}
+  RocksIndexFactory(IndexBudget& budget, Fs& fs);
+  RocksIndexFactory(IndexBudget& budget, Fs& fs, rocksdb::Env& below);
   // unsupported_version, wrong_drive (another process has it), not_found, corrupt, io
   Result<std::unique_ptr<MetaIndex>> open(const std::string& folder, IndexMode mode) override;
 
  private:
   IndexBudget& budget_;
   Fs& fs_;
+  rocksdb::Env& below_;
 };
 
 }  // namespace ostraka::disk
