@@ -297,8 +297,8 @@ Task<bool> purge_tombstone(CorePtr core, Ctx ctx, disk::ObjectRef ref, VersionId
     if (!answer || !*answer || (**answer).group.refilling) co_return false;
     const disk::KeyState& state = (**answer).state;
     const bool newest_and_final = state.final_id == id && state.newest() == id;
-    if (sabotaged(Sabotage::purge)) continue;
-    if (!newest_and_final || state.final_at_ms >= settled_before) co_return false;
+    const bool needed = !newest_and_final || state.final_at_ms >= settled_before;
+    if (needed && !sabotaged(Sabotage::purge)) co_return false;
   }
   DriveRound<Result<disk::Verdict>> purges(core, ctx, core->size());
   for (unsigned slot = 0; slot < core->size(); ++slot)
@@ -306,6 +306,7 @@ Task<bool> purge_tombstone(CorePtr core, Ctx ctx, disk::ObjectRef ref, VersionId
   co_await purges.wait(ctx.deadline, never);
   for (const auto& answer : purges.answers())
     if (!answer || !*answer) co_return false;
+  core->metrics.purged_tombstones.add();
   co_return true;
 }
 

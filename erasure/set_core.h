@@ -20,6 +20,8 @@ struct SetMetrics {
   explicit SetMetrics(MetricRegistry& registry);
   Counter& roll_forwards;
   Counter& settled_gone;
+  Counter& settled_kept;
+  Counter& purged_tombstones;
   Counter& in_doubt;
   Counter& hedged_reads;
   Counter& decoded_stripes;

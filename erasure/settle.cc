@@ -77,9 +77,11 @@ Task<Settled> settle(CorePtr core, const Ctx& ctx, const disk::ObjectRef& ref, d
   };
   co_await fences.wait(patience, counted);
   const FenceCount count = count_fences(fences.answers(), version);
-  if (count.final_id == version.id) co_return Settled::kept;
   if (count.final_id > version.id) co_return Settled::doubt;  // whatever it was, it is history
-  if (count.has >= w) co_return Settled::kept;
+  if (count.final_id == version.id || count.has >= w) {
+    core->metrics.settled_kept.add();
+    co_return Settled::kept;
+  }
   if (n - count.lack >= w && !sabotaged(Sabotage::withdraw)) {  // it may be committed
     if (count.answered < n || sabotaged(Sabotage::decree)) co_return Settled::doubt;
     if (count.has >= version.data_shards) {
@@ -88,7 +90,9 @@ Task<Settled> settle(CorePtr core, const Ctx& ctx, const disk::ObjectRef& ref, d
         if ((**fences.answers()[slot]).has) holders.push_back(static_cast<std::uint8_t>(slot));
       const bool healed =
           co_await heal_over_fences(core, ctx, ref, version, std::move(holders), commit_by, bring);
-      co_return healed ? Settled::kept : Settled::doubt;
+      if (!healed) co_return Settled::doubt;
+      core->metrics.settled_kept.add();
+      co_return Settled::kept;
     }
     log::error("a version that may have been committed cannot be rebuilt and is withdrawn key={} version={}",
                ref.key, to_string(version.id));

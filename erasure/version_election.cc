@@ -33,7 +33,7 @@ Election resolve(std::span<const Vote> votes, unsigned read_quorum, Purpose purp
   for (const Vote& vote : votes) {
     if (vote.state == nullptr) continue;
     if (!vote.group->refilling || sabotaged(Sabotage::amnesia)) ++out.full;
-    if (!sabotaged(Sabotage::final)) final_id = std::max(final_id, vote.state->final_id);
+    final_id = std::max(final_id, vote.state->final_id);
   }
   // an amnesiac never helps to prove that nothing newer exists
   if (out.full < read_quorum) return out;
@@ -41,7 +41,8 @@ Election resolve(std::span<const Vote> votes, unsigned read_quorum, Purpose purp
   VersionId bound = kAnyVersion;
   while (const disk::HeldVersion* version = newest_below(votes, bound)) {
     bound = version->id;
-    if (version->id < final_id) return out;  // a newer one is committed, but these answers lack it
+    // a newer one is committed, but these answers lack it
+    if (version->id < final_id && !sabotaged(Sabotage::final)) return out;
     unsigned holders = 0;
     unsigned vouching = 0;
     for (const Vote& vote : votes) {
@@ -54,8 +55,9 @@ Election resolve(std::span<const Vote> votes, unsigned read_quorum, Purpose purp
       }
     }
     auto unknown = static_cast<unsigned>(votes.size()) - vouching;
-    if (sabotaged(Sabotage::read)) unknown = 0;
-    const bool is_final = version->id == final_id;
+    if (unknown > 0 && sabotaged(Sabotage::read)) unknown = 0;
+    const bool is_final =
+        version->id == final_id && (holders >= version->write_quorum || !sabotaged(Sabotage::final));
     const bool bodiless = !version->has_inline && !version->has_files;
     const bool enough = holders >= version->data_shards || bodiless || purpose == Purpose::metadata;
     if (holders >= version->write_quorum || (is_final && enough)) {
@@ -74,7 +76,7 @@ Election resolve(std::span<const Vote> votes, unsigned read_quorum, Purpose purp
     out.holders = holders;
     return out;
   }
-  if (final_id.is_none()) out.outcome = Outcome::none;
+  if (final_id.is_none() || sabotaged(Sabotage::final)) out.outcome = Outcome::none;
   return out;
 }
 
