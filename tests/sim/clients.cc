@@ -117,8 +117,7 @@ Task<> Scenario::put(std::string key, Kind kind) {
   if (kind == Kind::create) request.headers.add("If-None-Match", "*");
   if (kind == Kind::match) {
     // What somebody wrote lately; it may have been replaced since.
-    for (auto it = reg(key).history().rbegin(); it != reg(key).history().rend() && op.expect.empty(); ++it)
-      if (it->state == State::ok && !it->value.empty()) op.expect = it->value;
+    op.expect = last_written(key);
     if (op.expect.empty()) op.expect = name;
     request.headers.add("If-Match", "\"" + model_.bodies.etag(op.expect) + "\"");
   }
@@ -136,12 +135,28 @@ Task<> Scenario::get(std::string key, bool head) {
   S3Request request;
   request.method = head ? "HEAD" : "GET";
   request.target = key;
+  std::string known;  // what the client has, and does not want again
+  if (world_.random.chance(0.15)) known = last_written(key);
+  if (!known.empty()) request.headers.add("If-None-Match", "\"" + model_.bodies.etag(known) + "\"");
   HistoryOp op;
   op.kind = Kind::read;
   HistoryOp* at = reg(key).begin(op, model_.tick());
   auto asking = ask("read", std::move(request));
   const S3Reply reply = co_await std::move(asking);
-  settle_read(at, reply, head, key);
+  if (reply.status != 304 || known.empty()) {
+    settle_read(at, reply, head, key);
+    co_return;
+  }
+  at->ret = model_.tick();
+  at->state = State::ok;
+  at->value = known;
+}
+
+std::string Scenario::last_written(const std::string& key) {
+  const auto& history = reg(key).history();
+  for (auto it = history.rbegin(); it != history.rend(); ++it)
+    if (it->state == State::ok && !it->value.empty() && it->value != kCopied) return it->value;
+  return {};
 }
 
 Task<> Scenario::get_range(std::string key) {
@@ -163,15 +178,21 @@ Task<> Scenario::get_range(std::string key) {
         fmt::format("range {}-{} of {}: WRONG BYTES under the ETag of {}", first, last, key, *name));
 }
 
-Task<> Scenario::erase(std::string key) {
+Task<> Scenario::erase(std::string key, Kind kind) {
   S3Request request;
   request.method = "DELETE";
   request.target = key;
   HistoryOp op;
   op.kind = Kind::erase;
+  if (kind == Kind::erase_match) op.expect = last_written(key);
+  if (!op.expect.empty()) {
+    op.kind = Kind::erase_match;
+    request.headers.add("If-Match", "\"" + model_.bodies.etag(op.expect) + "\"");
+  }
   HistoryOp* at = reg(key).begin(op, model_.tick());
   auto asking = ask("erase", std::move(request));
-  const S3Reply reply = co_await std::move(asking);
+  S3Reply reply = co_await std::move(asking);
+  if (op.kind == Kind::erase_match && reply.status == 404) reply.status = 412;  // it is not there
   settle_write(at, reply, "DELETE " + key);
 }
 
@@ -235,6 +256,11 @@ Task<> Scenario::copy(std::string from, std::string to) {
   const std::string etag = unquoted(element(reply.body, "ETag"));
   if (at->state == State::doubt) reg(to).give_up();
   if (at->state != State::ok) co_return;
+  const std::string value = settle_source(read, from, etag);
+  if (!value.empty()) at->value = model_.bodies.copy_of(value, etag);
+}
+
+std::string Scenario::settle_source(HistoryOp* read, const std::string& from, const std::string& etag) {
   // A copy of parts is one body, with the ETag of one: when the key has had the same bytes in parts and as
   // one, the answer does not tell which of them was read.
   std::set<std::string> read_perhaps;
@@ -244,111 +270,13 @@ Task<> Scenario::copy(std::string from, std::string to) {
     if (model_.bodies.etag(candidate.value) == etag || hex(digest(DigestKind::md5, text)) == etag)
       read_perhaps.insert(candidate.value);
   }
-  if (!read_perhaps.empty()) {
-    at->value = model_.bodies.copy_of(*read_perhaps.begin(), etag);
-    read->value = *read_perhaps.begin();
-    if (read_perhaps.size() == 1) read->state = State::ok;
-    co_return;
+  if (read_perhaps.empty()) {
+    world_.violation(fmt::format("copy of {}: nobody ever wrote ETag {} there", from, etag));
+    return {};
   }
-  world_.violation(fmt::format("copy of {}: nobody ever wrote ETag {} there", from, etag));
-}
-
-Task<> Scenario::upload(std::string key) {
-  S3Request create;
-  create.method = "POST";
-  create.target = key + "?uploads";
-  auto creating = ask("upload", std::move(create));
-  const S3Reply created = co_await std::move(creating);
-  if (!created.ok()) co_return;
-  const std::string id = element(created.body, "UploadId");
-  const std::string part = body_name();
-  bool staged = false;
-  for (unsigned tries = 0; tries < 3 && !staged; ++tries) {
-    S3Request put_part;
-    put_part.method = "PUT";
-    put_part.target = fmt::format("{}?partNumber=1&uploadId={}", key, id);
-    put_part.body = model_.bodies.text(part);
-    auto staging = ask(part, std::move(put_part));
-    const S3Reply reply = co_await std::move(staging);
-    staged = reply.ok();
-    if (reply.status >= 400 && reply.status < 500)
-      world_.violation(fmt::format("part of {} was answered with {} {}", key, reply.status, reply.code()));
-  }
-  if (!staged || world_.random.chance(0.2)) {
-    S3Request abort;
-    abort.method = "DELETE";
-    abort.target = fmt::format("{}?uploadId={}", key, id);
-    auto aborting = ask("upload", std::move(abort));
-    const S3Reply aborted = co_await std::move(aborting);
-    if (!aborted.ok()) co_return;
-    S3Request parts;
-    parts.target = fmt::format("{}?uploadId={}", key, id);
-    auto listing = ask("upload", std::move(parts));
-    const S3Reply listed = co_await std::move(listing);
-    if (listed.ok()) world_.violation("an aborted upload is still there: " + key);
-    co_return;
-  }
-  const std::string name = model_.bodies.in_parts({part});
-  S3Request complete;
-  complete.method = "POST";
-  complete.target = fmt::format("{}?uploadId={}", key, id);
-  complete.body = fmt::format(
-      "<CompleteMultipartUpload><Part><PartNumber>1</PartNumber><ETag>\"{}\"</ETag></Part></"
-      "CompleteMultipartUpload>",
-      model_.bodies.etag(part));
-  HistoryOp op;
-  op.kind = Kind::put;
-  op.value = name;
-  HistoryOp* at = reg(key).begin(op, model_.tick());
-  auto completing = ask(name, std::move(complete));
-  S3Reply reply = co_await std::move(completing);
-  if (reply.ok() && element(reply.body, "Code") != "") reply.status = 503;  // 200 and an error in the body
-  settle_write(at, reply, "complete of " + key);
-}
-
-// Keys that nothing happens to meanwhile must be listed as they are.
-Task<> Scenario::list() {
-  const std::uint64_t begin = model_.tick();
-  std::map<std::string, std::string> seen;  // key -> ETag
-  std::string token;
-  do {
-    S3Request request;
-    request.target = fmt::format("{}?list-type=2&max-keys={}", kBucket, 1 + world_.random.below(10));
-    if (!token.empty()) request.target += "&continuation-token=" + percent_encode(token, Slash::encode);
-    auto asking = ask("list", std::move(request));
-    const S3Reply reply = co_await std::move(asking);
-    if (!reply.ok()) {
-      if (reply.status >= 400 && reply.status < 500 && !anything_goes_)
-        world_.violation(fmt::format("a listing was answered with {} {}", reply.status, reply.code()));
-      co_return;
-    }
-    for (const std::string& item : elements(reply.body, "Contents")) {
-      const std::string etag = unquoted(element(item, "ETag"));
-      const std::string key = std::string(kBucket) + "/" + element(item, "Key");
-      if (!seen.emplace(key, etag).second) world_.violation("listed twice: " + key);
-    }
-    token = element(reply.body, "NextContinuationToken");
-  } while (!token.empty());
-  const std::uint64_t end = model_.tick();
-  for (auto& [key, history] : model_.registers) {
-    if (history.full()) continue;
-    // As if it had been read.
-    HistoryOp op;
-    op.kind = Kind::read;
-    op.state = State::ok;
-    const auto found = seen.find(key);
-    if (found != seen.end()) {
-      const auto name = model_.bodies.by_etag(found->second);
-      if (!name || !history.written(*name)) {
-        world_.violation(fmt::format("{} is listed with ETag {}, which nobody wrote", key, found->second));
-        continue;
-      }
-      op.value = *name;
-    }
-    if (anything_goes_) continue;
-    HistoryOp* at = history.begin(op, begin);
-    at->ret = end;
-  }
+  read->value = *read_perhaps.begin();
+  if (read_perhaps.size() == 1) read->state = State::ok;
+  return *read_perhaps.begin();
 }
 
 Task<> Scenario::one_operation() {
@@ -360,7 +288,8 @@ Task<> Scenario::one_operation() {
   if (x < 40) co_return co_await put(key, Kind::match);
   if (x < 65) co_return co_await get(key, x % 3 == 0);
   if (x < 72) co_return co_await get_range(key);
-  if (x < 82) co_return co_await erase(key);
+  if (x < 79) co_return co_await erase(key, Kind::erase);
+  if (x < 82) co_return co_await erase(key, Kind::erase_match);
   if (x < 88) {
     const std::string from = some_key();
     co_return co_await copy(from, key);
@@ -371,6 +300,8 @@ Task<> Scenario::one_operation() {
     for (int i = 0; i < 3; ++i) keys.push_back(some_key());
     co_return co_await erase_many(std::move(keys));
   }
+  if (x < 97) co_return co_await list_versions();
+  if (x < 98) co_return co_await browse();
   co_await list();
 }
 

@@ -26,6 +26,7 @@ struct Options {
   std::vector<erasure::Geometry> geometries;
   bool trace = false, twice = false;
   bool until_caught = false;  // a broken rule: some seed must notice
+  bool all_probes = false;    // all that are required must have been reached
   ScenarioSpec scenario;
 };
 
@@ -44,6 +45,7 @@ Outcome run_seed(const Options& options, std::uint64_t seed) {
   out.hash = world.trace_hash();
   out.operations = scenario.operations();
   out.failed = scenario.failed();
+  for (const std::string_view rule : all_sabotages()) world.probes.hit(rule_probe(rule), times_asked(rule));
   out.probes = world.probes.counts();
   out.violations = world.violations();
   return out;
@@ -141,10 +143,20 @@ class Runner {
                 static_cast<unsigned long long>(options_.last - options_.first + 1),
                 static_cast<unsigned long long>(total_.operations),
                 static_cast<unsigned long long>(total_.failed), bad_, took.count());
-    return (bad_ > 0) == options_.until_caught ? 0 : 1;
+    const bool reached = !options_.all_probes || all_reached();
+    return (bad_ > 0) == options_.until_caught && reached ? 0 : 1;
   }
 
  private:
+  bool all_reached() const {
+    bool all = true;
+    for (const std::string& name : required_probes()) {
+      if (total_.probes.contains(name)) continue;
+      std::printf("NEVER REACHED: %s\n", name.c_str());
+      all = false;
+    }
+    return all;
+  }
   void wait() {
     std::vector<pollfd> fds;
     for (const Child& child : children_) fds.push_back({child.pipe, POLLIN, 0});
@@ -223,21 +235,17 @@ int run_main(int argc, char** argv) {
   app.add_option("--geometry", geometry, "k+m; otherwise each seed has one of several");
   app.add_option("--operations", options.scenario.operations, "of each client");
   app.add_option("--clients", options.scenario.clients, "clients");
-#ifdef OSTRAKA_SABOTAGE
   std::string sabotage;
-  app.add_option("--sabotage", sabotage, "break this rule, and succeed as soon as a seed notices")
-      ->required();
-#endif
+  app.add_option("--sabotage", sabotage, "break this rule, and succeed as soon as a seed notices");
   app.add_flag("--trace", options.trace, "say what happens");
+  app.add_flag("--all-probes", options.all_probes, "fail when a fault or a rule was never reached");
   app.add_flag("--twice", options.twice, "each seed two times: both must end alike");
   app.add_flag("--no-drive-faults", no_drive_faults, "drives are well");
   app.add_flag("--no-deaths", no_deaths, "the process lives");
   app.add_flag("--log", with_log, "more of the server's own log");
   CLI11_PARSE(app, argc, argv);
-#ifdef OSTRAKA_SABOTAGE
-  if (!choose_sabotage(sabotage)) return 2;
-  options.until_caught = true;
-#endif
+  if (!sabotage.empty() && !choose_sabotage(sabotage)) return 2;
+  options.until_caught = !sabotage.empty();
   log::set_level(with_log ? log::Level::info : log::Level::error);
   options.scenario.drive_faults = !no_drive_faults;
   options.scenario.deaths = !no_deaths;

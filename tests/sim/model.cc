@@ -43,7 +43,13 @@ std::string Bodies::in_parts(const std::vector<std::string>& parts) {
     texts.push_back(text(part));
     all += texts.back();
   }
-  return add(std::move(all), of_parts(texts));
+  const std::string etag = of_parts(texts);
+  if (const auto known = by_etag(etag)) return *known;
+  return add(std::move(all), etag);
+}
+
+std::string Bodies::etag_of_part(const std::string& name) const {
+  return hex(digest(DigestKind::md5, text(name)));
 }
 
 std::string Bodies::copy_of(const std::string& name, const std::string& etag) {

@@ -27,6 +27,7 @@ class Bodies {
   // A copy of it, which has the ETag of a body that came in one piece.
   std::string copy_of(const std::string& name, const std::string& etag);
   std::optional<std::string> by_etag(const std::string& etag) const;
+  std::string etag_of_part(const std::string& name) const;  // the same body as a part
   static std::string of_parts(const std::vector<std::string>& texts);
 
  private:

@@ -5,6 +5,8 @@
 #include <algorithm>
 #include <nlohmann/json.hpp>
 
+#include "erasure/limits.h"
+
 namespace ostraka::sim {
 
 using Kind = HistoryOp::Kind;
@@ -15,11 +17,12 @@ using std::chrono::seconds;
 namespace {
 
 constexpr Duration kHealPatience = seconds(900);
+constexpr Duration kPurgedAfter = erasure::kPurgeAfter + erasure::kRetiredWithin + seconds(1);
 
 }  // namespace
 
 Scenario::Scenario(SimWorld& world, ScenarioSpec spec)
-    : world_(world), spec_(spec), well_again_(world.devices.size()) {}
+    : world_(world), spec_(spec), well_again_(world.devices.size()), gone_(world.devices.size()) {}
 
 void Scenario::choose_weak_drives() {
   SimRandom& random = world_.random;
@@ -138,26 +141,61 @@ Task<> Scenario::converge() {
   world_.put_bays_in_order();
   // Drives that were plugged into each other's bays are recognised at a start.
   if (world_.serving()) co_await world_.stop();
+  // A drive that has lied about a sync is not well before it has lost what it lied about: the next to be
+  // harmed may be others.
+  world_.end_lies();
   co_await start_again(true);
   if (!world_.serving()) co_return;
   std::vector<std::string> keys;
   for (const auto& [key, history] : model_.registers) keys.push_back(key);
   const bool all_there = co_await all_online(seconds(60));
-  // What only a drive that is gone could decide may be in doubt until it is replaced or overwritten.
-  if (!all_there) world_.probes.hit("peace: a drive does not come back");
-  // So may what a writer that died left at its write quorum, with no shard to spare for the drives that fail.
+  // What only a drive that is gone could decide may be in doubt until it is replaced or overwritten. So may
+  // what a writer that died left at its write quorum, with no shard to spare for the drives that fail.
   const std::vector<std::string> doubtful = in_doubt();
   for (const std::string& key : keys) {
-    const bool must = all_there && std::find(doubtful.begin(), doubtful.end(), key) == doubtful.end();
+    const bool must = std::find(doubtful.begin(), doubtful.end(), key) == doubtful.end();
     co_await look_at(key, must);
   }
+  if (!all_there) co_await use_without_those_gone(keys);
   co_await heal_all();
   for (const std::string& key : keys) co_await look_at(key, true);
   co_await list();
+  if (world_.random.chance(0.15)) co_await wait_for_purges();
   co_await read_without_some();
   for (const std::string& key : keys) co_await write_to(key);
   for (const std::string& key : keys) co_await look_at(key, true);
   co_await list();
+}
+
+// Drives do not come back: what is not in doubt can be read (it was) and written, and what is in doubt can be
+// overwritten.
+Task<> Scenario::use_without_those_gone(const std::vector<std::string>& keys) {
+  world_.probes.hit("peace: a drive does not come back");
+  std::size_t there = 0;
+  for (std::size_t slot = 0; slot < world_.devices.size(); ++slot) there += world_.drive_online(slot) ? 1 : 0;
+  if (keys.empty() || there < world_.geometry.write_quorum()) co_return;
+  world_.probes.hit("peace: keys are read and written while a drive is gone for good");
+  const std::string any = keys[world_.random.below(keys.size())];
+  co_await write_to(any);
+  co_await look_at(any, true);
+  if (world_.random.chance(0.5)) co_return;  // then the heal has to bear with them
+  const std::vector<std::string> doubtful = in_doubt();
+  for (const std::string& key : doubtful) {
+    world_.probes.hit("peace: a key in doubt is overwritten while a drive is gone for good");
+    co_await write_to(key);
+    co_await look_at(key, true);
+  }
+}
+
+// Tombstones go once nobody can need them any more.
+Task<> Scenario::wait_for_purges() {
+  const std::string one = some_key(), other = some_key();
+  co_await erase(one, Kind::erase);
+  co_await erase(other, Kind::erase);
+  co_await sleep_for(world_.clock, kPurgedAfter);
+  co_await look_at(one, true);  // requests are what has them purged
+  co_await sleep_for(world_.clock, seconds(1));
+  co_await look_at(other, true);
 }
 
 Task<bool> Scenario::all_online(Duration patience) {
@@ -198,16 +236,15 @@ std::vector<std::string> Scenario::in_doubt() const {
 Task<> Scenario::heal_all() {
   co_await sleep_for(world_.clock, seconds(3));  // a drive that was replaced is noticed only after the start
   for (std::size_t slot = 0; slot < world_.devices.size(); ++slot) {
-    if (world_.drive_online(slot)) continue;
-    world_.note(fmt::format("drive {} does not come back and is replaced", slot));
-    world_.probes.hit("peace: a drive is replaced");
-    world_.replace_device(slot);
+    if (!world_.drive_online(slot)) replace(slot);
   }
   const bool there = co_await all_online(seconds(120));
   if (!there) {
     world_.violation("a new drive is not taken into service");
     co_return;
   }
+  std::vector<bool> filling;
+  for (std::size_t slot = 0; slot < world_.devices.size(); ++slot) filling.push_back(world_.refilling(slot));
   const std::string scan = co_await admin("POST", "scan/start");
   if (scan.empty()) {
     world_.violation("no scan could be started");
@@ -224,8 +261,12 @@ Task<> Scenario::heal_all() {
     if (last_scan.empty() || last_heal.empty()) continue;
     const auto scanned = nlohmann::json::parse(last_scan), healed = nlohmann::json::parse(last_heal);
     bool queue_empty = healed["queue"]["entries"] == 0 && healed["refills"].empty();
-    for (std::size_t slot = 0; slot < world_.devices.size(); ++slot)
-      queue_empty = queue_empty && !world_.refilling(slot);
+    for (std::size_t slot = 0; slot < world_.devices.size(); ++slot) {
+      const bool refilling = world_.refilling(slot);
+      queue_empty = queue_empty && !refilling;
+      if (filling[slot] && !refilling) world_.probes.hit("peace: a drive is filled and readmitted");
+      filling[slot] = refilling;
+    }
     if (scanned["state"] != "running" && queue_empty) co_return;
     // A version whose writer died at its write quorum may have lost its k-th shard with a drive that is gone
     // for good: it stays lost until it is overwritten, which must always clear it.
@@ -252,6 +293,11 @@ Task<> Scenario::read_without_some() {
   std::vector<std::string> keys;
   for (const auto& [key, history] : model_.registers) keys.push_back(key);
   for (const std::string& key : keys) co_await look_at(key, true);
+  if (!keys.empty() && world_.devices.size() - weak_.size() >= world_.geometry.write_quorum()) {
+    const std::string any = keys[world_.random.below(keys.size())];
+    co_await write_to(any);
+    co_await look_at(any, true);
+  }
   weak_ = weak;
   heal_hardware();
   const bool back = co_await all_online(seconds(60));

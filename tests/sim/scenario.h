@@ -3,7 +3,11 @@
 #pragma once
 
 #include <functional>
+#include <map>
+#include <optional>
+#include <set>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "tests/sim/model.h"
@@ -23,6 +27,15 @@ struct ScenarioSpec {
   bool beyond_parity = true;
 };
 
+enum class Listed : std::uint8_t { all, top, folder };
+
+// What a listing said, all its pages together.
+struct Listing {
+  Listed what = Listed::all;
+  std::map<std::string, std::string> etags;  // by "/bucket/key"
+  std::set<std::string> folders;             // common prefixes
+};
+
 class Scenario {
  public:
   Scenario(SimWorld& world, ScenarioSpec spec);
@@ -37,24 +50,43 @@ class Scenario {
   Task<> put(std::string key, HistoryOp::Kind kind);
   Task<> get(std::string key, bool head);
   Task<> get_range(std::string key);
-  Task<> erase(std::string key);
+  Task<> erase(std::string key, HistoryOp::Kind kind);
   Task<> copy(std::string from, std::string to);
-  Task<> upload(std::string key);
   Task<> erase_many(std::vector<std::string> keys);
-  Task<> list();
   Task<S3Reply> ask(std::string who, S3Request request);
   void settle_write(HistoryOp* op, const S3Reply& reply, std::string_view what);
   void settle_read(HistoryOp* op, const S3Reply& reply, bool head, const std::string& key);
+  // What a copy says it has read; gives the value, "" when nobody wrote such.
+  std::string settle_source(HistoryOp* read, const std::string& from, const std::string& etag);
+  std::string last_written(const std::string& key);  // "": nobody was told that anything was
   std::string some_key();
   std::string body_name();
   Register& reg(const std::string& key) { return model_.registers[key]; }
+  // --- client_uploads.cc
+  Task<> upload(std::string key);
+  Task<std::string> put_part(std::string key, std::string id, std::size_t number, std::string part);
+  Task<std::string> copy_part(std::string key, std::string id, std::string from);
+  Task<> look_at_upload(std::string key, std::string id, std::vector<std::string> etags);
+  Task<> abort_upload(std::string key, std::string id);
+  Task<> complete(std::string key, std::string id, std::vector<std::string> parts,
+                  std::vector<std::string> etags);
+  // --- client_lists.cc
+  Task<> list();
+  Task<> list_versions();
+  Task<> browse();
+  Task<bool> read_pages(std::string query, std::string item, Listing* out);
+  void settle_listing(const Listing& listing, std::uint64_t begin);
   // --- trouble.cc
   Task<> trouble_with_drives();
   Task<> trouble_with_processes();
   void harm(std::size_t slot);
+  void swap_two();
+  bool well(std::size_t slot) const { return well_again_[slot] <= world_.clock.now(); }
   void damage_at_rest(Device& device);
   void heal_hardware();
   Task<> start_again(bool must);
+  Task<bool> try_to_start(bool must);
+  void replace(std::size_t slot);  // as an operator does
   // --- scenario.cc
   Task<> make_bucket();
   Task<> traffic();
@@ -66,6 +98,8 @@ class Scenario {
   Task<bool> all_online(Duration patience);
   Task<std::string> admin(std::string method, std::string path);  // the answer; "" when there was none
   Task<> read_without_some();
+  Task<> use_without_those_gone(const std::vector<std::string>& keys);
+  Task<> wait_for_purges();
   Task<> look_at(std::string key, bool must);
   Task<> write_to(std::string key);
   Task<> go_beyond();
@@ -73,12 +107,14 @@ class Scenario {
   SimWorld& world_;
   const ScenarioSpec spec_;
   Model model_;
-  std::vector<std::size_t> weak_;      // slots that may be harmed
-  std::vector<TimePoint> well_again_;  // by slot
-  unsigned working_ = 0;               // clients
-  bool ended_ = false;                 // the traffic
-  bool given_up_ = false;              // the node cannot start, and need not
-  bool anything_goes_ = false;         // beyond parity: only wrong bytes count
+  std::vector<std::size_t> weak_;                               // slots that may be harmed
+  std::vector<TimePoint> well_again_;                           // by slot
+  std::vector<bool> gone_;                                      // by slot: never comes back
+  std::optional<std::pair<std::size_t, std::size_t>> swapped_;  // slots whose drives are in each other's bays
+  unsigned working_ = 0;                                        // clients
+  bool ended_ = false;                                          // the traffic
+  bool given_up_ = false;                                       // the node cannot start, and need not
+  bool anything_goes_ = false;                                  // beyond parity: only wrong bytes count
   std::uint64_t done_ = 0, failed_ = 0;
 };
 

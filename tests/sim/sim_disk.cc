@@ -22,12 +22,15 @@ void put_page(std::string& content, std::uint64_t page, const std::string& bytes
   }
 }
 
-void cut_file(Node& file, SimRandom& random, bool all_lost) {
+void cut_file(Node& file, SimRandom& random, bool all_lost, Losses& losses) {
   for (const auto& [page, bytes] : file.lost) put_page(file.content, page, bytes, nullptr);
+  losses.lied_pages += file.lost.size();
   for (const auto& [page, bytes] : file.dirty) {
     const std::uint64_t what = all_lost ? 0 : random.below(3);
     if (what == 0) put_page(file.content, page, bytes, nullptr);
     if (what == 1) put_page(file.content, page, bytes, &random);
+    losses.pages += what == 0 ? 1 : 0;
+    losses.torn_pages += what == 1 ? 1 : 0;
   }
   if (file.content.size() != file.durable_size && (all_lost || random.chance(0.5))) {
     file.content.resize(file.durable_size, '\0');
@@ -68,7 +71,8 @@ void SimDisk::fail_sync(Node& file) {
   file.dirty.clear();
 }
 
-void SimDisk::cut_power(SimRandom& random, bool all_lost) {
+Losses SimDisk::cut_power(SimRandom& random, bool all_lost) {
+  Losses losses;
   // Names first: what they no longer lead to is gone.
   walk(root_, [&](const std::shared_ptr<Node>& node) {
     if (!node->folder) return;
@@ -79,7 +83,11 @@ void SimDisk::cut_power(SimRandom& random, bool all_lost) {
         const auto durable = node->durable_names.find(name);
         const bool same = live != node->names.end() && durable != node->durable_names.end() &&
                           live->second == durable->second;
-        if (same || all_lost || random.chance(0.5)) return;
+        if (same) return;
+        if (all_lost || random.chance(0.5)) {
+          ++losses.names;
+          return;
+        }
         if (live == node->names.end()) {
           kept.erase(name);
         } else {
@@ -95,21 +103,32 @@ void SimDisk::cut_power(SimRandom& random, bool all_lost) {
   });
   walk(root_, [&](const std::shared_ptr<Node>& node) {
     node->locked_by = 0;
-    if (!node->folder) cut_file(*node, random, all_lost);
+    if (!node->folder) cut_file(*node, random, all_lost, losses);
     if (node->index) {
       const std::size_t unsynced = node->index->lose_unsynced(0);
-      node->index->lose_unsynced(all_lost ? unsynced : random.below(unsynced + 1));
+      const std::size_t lost = all_lost ? unsynced : random.below(unsynced + 1);
+      losses.batches += lost;
+      node->index->lose_unsynced(lost);
       node->index->keep_unsynced();
     }
   });
+  return losses;
 }
 
-void SimDisk::drop_cache(SimRandom& random) {
+Losses SimDisk::drop_cache(SimRandom& random, double chance) {
+  Losses losses;
   for (const auto& file : files()) {
-    for (const auto& [page, bytes] : file->lost) {
-      if (random.chance(0.5)) put_page(file->content, page, bytes, nullptr);
+    for (auto at = file->lost.begin(); at != file->lost.end();) {
+      if (!random.chance(chance)) {
+        ++at;
+        continue;
+      }
+      put_page(file->content, at->first, at->second, nullptr);
+      ++losses.lied_pages;
+      at = file->lost.erase(at);
     }
   }
+  return losses;
 }
 
 std::vector<std::shared_ptr<Node>> SimDisk::files() const {

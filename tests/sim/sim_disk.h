@@ -36,6 +36,15 @@ struct Node {
   std::shared_ptr<disk::MemoryIndexStore> index;  // when an index lives in it
 };
 
+// What a device has lost.
+struct Losses {
+  std::uint64_t pages = 0;       // that were not synced
+  std::uint64_t torn_pages = 0;  // of them some sectors
+  std::uint64_t lied_pages = 0;  // whose sync failed once, and was said to be done the next time
+  std::uint64_t names = 0;       // changes of folders
+  std::uint64_t batches = 0;     // of indexes
+};
+
 class SimDisk {
  public:
   explicit SimDisk(std::uint64_t device_number);
@@ -48,9 +57,9 @@ class SimDisk {
   // The sync failed, and the next will say that all is well (Linux since 4.13).
   static void fail_sync(Node& file);
   // What was not synced is kept or lost at random; with `all_lost` nothing of it is kept.
-  void cut_power(SimRandom& random, bool all_lost);
-  // The cache gives up pages that it takes for written.
-  void drop_cache(SimRandom& random);
+  Losses cut_power(SimRandom& random, bool all_lost);
+  // The cache gives up pages that it takes for written: each with this chance.
+  Losses drop_cache(SimRandom& random, double chance);
   std::vector<std::shared_ptr<Node>> files() const;  // all, in the order of their names
   std::vector<std::shared_ptr<disk::MemoryIndexStore>> indexes() const;
 

@@ -32,6 +32,7 @@ class SimFile final : public File {
     return read(out, offset);
   }
   Result<> pwritev(std::span<const ByteSpan> parts, std::uint64_t offset) override {
+    if (machine_.dying(me_) && !device_->faults.pulled && !device_->faults.full) cut_off(parts, offset);
     TRY_VOID(machine_.call(me_, device_, Access::write));
     if (device_->faults.full) {
       machine_.probes.hit("fault: no space");
@@ -75,6 +76,17 @@ class SimFile final : public File {
     const std::size_t count = std::min<std::size_t>(out.size(), node_->content.size() - offset);
     std::copy_n(node_->content.data() + offset, count, out.begin());
     return count;
+  }
+  // Some of it has been written when the process dies.
+  void cut_off(std::span<const ByteSpan> parts, std::uint64_t offset) {
+    SimRandom& random = machine_.random();
+    machine_.probes.hit("crash: a write that was cut off");
+    for (const ByteSpan part : parts) {
+      const std::size_t count = random.chance(0.5) ? part.size() : random.below(part.size() + 1);
+      SimDisk::write(*node_, part.first(count), offset);
+      if (count < part.size()) return;
+      offset += count;
+    }
   }
   // The device writes the bytes, but to a wrong place: of this file or of another.
   void misdirect(ByteSpan bytes) {
@@ -150,7 +162,10 @@ Result<std::unique_ptr<File>> SimFs::open(const std::string& path, OpenMode mode
   if (mode == OpenMode::create_new) {
     if (place.node) return fail(Errc::io, path + ": file exists");
     if (!place.parent) return missing(path);
-    if (place.device->faults.full) return fail(Errc::no_space, path + ": no space left on device");
+    if (place.device->faults.full) {
+      machine_.probes.hit("fault: no space");
+      return fail(Errc::no_space, path + ": no space left on device");
+    }
     place.node = place.device->disk.make(false);
     place.node->modified_ms = machine_.scheduler.clock().unix_ms();
     place.parent->names[place.name] = place.node;

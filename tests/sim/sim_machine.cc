@@ -32,7 +32,10 @@ Result<> SimMachine::call(std::uint64_t caller, const std::shared_ptr<Device>& d
     scheduler.wait(std::min<Duration>(kStallSlice, faults.stalled_until - scheduler.clock().now()));
   }
   if (!alive(caller)) return fail(Errc::io, "the process is dead");
-  if (faults.pulled) return fail(Errc::io, "no such device");
+  if (faults.pulled) {
+    probes.hit("fault: a call to a drive that is gone");
+    return fail(Errc::io, "no such device");
+  }
   const double errors = access == Access::read    ? faults.read_errors
                         : access == Access::write ? faults.write_errors
                                                   : 0;

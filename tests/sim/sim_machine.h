@@ -8,6 +8,7 @@
 #include <optional>
 #include <string>
 
+#include "tests/sim/probes.h"
 #include "tests/sim/sim_disk.h"
 #include "tests/sim/sim_workers.h"
 
@@ -30,16 +31,6 @@ struct Device {
   std::string unplugged_from;  // the bay it goes back into
 };
 
-// How often something rare happened.
-class Probes {
- public:
-  void hit(const std::string& name, std::uint64_t times = 1) { counts_[name] += times; }
-  const std::map<std::string, std::uint64_t>& counts() const noexcept { return counts_; }
-
- private:
-  std::map<std::string, std::uint64_t> counts_;
-};
-
 enum class Access : std::uint8_t { read, write, sync, look };  // look: names and attributes
 
 class SimMachine {
@@ -51,6 +42,8 @@ class SimMachine {
   void end_incarnation();
   std::uint64_t begin_incarnation() noexcept { return incarnation = ++incarnations_; }
   bool alive(std::uint64_t caller) const noexcept { return caller == incarnation; }
+  // The caller's next call is the one in which it dies.
+  bool dying(std::uint64_t caller) const noexcept { return alive(caller) && calls_to_live == 1U; }
   SimRandom& random() noexcept { return scheduler.random(); }
 
   FiberScheduler& scheduler;

@@ -95,6 +95,16 @@ void SimWorld::put_bays_in_order() {
   }
 }
 
+void SimWorld::put_back(std::size_t one, std::size_t other) {
+  const bool first = !bay_of(devices[one]).empty(), second = !bay_of(devices[other]).empty();
+  for (const std::size_t slot : {one, other}) {
+    unplug(devices[slot]);
+    devices[slot]->unplugged_from = drive_name(slot);
+  }
+  if (first) plug_in(devices[one]);
+  if (second) plug_in(devices[other]);
+}
+
 void SimWorld::plug_in(const std::shared_ptr<Device>& device) {
   if (bay_of(device).empty()) machine.bays[device->unplugged_from] = device;
 }
@@ -207,13 +217,9 @@ void SimWorld::die(Death death) {
   machine.end_incarnation();
   const bool all_lost = random.chance(0.2);
   if (death == Death::power_cut) {
-    for (const auto& device : devices) device->disk.cut_power(random, all_lost);
-    for (const auto& [bay, device] : machine.bays) {
-      if (device && std::find(devices.begin(), devices.end(), device) == devices.end())
-        device->disk.cut_power(random, all_lost);
-    }
+    for (const auto& device : devices) count(device->disk.cut_power(random, all_lost));
   } else {
-    for (const auto& device : devices) device->disk.drop_cache(random);
+    for (const auto& device : devices) count(device->disk.drop_cache(random, 0.5));
   }
   for (const auto& weak : current_->exchanges) {
     if (const auto exchange = weak.lock(); exchange && !exchange->over) {
@@ -225,6 +231,18 @@ void SimWorld::die(Death death) {
   former_.push_back(old);
   if (serving_) burials_.spawn(shard.executor(), bury(std::move(old)));
   serving_ = false;
+}
+
+void SimWorld::end_lies() {
+  for (const auto& device : devices) count(device->disk.drop_cache(random, 1));
+}
+
+void SimWorld::count(const Losses& losses) {
+  probes.hit("fault: a page that was not synced is lost", losses.pages);
+  probes.hit("fault: a page that a power cut tears", losses.torn_pages);
+  probes.hit("fault: a page whose sync failed once is lost", losses.lied_pages);
+  probes.hit("fault: a name that was not synced is lost", losses.names);
+  probes.hit("fault: batches of the index that were not synced are lost", losses.batches);
 }
 
 // A dead process: its calls fail and change nothing. What is left of it comes to its end in peace.

@@ -60,6 +60,8 @@ class SimWorld {
   Task<> stop();                                     // as on SIGTERM
   void arm_death(Death death, std::uint64_t calls);  // dies at that call to a device from now on
   void die(Death death);
+  // The devices give up what they only said they had: pages whose sync failed once.
+  void end_lies();
   bool serving() const noexcept { return serving_; }
   bool dead() const noexcept { return machine.incarnation == 0; }
   Incarnation* incarnation() noexcept { return current_.get(); }
@@ -77,6 +79,7 @@ class SimWorld {
   void unplug(const std::shared_ptr<Device>& device);  // open files of it may go on working
   void plug_in(const std::shared_ptr<Device>& device);
   void put_bays_in_order();
+  void put_back(std::size_t one, std::size_t other);   // by slot: each into its own bay, if it is in any
   void swap_bays(std::size_t one, std::size_t other);  // by slot
   // Which bay the device is in; "": none.
   std::string bay_of(const std::shared_ptr<Device>& device) const;
@@ -103,6 +106,7 @@ class SimWorld {
  private:
   Task<> serve_exchange(std::shared_ptr<Exchange> exchange, Incarnation* by, std::uint64_t seed);
   Task<> bury(std::shared_ptr<Incarnation> old);
+  void count(const Losses& losses);
   void turn(const bool& done);
   boost::asio::executor_work_guard<IoExecutor> guard_;
   std::shared_ptr<Incarnation> current_;

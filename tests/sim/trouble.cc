@@ -50,7 +50,7 @@ void Scenario::harm(std::size_t slot) {
     world_.probes.hit("trouble: " + what);
     world_.note(fmt::format("drive {}: {} for {} ms", slot, what, length.count() / 1'000'000));
   };
-  switch (random.below(12)) {
+  switch (random.below(13)) {
     case 0:
       faults.stalled_until = world_.clock.now() + length;
       return told("stalls");
@@ -64,6 +64,14 @@ void Scenario::harm(std::size_t slot) {
     case 9:
       world_.replace_device(slot);
       return told("is replaced by an empty one");
+    case 10:
+      gone_[slot] = true;
+      faults.pulled = true;
+      world_.unplug(device);
+      well_again_[slot] = TimePoint::max();
+      world_.probes.hit("fault: a drive gone for good");
+      world_.note(fmt::format("drive {} is gone for good", slot));
+      return;
     case 3:
       faults.read_errors = random.chance(0.3) ? 1.0 : 0.2;
       return told("has read errors");
@@ -88,11 +96,26 @@ void Scenario::harm(std::size_t slot) {
   }
 }
 
+// While they serve. Which two: those that may be harmed.
+void Scenario::swap_two() {
+  const std::size_t one = weak_[0], other = weak_[1];
+  const Duration length = milliseconds(world_.random.between(50, 20'000));
+  well_again_[one] = well_again_[other] = world_.clock.now() + length;
+  world_.swap_bays(one, other);
+  swapped_ = {one, other};
+  world_.probes.hit("fault: drives swapped while they serve");
+  world_.note(fmt::format("drives {} and {} are swapped for {} ms", one, other, length.count() / 1'000'000));
+}
+
 // The device as it was bought, in its bay; what it has lost stays lost.
 void Scenario::heal_hardware() {
+  if (swapped_ && well(swapped_->first) && well(swapped_->second)) {
+    world_.put_back(swapped_->first, swapped_->second);
+    swapped_.reset();
+  }
   for (std::size_t slot = 0; slot < world_.devices.size(); ++slot) {
     const std::shared_ptr<Device>& device = world_.devices[slot];
-    if (well_again_[slot] > world_.clock.now()) continue;
+    if (!well(slot) || gone_[slot]) continue;
     device->faults = DeviceFaults{};
     world_.plug_in(device);
   }
@@ -105,8 +128,12 @@ Task<> Scenario::trouble_with_drives() {
     co_await sleep_for(world_.clock, pause);
     heal_hardware();
     if (ended_ || weak_.empty()) break;
+    if (weak_.size() > 1 && well(weak_[0]) && well(weak_[1]) && random.chance(0.08)) {
+      swap_two();
+      continue;
+    }
     const std::size_t slot = weak_[random.below(weak_.size())];
-    if (well_again_[slot] <= world_.clock.now()) harm(slot);
+    if (well(slot)) harm(slot);
   }
   --working_;
 }
@@ -138,8 +165,32 @@ Task<> Scenario::trouble_with_processes() {
   --working_;
 }
 
-// Between two lives somebody may plug drives into other bays, or set the clock.
+// Between two lives somebody may plug drives into other bays. With `must` the node must come up: the control
+// store needs a majority of the drives, and when too few are left an operator replaces those that are gone.
 Task<> Scenario::start_again(bool must) {
+  const bool tried = co_await try_to_start(must);
+  if (tried || !must || world_.serving()) co_return;
+  if (world_.devices.size() - weak_.size() > world_.devices.size() / 2) {
+    given_up_ = true;
+    world_.violation("the node does not start, although most drives are well");
+    co_return;
+  }
+  world_.probes.hit("peace: too few drives are left to start");
+  for (const std::size_t slot : weak_) replace(slot);
+  const bool helped = co_await try_to_start(must);
+  if (helped || world_.serving()) co_return;
+  given_up_ = true;
+  world_.violation("the node does not start, although what is gone was replaced");
+}
+
+void Scenario::replace(std::size_t slot) {
+  world_.note(fmt::format("drive {} does not come back and is replaced", slot));
+  world_.probes.hit("peace: a drive is replaced");
+  world_.replace_device(slot);
+  gone_[slot] = false;
+}
+
+Task<bool> Scenario::try_to_start(bool must) {
   SimRandom& random = world_.random;
   for (unsigned tries = 0; tries < 60 && !world_.serving() && (must || !ended_); ++tries) {
     if (!world_.dead()) {  // dying, or half way up
@@ -153,25 +204,20 @@ Task<> Scenario::start_again(bool must) {
       const auto is_weak = [&](std::size_t slot) {
         return std::find(weak_.begin(), weak_.end(), slot) != weak_.end();
       };
-      if (!is_weak(one) && !is_weak(other)) world_.swap_bays(one, other);
-      world_.probes.hit("trouble: drives in each other's bays");
+      if (one != other && !is_weak(one) && !is_weak(other)) {
+        world_.swap_bays(one, other);
+        world_.probes.hit("fault: drives start in each other's bays");
+      }
     }
     if (!must && random.chance(0.15)) {
       world_.arm_death(random.chance(0.5) ? Death::killed : Death::power_cut, random.between(1, 60));
       world_.probes.hit("trouble: dies while it starts");
     }
     const Result<> started = co_await world_.start();
-    if (started) co_return;
+    if (started) co_return true;
     co_await sleep_for(world_.clock, milliseconds(500));
   }
-  if (!must || world_.serving()) co_return;
-  // The control store needs a majority of the drives; some may be gone for good.
-  given_up_ = true;
-  if (world_.devices.size() - weak_.size() > world_.devices.size() / 2) {
-    world_.violation("the node does not start, although most drives are well");
-  } else {
-    world_.probes.hit("peace: too few drives are left to start");
-  }
+  co_return false;
 }
 
 }  // namespace ostraka::sim

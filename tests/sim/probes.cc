@@ -1,0 +1,81 @@
+#include "tests/sim/probes.h"
+
+#include <algorithm>
+#include <iterator>
+
+#include "tests/sim/sabotage.h"
+
+namespace ostraka::sim {
+namespace {
+
+// What a device, the process and the power do.
+constexpr std::string_view kFaults[] = {
+    "crash: killed",
+    "crash: power cut",
+    "crash: a batch that was written and never answered",
+    "crash: a write that was cut off",
+    "fault: a bit flipped on its way",
+    "fault: a bit of a file flipped",
+    "fault: a bit of the index flipped",
+    "fault: a call that stalls",
+    "fault: a call to a drive that is gone",
+    "fault: a drive gone for good",
+    "fault: a failed sync",
+    "fault: a failed sync of a folder",
+    "fault: a file cut short",
+    "fault: a misdirected write",
+    "fault: a page that a power cut tears",
+    "fault: a page that was not synced is lost",
+    "fault: a name that was not synced is lost",
+    "fault: a read error",
+    "fault: a write error",
+    "fault: batches of the index that were not synced are lost",
+    "fault: drives start in each other's bays",
+    "fault: drives swapped while they serve",
+    "fault: no space",
+    "fault: no space for the index",
+    "fault: the index could not be synced",
+};
+
+// Rules that make a difference too rarely in whole nodes, which have leases and one coordinator a key. Each
+// has a story in tests/sabotage in which it does.
+constexpr std::string_view kRareRules[] = {"epoch", "final", "untold", "bare", "oblivion"};
+
+// The protocol at work. The rules themselves ("rule: ...") count the cases in which they made the difference.
+constexpr std::string_view kProtocol[] = {
+    "ostraka_in_doubt_total",      "ostraka_purged_tombstones_total",
+    "ostraka_roll_forwards_total", "ostraka_settled_gone_total",
+    "ostraka_settled_kept_total",  "peace: a drive is filled and readmitted",
+};
+
+constexpr std::string_view kRepair[] = {
+    "ostraka_corrupt_shards_total",
+    "ostraka_decoded_stripes_total",
+    "ostraka_dropped_writers_total",
+    "ostraka_heal_entries_total",
+    "ostraka_healed_shards_total",
+    "ostraka_scanner_orphan_files_total",
+    "ostraka_scanner_repaired_keys_total",
+    "peace: a drive does not come back",
+    "peace: a key in doubt is overwritten while a drive is gone for good",
+    "peace: keys are read and written while a drive is gone for good",
+};
+
+}  // namespace
+
+std::string rule_probe(std::string_view rule) {
+  return "rule: " + std::string(rule);
+}
+
+std::vector<std::string> required_probes() {
+  std::vector<std::string> names;
+  for (const std::string_view rule : all_sabotages())
+    if (std::find(std::begin(kRareRules), std::end(kRareRules), rule) == std::end(kRareRules))
+      names.push_back(rule_probe(rule));
+  for (const std::string_view name : kFaults) names.emplace_back(name);
+  for (const std::string_view name : kProtocol) names.emplace_back(name);
+  for (const std::string_view name : kRepair) names.emplace_back(name);
+  return names;
+}
+
+}  // namespace ostraka::sim
