@@ -347,11 +347,11 @@ TEST_F(TransportTest, HelloTellsWhoIsThere) {
 TEST_F(TransportTest, BodiesWaitForMemory) {
   serve_and_connect();
   Gate gate;
-  const auto fan = std::make_shared<FanOut<Result<PeerAnswer>>>(6);
+  const auto fan = std::make_shared<FanOut<Result<PeerAnswer>>>(4);
   const std::string body = pattern(kMaxPeerBody - 1000);
-  std::vector<Ctx> contexts(6, Ctx{here_, clock_.now() + 20s, "REQ1"});
+  std::vector<Ctx> contexts(4, Ctx{here_, clock_.now() + 20s, "REQ1"});
   const NodeName node = "node1";
-  for (std::size_t i = 0; i < 6; ++i) {
+  for (std::size_t i = 0; i < 4; ++i) {
     PeerCall made{"test.echo", "", chain_of({body})};
     fan->start(here_.executor(), gate, i, transport_->call(contexts[i], node, std::move(made), {}));
   }
@@ -468,6 +468,14 @@ TEST_F(TransportTest, ABrokenConnectionIsClosedAndNothingIsSentTwice) {
   EXPECT_EQ(peer.posts(), 5);
 }
 
+TEST_F(TransportTest, AnAnswerThatStallsInItsBodyEndsAtTheDeadline) {
+  const std::string good = ScriptedPeer::answer("h", "body", "test.echo");
+  ScriptedPeer peer({{ScriptedPeer::hello(), good.substr(0, good.size() - 2), good}});
+  connect(peer.port(), nullptr);
+  EXPECT_TRUE(call("test.echo", "", {}, {}, 100ms).failed_with(Errc::deadline));
+  EXPECT_EQ(peer.posts(), 1);
+}
+
 TEST_F(TransportTest, BytesThatAreNotWhatWasSentAreCorrupt) {
   const std::string method = "test.echo";
   const std::string good = ScriptedPeer::answer("head", "body", method);
@@ -519,6 +527,7 @@ TEST_F(TransportTest, NodesWithoutACommonVersionSaySo) {
 // What a client sends is checked at the other end, too.
 TEST_F(TransportTest, TheServerChecksWhatItReceives) {
   serve();
+  const net::CertificateAndKey own = pki_.node("node2");
   const auto ask = [&](const std::string& frame, const std::string& headers = {},
                        const std::string& target = "/peer/v1/test.echo") {
     const int socket = ::socket(AF_INET, SOCK_STREAM, 0);
@@ -529,7 +538,7 @@ TEST_F(TransportTest, TheServerChecksWhatItReceives) {
     EXPECT_EQ(::connect(socket, reinterpret_cast<sockaddr*>(&to), sizeof to), 0);
     std::string text;
     {
-      net::RawTls tls(socket, {.alpn = "ostraka-peer/1", .own = pki_.node("node2")});
+      net::RawTls tls(socket, {.alpn = "ostraka-peer/1", .own = own});
       text = tls.ask("POST " + target + " HTTP/1.1\r\nHost: h\r\n" + headers +
                      "Content-Length: " + std::to_string(frame.size()) + "\r\n\r\n" + frame);
     }
