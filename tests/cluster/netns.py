@@ -44,10 +44,11 @@ def isolate() -> None:
     command = ["unshare", "--mount", "--net", "--pid", "--fork", "--kill-child", "--mount-proc", sys.executable, "-B", *sys.argv]
     environment = os.environ | {"PATH": search_path(), "OSTRAKA_ISOLATED": "1"}
     if os.geteuid() != 0:
-        if subprocess.run(["sudo", "-n", "true"], capture_output=True, check=False).returncode != 0:
+        sudo = shutil.which("sudo", path=search_path())
+        if sudo is None or subprocess.run([sudo, "-n", "true"], capture_output=True, check=False).returncode != 0:
             sys.exit("network namespaces need root: run this as root, or with a sudo that asks for no password")
         kept = [f"{name}={value}" for name, value in environment.items() if name == "PATH" or name.startswith(KEPT)]
-        command = ["sudo", "-n", "env", *kept, "setpriv", "--pdeathsig", "KILL", *command]  # sudo killed: no end for what it runs
+        command = [sudo, "-n", "env", *kept, "setpriv", "--pdeathsig", "KILL", *command]  # sudo killed: no end for what it runs
     sys.stdout.flush()
     os.execvpe(command[0], command, environment)
 
@@ -80,11 +81,8 @@ class Host:
     def enter(self) -> None:
         """From now on the calling thread opens its sockets on this host. Only for threads other than the main one."""
         assert threading.current_thread() is not threading.main_thread()
-        self._set_namespace()
-
-    def _set_namespace(self) -> None:
         libc = ctypes.CDLL(None, use_errno=True)
-        with open(f"/run/netns/{self.namespace}" if self.namespace else "/proc/1/ns/net", "rb") as file:
+        with open(f"/run/netns/{self.namespace}", "rb") as file:
             if libc.setns(file.fileno(), CLONE_NEWNET) != 0:
                 raise OSError(ctypes.get_errno(), f"setns to {self.name}")
 

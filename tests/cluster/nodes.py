@@ -160,7 +160,7 @@ class Cluster:
         for drive in range(1, self.drives + 1):
             (self.folder / name / f"d{drive}").mkdir(parents=True)
         environment = {"PATH": netns.search_path(), "OSTRAKA_ROOT_USER": ACCESS_KEY, "OSTRAKA_ROOT_PASSWORD": SECRET_KEY,
-                       **{k: v for k, v in os.environ.items() if k.startswith(("ASAN_", "UBSAN_", "TSAN_"))}}
+                       **{k: v for k, v in os.environ.items() if k.startswith(("ASAN_", "UBSAN_", "TSAN_", "OSTRAKA_SABOTAGE"))}}
         skew_file = None
         if skewed_clocks:
             skew_file = self.folder / f"{name}.skew"
@@ -238,6 +238,7 @@ class ClusterCase(unittest.TestCase):
         self.folder = Path(tempfile.mkdtemp(prefix="ostraka-cluster-", dir=MEMORY))
         self.addCleanup(lambda: print(f"{self.id()}: {time.monotonic() - began:.1f} s", flush=True))
         self.addCleanup(shutil.rmtree, self.folder, ignore_errors=True)
+        self.cluster: Cluster | None = None
         self.addCleanup(self.tell_of_failure)
         self.seed = int(os.environ.get("OSTRAKA_SEED") or random.SystemRandom().getrandbits(32))
         self.random = random.Random(f"{self.seed} {self.id()}")
@@ -253,7 +254,7 @@ class ClusterCase(unittest.TestCase):
         result = self._outcome.result
         if not any(case is self for case, _ in result.failures + result.errors):
             return
-        for process in [*self.cluster.etcd, *self.cluster.nodes]:
+        for process in [*self.cluster.etcd, *self.cluster.nodes] if self.cluster else []:
             print(f"--- the log of {process.name} ends:\n{process.log_tail()}", flush=True)
         if KEEP:
             kept = Path(tempfile.mkdtemp(prefix=f"{self.id()}-", dir=KEEP))

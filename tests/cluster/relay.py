@@ -21,25 +21,31 @@ class Relay:
     def __init__(self, mark: int):
         self.mark = mark
         self.own, self.others = (0.0, 0.0), {}
+        self.serving: set[asyncio.Task] = set()  # asyncio itself forgets those whose near end is closed
 
     def delay_s(self, origin: str | None) -> float:
         """Of bytes from the host named by its address, or from this one."""
         least, more = self.own if origin is None else self.others.get(origin, (0, 0))
         return (least + random.random() * more) / 1000
 
-    async def command(self, line: str) -> None:
+    def command(self, line: str) -> None:
         told = json.loads(line)
         self.own, self.others = told["own"], told["others"]
 
+    def accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.ensure_future(self.serve(reader, writer))
+        self.serving.add(task)
+        task.add_done_callback(self.serving.discard)
+
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        raw = writer.get_extra_info("socket").getsockopt(socket.SOL_IP, SO_ORIGINAL_DST, 16)
-        port, packed = struct.unpack_from("!2xH4s", raw)
-        address = socket.inet_ntoa(packed)
         out = socket.socket()
         out.setblocking(False)
         out.setsockopt(socket.SOL_SOCKET, socket.SO_MARK, self.mark)
         out.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         try:
+            raw = writer.get_extra_info("socket").getsockopt(socket.SOL_IP, SO_ORIGINAL_DST, 16)
+            port, packed = struct.unpack_from("!2xH4s", raw)
+            address = socket.inet_ntoa(packed)
             await asyncio.sleep(self.delay_s(None))
             await asyncio.get_running_loop().sock_connect(out, (address, port))
             out_reader, out_writer = await asyncio.open_connection(sock=out)
@@ -81,11 +87,11 @@ class Relay:
 
 async def main(port: int, mark: int) -> None:
     relay = Relay(mark)
-    await asyncio.start_server(relay.serve, "0.0.0.0", port, backlog=1024)
+    await asyncio.start_server(relay.accept, "0.0.0.0", port, backlog=1024)
     print("ready", flush=True)
     loop = asyncio.get_running_loop()
     while line := await loop.run_in_executor(None, sys.stdin.readline):
-        await relay.command(line)
+        relay.command(line)
         print("taken", flush=True)
 
 

@@ -1,5 +1,5 @@
-// A wall clock that goes wrong, for a program started with LD_PRELOAD: OSTRAKA_SKEW_FILE names a file with the
-// error in nanoseconds as 8 bytes, which may change at any time. Monotonic clocks stay right. (Debian's
+// A wall clock that goes wrong, for a program started with LD_PRELOAD: OSTRAKA_SKEW_FILE names a file with
+// the error in nanoseconds as 8 bytes, which may change at any time. Monotonic clocks stay right. (Debian's
 // libfaketime does not get along with jemalloc, which asks for the time before libfaketime is ready.)
 #include <fcntl.h>
 #include <sys/mman.h>
