@@ -138,13 +138,14 @@ class DriveErasureSet final : public ErasureSet {
     return open_body_reader(core_, core_->stamped(std::move(ref)), std::move(elected), range);
   }
 
-  Task<Result<HealReport>> heal(Ctx& ctx, disk::ObjectRef ref, HealSpec spec) override {
-    return heal_key(core_, ctx, std::move(ref), spec);
+  Task<Result<HealReport>> heal(Ctx& ctx, disk::ObjectRef ref, HealSpec spec, KeyLookPtr ahead) override {
+    return heal_key(core_, ctx, std::move(ref), spec, std::move(ahead));
   }
 
   void raise_epoch(std::uint64_t epoch) noexcept override { core_->raise_epoch(epoch); }
 
   std::span<disk::Drive* const> drives() const noexcept override { return core_->drives; }
+  const CorePtr& core() const noexcept override { return core_; }
 
   Task<Result<SetListPage>> list(Ctx& ctx, disk::ListSpec spec, KeyReader reader) override {
     return list_page(core_, ctx, std::move(spec), std::move(reader));

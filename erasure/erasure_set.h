@@ -27,6 +27,11 @@
 
 namespace ostraka::erasure {
 
+// What the parts of a set share (set_core.h), and what drives said about a key (heal_look.h).
+struct SetCore;
+struct KeyLook;
+using KeyLookPtr = std::shared_ptr<KeyLook>;
+
 // What the sets of a node learn together; see set_shared.h.
 struct SetShared;
 std::shared_ptr<SetShared> make_set_shared();
@@ -213,10 +218,13 @@ class ErasureSet {
   // Works for objects, uploads and parts, and for keys that a client is writing at the same time.
   // Rows of uploads that were completed or aborted go. Never waits for a slow drive for long: what it lacks
   // makes the outcome `partly`. Errors: deadline, corrupt (a record that does not decode).
-  virtual Task<Result<HealReport>> heal(Ctx& ctx, disk::ObjectRef ref, HealSpec spec) = 0;
+  // ahead: what look_ahead() (look_ahead.h) has of this key; used while it is young, and as far as it goes.
+  virtual Task<Result<HealReport>> heal(Ctx& ctx, disk::ObjectRef ref, HealSpec spec,
+                                        KeyLookPtr ahead = {}) = 0;
   // The group's epoch was raised (a drive lost its data): calls carry it from now on. Never lowers it.
   virtual void raise_epoch(std::uint64_t epoch) noexcept = 0;
   virtual std::span<disk::Drive* const> drives() const noexcept = 0;  // by slot of the group
+  virtual const std::shared_ptr<SetCore>& core() const noexcept = 0;
   // One merged, decided page of keys. reader: may be empty when all keys are of this set's group.
   virtual Task<Result<SetListPage>> list(Ctx& ctx, disk::ListSpec spec, KeyReader reader = {}) = 0;
 };

@@ -140,13 +140,25 @@ class FileHealer {
   }
 
   Task<> heal_part(disk::PartRecord part) {
-    const std::vector<FileLook> looks = co_await survey(part);
+    if (spec_.sparing) {
+      const std::vector<bool> whole = whole_;
+      const bool done = co_await try_part(part, true);
+      if (done) co_return;
+      whole_ = whole;
+    }
+    co_await try_part(part, false);
+  }
+
+  // False, when it is sparing: all drives have to be looked at.
+  Task<bool> try_part(const disk::PartRecord& part, bool sparing) {
+    const std::vector<FileLook> looks = co_await survey(part, sparing);
     RebuildSpec rebuild;
     rebuild.geometry = Geometry{spec_.record->data_shards, spec_.record->parity_shards};
+    rebuild.part = part;
     for (unsigned slot = 0; slot < core_->size(); ++slot) {
       const FileLook& look = looks[slot];
-      note(slot, part, look);
-      rebuild.sources.push_back(RebuildSource{look.reader, look.certain});
+      const bool unopened = look.state == ShardState::good && !look.reader;
+      rebuild.sources.push_back(RebuildSource{look.reader, unopened, look.certain});
       if (look.state == ShardState::good) continue;
       // a drive that could not carry one part is not given the others
       const bool wanted = spec_.targets[slot] && whole_[slot] && look.state != ShardState::offline;
@@ -160,23 +172,32 @@ class FileHealer {
       all_certain = all_certain && look.certain;
     }
     report_.lost = report_.lost || (all_certain && readable < rebuild.geometry.data_shards);
-    if (rebuild.targets.empty()) co_return;
-    const DataId data = part.data;
-    rebuild.part = std::move(part);
-    const Rebuilt rebuilt = co_await rebuild_part(core_, ctx_, std::move(rebuild));
+    Rebuilt rebuilt;
+    const bool anything = !rebuild.targets.empty();
+    if (anything) rebuilt = co_await rebuild_part(core_, ctx_, std::move(rebuild));
     report_.bytes_read += rebuilt.bytes_read;
     report_.bytes_written += rebuilt.bytes_written;
-    report_.lost = report_.lost || rebuilt.status.failed_with(Errc::corrupt);
-    if (!rebuilt.status)
-      log::warn("a shard could not be rebuilt key={} data={} reason=\"{}\"", spec_.ref.key, to_string(data),
-                rebuilt.status.error().detail);
     for (const std::uint8_t slot : rebuilt.staged) {
       whole_[slot] = true;
-      staged_[slot].push_back(data);
+      staged_[slot].push_back(part.data);
     }
+    if (sparing && (!rebuilt.status || rebuilt.damage_found)) co_return false;
+    for (unsigned slot = 0; slot < core_->size(); ++slot) note(slot, part, looks[slot]);
+    report_.lost = report_.lost || rebuilt.status.failed_with(Errc::corrupt);
+    if (!rebuilt.status)
+      log::warn("a shard could not be rebuilt key={} data={} reason=\"{}\"", spec_.ref.key,
+                to_string(part.data), rebuilt.status.error().detail);
+    co_return true;
   }
 
-  Task<std::vector<FileLook>> survey(const disk::PartRecord& part) {
+  // Without looking at its file. Who lacks the version may have the file from a heal that was cut off: worth
+  // a look when the file is large.
+  bool believed(unsigned slot, const disk::PartRecord& part, bool sparing) const {
+    if (!sparing || !spec_.answered[slot]) return false;
+    return spec_.holders[slot] || part.size <= kUnseenRebuild;
+  }
+
+  Task<std::vector<FileLook>> survey(const disk::PartRecord& part, bool sparing) {
     disk::ShardRef ref;
     ref.data = part.data;
     ref.part_bytes = part.size;
@@ -184,7 +205,7 @@ class FileHealer {
     ref.parity_shards = spec_.record->parity_shards;
     DriveRound<FileLook> round(core_, ctx_, core_->size());
     for (unsigned slot = 0; slot < core_->size(); ++slot) {
-      if (!spec_.answered[slot]) continue;
+      if (!spec_.answered[slot] || believed(slot, part, sparing)) continue;
       ref.shard_index = static_cast<std::uint8_t>(slot);
       round.start(slot, look_at(core_, slot, ctx_, ref, spec_.deep));
     }
@@ -201,7 +222,10 @@ class FileHealer {
     std::vector<FileLook> out(core_->size());
     for (unsigned slot = 0; slot < core_->size(); ++slot) {
       auto& answer = round.answers()[slot];
-      if (answer) {
+      if (believed(slot, part, sparing)) {
+        out[slot].state = spec_.holders[slot] ? ShardState::good : ShardState::no_shard;
+        out[slot].certain = !spec_.holders[slot];
+      } else if (answer) {
         out[slot] = std::move(*answer);
       } else if (spec_.answered[slot]) {
         out[slot].detail = "did not answer in time";

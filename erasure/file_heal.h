@@ -34,6 +34,9 @@ struct FileHealSpec {
   std::vector<bool> holders;   // by slot: drives that hold the version
   std::vector<bool> targets;   // by slot: drives whose files are rebuilt, and that get the version if need be
   bool deep = false;
+  // Drives that hold the version are believed to have its files: of these only as many are opened as a
+  // rebuild takes, unless it finds that some are damaged.
+  bool sparing = false;
   // kLongestCall after the look that elected the version: nothing is committed later, since it may have been
   // deleted, and the tombstone purged. The rebuilt files stay then, and the next heal finds them.
   TimePoint commit_by = kNoDeadline;

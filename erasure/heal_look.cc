@@ -35,10 +35,19 @@ Result<> KeyLook::adopt(const Election& election) {
   return {};
 }
 
+void conclude(KeyLook& look) {
+  const std::vector<Vote> votes = look.reading.votes();
+  look.reading.newest = newest_mentioned(votes);
+  look.reading.epoch = look.told;
+  for (const Vote& vote : votes)
+    if (vote.group != nullptr) look.reading.epoch = std::max(look.reading.epoch, vote.group->epoch);
+}
+
 Task<KeyLook> look_at_key(CorePtr core, const Ctx& ctx, const disk::ObjectRef& ref) {
   const unsigned n = core->size();
   KeyLook look;
   look.told = ref.epoch;
+  look.began = core->context.clock.now();
   Reading& reading = look.reading;
   reading.answers.resize(n);
   disk::ReadSpec what;
@@ -59,11 +68,7 @@ Task<KeyLook> look_at_key(CorePtr core, const Ctx& ctx, const disk::ObjectRef& r
   if (round.running() > 0) co_await round.wait(std::min(grace, ctx.deadline), never);
   for (unsigned slot = 0; slot < n; ++slot)
     if (round.answers()[slot]) reading.answers[slot] = std::move(round.answers()[slot]);
-  const std::vector<Vote> votes = reading.votes();
-  reading.newest = newest_mentioned(votes);
-  reading.epoch = look.told;
-  for (const Vote& vote : votes)
-    if (vote.group != nullptr) reading.epoch = std::max(reading.epoch, vote.group->epoch);
+  conclude(look);
   co_return look;
 }
 

@@ -14,7 +14,14 @@ namespace ostraka::erasure {
 struct KeyLook {
   Reading reading;         // outcome and what follows from it only after adopt()
   std::uint64_t told = 0;  // the epoch that the calls carried
+  TimePoint began{};       // before the first of them
+  // By bit of the slot: whose inline shard was asked for. Where it was not, the row is believed that says
+  // that there is one, and shard files are believed to be where they should.
+  std::uint32_t inline_of = kAllSlots;
 
+  static constexpr std::uint32_t kAllSlots = ~std::uint32_t{0};
+  bool sparing() const noexcept { return inline_of != kAllSlots; }
+  bool asked_for_inline(unsigned slot) const noexcept { return (inline_of >> slot & 1U) != 0; }
   unsigned drives() const noexcept { return static_cast<unsigned>(reading.answers.size()); }
   bool answered(unsigned slot) const noexcept {
     const auto& answer = reading.answers[slot];
@@ -30,6 +37,9 @@ struct KeyLook {
   // Takes over what was elected. corrupt: a record that does not decode, or cannot be one of this set.
   Result<> adopt(const Election& election);
 };
+
+// Newest id and epoch, from the answers.
+void conclude(KeyLook& look);
 
 // Asks all drives, inline shards included. One that has been slow lately is waited for no longer than a grace
 // time, any other at most kHealCallWait.

@@ -28,12 +28,13 @@ constexpr Duration kLongestTurnPause = std::chrono::milliseconds(200);
 
 class KeyHealer {
  public:
-  KeyHealer(CorePtr core, Ctx& ctx, disk::ObjectRef ref, HealSpec spec)
+  KeyHealer(CorePtr core, Ctx& ctx, disk::ObjectRef ref, HealSpec spec, KeyLookPtr ahead)
       : core_(std::move(core)),
         ctx_(ctx),
         ref_(core_->stamped(std::move(ref))),
         spec_(spec),
-        given_(ctx.deadline) {}
+        given_(ctx.deadline),
+        ahead_(std::move(ahead)) {}
 
   Task<Result<HealReport>> run() {
     for (int attempt = 0; attempt < kHealAttempts; ++attempt) {
@@ -67,10 +68,20 @@ class KeyHealer {
     }
   }
 
+  bool may_use_ahead() const {
+    if (!ahead_ || spec_.deep || spec_.dry_run || ahead_->told < ref_.epoch) return false;
+    return core_->context.clock.now() - ahead_->began <= kLookAheadKept;
+  }
+
   // False: look again.
   Task<Result<bool>> look_and_heal() {
-    looked_at_ = core_->context.clock.now();
-    look_ = co_await look_at_key(core_, ctx_, ref_);
+    if (may_use_ahead()) {
+      look_ = std::move(*ahead_);
+    } else {
+      look_ = co_await look_at_key(core_, ctx_, ref_);
+    }
+    ahead_.reset();
+    looked_at_ = look_.began;
     ref_.epoch = look_.reading.epoch;
     if (!told(ref_.epoch) && !last_) co_return false;  // the drives are to hear the newest epoch
     start_report();
@@ -328,6 +339,7 @@ class KeyHealer {
     } else {
       lost = co_await heal_in_index();
     }
+    if (std::exchange(look_further_, false)) co_return false;
     if (lost && lost_before_ != look_.reading.version.id && !last_) {
       lost_before_ =
           look_.reading.version.id;  // it may have been replaced meanwhile, and its files gone for that
@@ -365,6 +377,7 @@ class KeyHealer {
     files.record = look_.reading.record;
     files.encoded = look_.reading.version.record;
     files.deep = spec_.deep;
+    files.sparing = look_.sparing();
     files.commit_by = commit_by();
     files.look_again = [this] { return look_again(); };
     for (unsigned slot = 0; slot < n(); ++slot) {
@@ -389,7 +402,6 @@ class KeyHealer {
   // Is the version that was rebuilt still the key's?
   Task<SecondLook> look_again() {
     SecondLook out;
-    const TimePoint at = core_->context.clock.now();
     KeyLook look = co_await look_at_key(core_, ctx_, ref_);
     const Election election = look.elect(core_->read_quorum, Purpose::data);
     if (election.full < core_->read_quorum || look.reading.epoch > look.told) co_return out;
@@ -403,8 +415,8 @@ class KeyHealer {
     if (!adopted) co_return out;
     look.reading.full = election.full;
     look_ = std::move(look);
-    looked_at_ = at;
-    report_.looked_at = at;
+    looked_at_ = look_.began;
+    report_.looked_at = looked_at_;
     clean_ = look_.reading.newer_than(look_.reading.version.id).empty();
     out.verdict = SecondLook::Verdict::wanted;
     out.commit_by = commit_by();
@@ -425,14 +437,17 @@ class KeyHealer {
       if (!look_.answered(slot)) continue;
       HealReport::Shard& shard = report_.shards[slot];
       shard.state = !look_.holds(slot) ? ShardState::no_record : ShardState::good;
-      if (with_shards && look_.holds(slot) && look_.reading.inline_shards[slot].empty()) {
+      if (with_shards && look_.holds(slot) && !has_inline_shard(slot)) {
         shard.state = ShardState::no_shard;
         shard.detail = "its shard in the index is missing or damaged";
       }
       const bool good = shard.state == ShardState::good;
       (good ? push.holders : push.targets).push_back(static_cast<std::uint8_t>(slot));
     }
-    if (with_shards && push.holders.size() < record.data_shards) co_return look_.all_answered();
+    if (with_shards && inline_shards_at_hand() < record.data_shards) {
+      look_further_ = look_.sparing();
+      co_return !look_further_ && look_.all_answered();
+    }
     if (push.targets.empty() || spec_.dry_run) co_return false;
     const auto need = static_cast<unsigned>(push.targets.size());
     const std::uint64_t bytes = with_shards ? disk::shard_block_bytes(record.size, record.data_shards) : 0;
@@ -445,13 +460,23 @@ class KeyHealer {
     co_return false;
   }
 
+  // It holds the version.
+  bool has_inline_shard(unsigned slot) const {
+    if (look_.asked_for_inline(slot)) return !look_.reading.inline_shards[slot].empty();
+    return look_.reading.held_by(slot, look_.reading.version.id)->has_inline;
+  }
+  std::size_t inline_shards_at_hand() const {
+    const std::vector<std::string>& shards = look_.reading.inline_shards;
+    return shards.size() - static_cast<std::size_t>(std::count(shards.begin(), shards.end(), std::string()));
+  }
+
   Task<> find_inline_shards() {
     const disk::VersionRecord& record = *look_.reading.record;
     const std::size_t bytes = disk::shard_block_bytes(record.size, record.data_shards);
     look_.reading.inline_shards.assign(n(), {});
     std::vector<std::uint8_t> others;  // what came along is another version's
     for (unsigned slot = 0; slot < n(); ++slot) {
-      if (!look_.answered(slot) || !look_.holds(slot)) continue;
+      if (!look_.answered(slot) || !look_.holds(slot) || !look_.asked_for_inline(slot)) continue;
       disk::Held& held = **look_.reading.answers[slot];
       if (held.state.newest() != record.id) {
         others.push_back(static_cast<std::uint8_t>(slot));
@@ -472,15 +497,17 @@ class KeyHealer {
   Ctx& ctx_;  // its deadline may be brought forward meanwhile
   disk::ObjectRef ref_;
   const HealSpec spec_;
-  TimePoint given_;  // the deadline, unless it was brought forward
+  TimePoint given_;   // the deadline, unless it was brought forward
+  KeyLookPtr ahead_;  // what was known before
   KeyLook look_;
   TimePoint looked_at_;  // when that began
   HealReport report_;
-  bool clean_ = false;     // what is newer than the elected version is settled as gone
-  bool last_ = false;      // the last attempt
-  VersionId lost_before_;  // found to be lost by the attempt before
+  bool clean_ = false;          // what is newer than the elected version is settled as gone
+  bool last_ = false;           // the last attempt
+  bool look_further_ = false;   // too little was asked for
   std::uint32_t row_lost_ = 0;  // by bit of the slot: its drive could not read its row
   bool beyond_parity_ = false;  // of too many drives
+  VersionId lost_before_;       // found to be lost by the attempt before
   std::unique_ptr<control::Lease> lease_;
 };
 
@@ -504,7 +531,8 @@ class Turn {
 
 }  // namespace
 
-Task<Result<HealReport>> heal_key(CorePtr core, Ctx& ctx, disk::ObjectRef ref, HealSpec spec) {
+Task<Result<HealReport>> heal_key(CorePtr core, Ctx& ctx, disk::ObjectRef ref, HealSpec spec,
+                                  KeyLookPtr ahead) {
   std::string name = core->commit_lease(ref);
   name.push_back(static_cast<char>(ref.space));
   name += ref.sub;
@@ -512,10 +540,11 @@ Task<Result<HealReport>> heal_key(CorePtr core, Ctx& ctx, disk::ObjectRef ref, H
   Duration pause = kTurnPause;
   while (!spec.dry_run && !turn.enter()) {
     if (core->context.clock.now() >= ctx.deadline) co_return fail(Errc::deadline, "another heal of the key");
+    ahead.reset();  // from before what the other one does
     co_await sleep_for(core->context.clock, pause);
     pause = std::min(2 * pause, kLongestTurnPause);
   }
-  KeyHealer healer(std::move(core), ctx, std::move(ref), spec);
+  KeyHealer healer(std::move(core), ctx, std::move(ref), spec, std::move(ahead));
   co_return co_await healer.run();
 }
 

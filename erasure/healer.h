@@ -7,7 +7,9 @@
 
 namespace ostraka::erasure {
 
-// Whoever brings ctx.deadline forward meanwhile ends it soon.
-Task<Result<HealReport>> heal_key(CorePtr core, Ctx& ctx, disk::ObjectRef ref, HealSpec spec);
+// Whoever brings ctx.deadline forward meanwhile ends it soon. ahead: what the drives said about the key a
+// moment ago, if that is known.
+Task<Result<HealReport>> heal_key(CorePtr core, Ctx& ctx, disk::ObjectRef ref, HealSpec spec,
+                                  KeyLookPtr ahead = {});
 
 }  // namespace ostraka::erasure

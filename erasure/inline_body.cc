@@ -92,14 +92,25 @@ Result<Slice> assemble_inline(const Codec& codec, std::uint64_t size, const std:
   return Slice{out, out.span()};
 }
 
-Result<Slice> rebuild_inline_shard(const Codec& codec, std::uint64_t size,
-                                   const std::vector<std::string>& shards, unsigned shard) {
-  Laid laid = lay_out(codec.geometry(), size, shards);
-  if (!laid.present[shard]) {
-    const std::uint8_t wanted[] = {static_cast<std::uint8_t>(shard)};
-    TRY_VOID(codec.reconstruct(laid.spans, laid.given(), wanted));
+Result<Slice> rebuild_inline_shard(const Codec& codec, std::uint64_t size, std::vector<std::string>& shards,
+                                   unsigned shard) {
+  const unsigned n = codec.geometry().drives();
+  const Buffer out = Buffer::on_heap(disk::shard_block_bytes(size, codec.geometry().data_shards));
+  std::array<MutableByteSpan, kMaxSetDrives> spans;
+  spans.fill(out.span());  // of the missing ones only the wanted is written to
+  std::array<bool, kMaxSetDrives> present{};
+  for (unsigned i = 0; i < std::min<std::size_t>(n, shards.size()); ++i) {
+    if (shards[i].size() != out.size()) continue;
+    spans[i] = MutableByteSpan(reinterpret_cast<std::uint8_t*>(shards[i].data()), shards[i].size());
+    present[i] = true;
   }
-  return Slice{laid.slab, laid.spans[shard]};
+  if (present[shard]) {
+    std::memcpy(out.data(), spans[shard].data(), out.size());
+  } else {
+    const std::uint8_t wanted[] = {static_cast<std::uint8_t>(shard)};
+    TRY_VOID(codec.reconstruct(std::span(spans).first(n), std::span(present).first(n), wanted));
+  }
+  return Slice{out, out.span()};
 }
 
 }  // namespace ostraka::erasure

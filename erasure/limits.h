@@ -32,6 +32,10 @@ inline constexpr Duration kHealEntryDelay = std::chrono::seconds(1);
 // A drive hangs when it has answered none of the calls that were given up on for so long. Writes that can do
 // without it leave it out then.
 inline constexpr Duration kHangsAfter = std::chrono::seconds(1);
+// A heal does not go by what the drives said longer ago than this.
+inline constexpr Duration kLookAheadKept = std::chrono::seconds(5);
+// A part of at most so many bytes is rebuilt without looking whether an earlier heal has done that already.
+inline constexpr std::uint64_t kUnseenRebuild = 16U << 20;
 // How long a heal waits for an answer of one drive before it goes on without it.
 inline constexpr Duration kHealCallWait = std::chrono::seconds(10);
 // A heal has time: a source that is slower than this is helped out by another one.

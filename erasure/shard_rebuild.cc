@@ -16,8 +16,25 @@ namespace {
 using WriterPtr = std::shared_ptr<disk::ShardWriter>;
 using IoRound = DriveRound<Result<>>;
 
-Task<Result<>> read_block(std::shared_ptr<disk::ShardReader> reader, Ctx ctx, std::uint64_t stripe,
-                          disk::BlockTarget target) {
+// A source while it is being read; calls that nobody waits for any more may outlive the rebuild.
+struct Source {
+  std::shared_ptr<disk::ShardReader> reader;
+  bool unopened = false;
+  bool damaged = false;  // found when it was opened
+};
+
+Task<Result<>> read_block(CorePtr core, unsigned slot, std::shared_ptr<Source> source, Ctx ctx,
+                          disk::ShardRef ref, std::uint64_t stripe, disk::BlockTarget target) {
+  if (!source->reader) {
+    auto opened = co_await core->drives[slot]->open_shard(ctx, ref);
+    if (!opened) {
+      source->damaged = opened.failed_with(Errc::not_found) || opened.failed_with(Errc::corrupt);
+      source->unopened = false;
+      co_return tl::unexpected<Error>(std::move(opened).error());
+    }
+    source->reader = std::move(*opened);
+  }
+  const std::shared_ptr<disk::ShardReader> reader = source->reader;
   std::vector<disk::BlockTarget> targets;
   targets.push_back(std::move(target));
   co_return co_await reader->read_blocks(ctx, stripe, std::move(targets));
@@ -87,6 +104,8 @@ class PartRebuild {
         avoid_(core_->size(), false) {
     layout_.data_shards = spec_.geometry.data_shards;
     layout_.part_bytes = spec_.part.size;
+    for (const RebuildSource& given : spec_.sources)
+      sources_.push_back(std::make_shared<Source>(Source{given.reader, given.unopened}));
     for (unsigned slot = 0; slot < core_->size(); ++slot)
       avoid_[slot] = core_->slow(slot) || is_target(slot);  // what is left of a damaged shard comes last
   }
@@ -95,6 +114,7 @@ class PartRebuild {
     co_await stage();
     out_.status = co_await write_stripes();
     if (out_.status && !targets_.empty()) co_await finish();
+    for (const auto& source : sources_) out_.damage_found = out_.damage_found || source->damaged;
     co_return std::move(out_);
   }
 
@@ -253,13 +273,24 @@ class PartRebuild {
     co_return Result<>();
   }
 
+  bool usable(unsigned slot) const { return sources_[slot]->reader || sources_[slot]->unopened; }
+  disk::ShardRef shard_ref(unsigned slot) const {
+    disk::ShardRef ref;
+    ref.data = spec_.part.data;
+    ref.shard_index = static_cast<std::uint8_t>(slot);
+    ref.part_bytes = spec_.part.size;
+    ref.data_shards = spec_.geometry.data_shards;
+    ref.parity_shards = spec_.geometry.parity_shards;
+    return ref;
+  }
+
   bool start_one(IoRound& round, const Stripe& stripe) {
     for (const bool avoided : {false, true}) {
       for (unsigned slot = 0; slot < core_->size(); ++slot) {
-        if (avoid_[slot] != avoided || !spec_.sources[slot].reader || round.started(slot)) continue;
+        if (avoid_[slot] != avoided || !usable(slot) || round.started(slot)) continue;
         disk::BlockTarget target{stripe.slab, stripe.spans[slot]};
-        return round.start(slot,
-                           read_block(spec_.sources[slot].reader, ctx_, stripe.number, std::move(target)));
+        return round.start(slot, read_block(core_, slot, sources_[slot], ctx_, shard_ref(slot), stripe.number,
+                                            std::move(target)));
       }
     }
     return false;
@@ -268,7 +299,7 @@ class PartRebuild {
   Result<> too_few(IoRound& round) const {
     for (unsigned slot = 0; slot < core_->size(); ++slot) {
       const auto& answer = round.answers()[slot];
-      const bool told = spec_.sources[slot].reader
+      const bool told = spec_.sources[slot].reader || spec_.sources[slot].unopened
                             ? answer && (answer->has_value() || answer->failed_with(Errc::corrupt) ||
                                          answer->failed_with(Errc::not_found))
                             : spec_.sources[slot].certain;
@@ -305,7 +336,8 @@ class PartRebuild {
   const RebuildSpec spec_;
   const std::shared_ptr<const Codec> codec_;
   disk::StripeLayout layout_;
-  std::vector<bool> avoid_;  // by slot: slow, or a target itself
+  std::vector<std::shared_ptr<Source>> sources_;  // by slot
+  std::vector<bool> avoid_;                       // by slot: slow, or a target itself
   std::vector<Target> targets_;
   Rebuilt out_;
 };

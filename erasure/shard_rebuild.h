@@ -16,8 +16,9 @@ namespace ostraka::erasure {
 
 // One drive as a source of the part's blocks.
 struct RebuildSource {
-  std::shared_ptr<disk::ShardReader> reader;  // null: nothing can be read there
-  bool certain = false;  // without a reader: the drive has said that there is no good shard
+  std::shared_ptr<disk::ShardReader> reader;  // null: nothing can be read there,
+  bool unopened = false;  // or nobody has looked yet: the file is opened when it is needed
+  bool certain = false;   // without a reader: the drive has said that there is no good shard
 };
 
 struct RebuildSpec {
@@ -33,6 +34,7 @@ struct Rebuilt {
   // than k could be had now. overloaded, deadline: not now.
   Result<> status;
   std::uint64_t bytes_read = 0, bytes_written = 0;
+  bool damage_found = false;  // a file that was to be opened is not there, or not whole
 };
 
 Task<Rebuilt> rebuild_part(CorePtr core, const Ctx& ctx, RebuildSpec spec);
