@@ -28,12 +28,13 @@ Ctx HealCore::ctx(std::string name) const {
 }
 
 Task<Result<erasure::HealReport>> HealCore::heal_on(std::size_t shard, disk::ObjectRef ref,
-                                                    erasure::HealSpec spec, HealCause cause) {
+                                                    erasure::HealSpec spec, HealCause cause,
+                                                    erasure::KeyLookPtr ahead) {
   OnShard& here = on_shards_[shard];
   Ctx ctx{*deps.shards[shard], deadline_after(now(), kHealTime), "heal"};
   if (here.ended) co_return fail(Errc::closed, "the server is stopping");
   here.healing.insert(&ctx);
-  auto healing = heal_here(ctx, std::move(ref), spec, cause);
+  auto healing = heal_here(ctx, std::move(ref), spec, cause, std::move(ahead));
   Result<erasure::HealReport> report = co_await std::move(healing);
   here.healing.erase(&ctx);
   co_return report;
@@ -52,24 +53,26 @@ void HealCore::end_heals() {
 }
 
 Task<> HealCore::heal_there(HealCore* core, std::size_t shard, disk::ObjectRef ref, erasure::HealSpec spec,
-                            HealCause cause, Completion<Result<erasure::HealReport>> done) {
-  auto healing = core->heal_on(shard, std::move(ref), spec, cause);
+                            HealCause cause, erasure::KeyLookPtr ahead,
+                            Completion<Result<erasure::HealReport>> done) {
+  auto healing = core->heal_on(shard, std::move(ref), spec, cause, std::move(ahead));
   Result<erasure::HealReport> report = co_await std::move(healing);
   done(std::move(report));
 }
 
 Task<Result<erasure::HealReport>> HealCore::heal_in_turn(disk::ObjectRef ref, erasure::HealSpec spec,
-                                                         HealCause cause) {
+                                                         HealCause cause, erasure::KeyLookPtr ahead) {
   const std::size_t shard = turn_++ % deps.shards.size();
   if (deps.shards[shard] == &home) {
-    auto healing = heal_on(shard, std::move(ref), spec, cause);
+    auto healing = heal_on(shard, std::move(ref), spec, cause, std::move(ahead));
     Result<erasure::HealReport> report = co_await std::move(healing);
     co_return report;
   }
-  auto start = [this, shard, ref = std::move(ref), spec,
-                cause](Completion<Result<erasure::HealReport>> done) mutable {
-    const bool started = heals.spawn(deps.shards[shard]->executor(),
-                                     heal_there(this, shard, std::move(ref), spec, cause, std::move(done)));
+  auto start = [this, shard, ref = std::move(ref), spec, cause,
+                ahead = std::move(ahead)](Completion<Result<erasure::HealReport>> done) mutable {
+    const bool started =
+        heals.spawn(deps.shards[shard]->executor(),
+                    heal_there(this, shard, std::move(ref), spec, cause, std::move(ahead), std::move(done)));
     CHECK(started);  // closed only after all that could come here
   };
   Result<erasure::HealReport> report = co_await suspend<Result<erasure::HealReport>>(std::move(start));
@@ -77,9 +80,9 @@ Task<Result<erasure::HealReport>> HealCore::heal_in_turn(disk::ObjectRef ref, er
 }
 
 Task<Result<erasure::HealReport>> HealCore::heal_here(Ctx& here, disk::ObjectRef ref, erasure::HealSpec spec,
-                                                      HealCause cause) {
+                                                      HealCause cause, erasure::KeyLookPtr ahead) {
   erasure::ErasureSet& set = deps.sets.of(ref);
-  auto healing = set.heal(here, ref, spec);
+  auto healing = set.heal(here, ref, spec, std::move(ahead));
   Result<erasure::HealReport> report = co_await std::move(healing);
   journal.note(describe_key(ref, cause, spec.dry_run, report), report);
   co_return report;

@@ -29,11 +29,11 @@ struct HealCore {
   TimePoint now() const noexcept { return deps.clock.now(); }
   Ctx ctx(std::string name) const;  // on the home shard, for one call of a drive
   // On whichever shard's turn it is; on the home shard only. Notes it in the journal.
-  Task<Result<erasure::HealReport>> heal_in_turn(disk::ObjectRef ref, erasure::HealSpec spec,
-                                                 HealCause cause);
+  Task<Result<erasure::HealReport>> heal_in_turn(disk::ObjectRef ref, erasure::HealSpec spec, HealCause cause,
+                                                 erasure::KeyLookPtr ahead = {});
   // On ctx.shard, which may be any.
   Task<Result<erasure::HealReport>> heal_here(Ctx& ctx, disk::ObjectRef ref, erasure::HealSpec spec,
-                                              HealCause cause);
+                                              HealCause cause, erasure::KeyLookPtr ahead = {});
   // Those that heal_in_turn() began end soon, and so do those that it begins after this. Before the gates are
   // closed.
   void end_heals();
@@ -52,10 +52,11 @@ struct HealCore {
     bool ended = false;
   };
   Task<Result<erasure::HealReport>> heal_on(std::size_t shard, disk::ObjectRef ref, erasure::HealSpec spec,
-                                            HealCause cause);
+                                            HealCause cause, erasure::KeyLookPtr ahead);
   static Task<> end_on(HealCore* core, std::size_t shard);
   static Task<> heal_there(HealCore* core, std::size_t shard, disk::ObjectRef ref, erasure::HealSpec spec,
-                           HealCause cause, Completion<Result<erasure::HealReport>> done);
+                           HealCause cause, erasure::KeyLookPtr ahead,
+                           Completion<Result<erasure::HealReport>> done);
   std::size_t turn_ = 0;
   std::vector<OnShard> on_shards_;  // as deps.shards
 };

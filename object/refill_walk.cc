@@ -193,53 +193,131 @@ bool RefillWalk::covered(const MergedPage& page, const GroupStates& states, cons
   });
 }
 
+RefillWalk::PagePtr RefillWalk::begin_page(MergedScan& scan) {
+  auto page = std::make_shared<Page>();
+  return core_.gate.spawn(core_.home.executor(), fetch_page(this, &scan, page)) ? page : nullptr;
+}
+
+Task<> RefillWalk::fetch_page(RefillWalk* self, MergedScan* scan, PagePtr page) {
+  Ctx ctx = self->core_.ctx("refill");
+  auto reading = scan->next(ctx);
+  Result<MergedPage> rows = co_await std::move(reading);
+  GroupStates states = co_await ask_groups(self->core_);
+  page->rows = std::move(rows);
+  page->states = std::move(states);
+  page->there.set();
+}
+
 Task<bool> RefillWalk::walk() {
   std::vector<disk::Drive*> sources = core_.deps.drives;
   sources.erase(sources.begin() + static_cast<std::ptrdiff_t>(index_));
   const GroupStates told = co_await ask_groups(core_);  // before the first page is asked for
-  MergedScan scan(std::move(sources), core_.gate, checkpoint_.after);
+  MergedScan scan(std::move(sources), core_.gate, checkpoint_.after, {}, kRefillRows);
   HealCrew crew(core_.home, core_.gate, core_.lanes, HealWork::refill);
-  bool end = false, in_order = true;
-  while (!end && in_order && !core_.stop.stopping()) {
-    Ctx ctx = core_.ctx("refill");
-    auto reading = scan.next(ctx);
-    Result<MergedPage> page = co_await std::move(reading);
-    if (!page) {
+  bool end = false, in_order = true, walked = false;
+  PagePtr coming = begin_page(scan);
+  while (!end && coming && !core_.stop.stopping()) {
+    co_await coming->there.wait();
+    const PagePtr page = std::exchange(coming, nullptr);
+    if (!page->rows) {
       fail_with("no drive answers");
       break;
     }
-    const GroupStates states = co_await ask_groups(core_);
-    if (!still_born(states)) {
+    if (!still_born(page->states)) {
       fail_with("the drive went away");
       break;
     }
-    if (!covered(*page, states, told)) {
+    if (!covered(*page->rows, page->states, told)) {
       fail_with("too few full drives answer");
       break;
     }
-    end = page->end;
-    auto healing = heal_page(std::move(*page), crew, &in_order);
+    end = page->rows->end;
+    if (!end) coming = begin_page(scan);  // while this one is healed
+    auto healing = heal_page(std::move(*page->rows), crew, &in_order);
     const bool going_on = co_await std::move(healing);
     if (!going_on) break;
-    checkpoint_.walked = end;
+    walked = end;
+  }
+  if (coming) co_await coming->there.wait();
+  const BatchPtr last = std::exchange(next_, nullptr);
+  if (walked && last) {
+    auto healing = heal_batch(last, crew, &in_order);
+    walked = co_await std::move(healing);
   }
   co_await crew.drain();
   settle_places();
-  const bool walked = checkpoint_.walked && in_order && !core_.stop.stopping();
+  walked = walked && in_order && !core_.stop.stopping();
   checkpoint_.walked = walked;
   const Result<> saved = co_await save();
   co_return walked&& saved.has_value();
 }
 
 Task<bool> RefillWalk::heal_page(MergedPage page, HealCrew& crew, bool* in_order) {
+  BatchPtr batch;
   for (const MergedKey& key : page.keys) {
-    disk::ObjectRef ref =
+    RefillRow row;
+    row.ref =
         core_.deps.sets.row(key.bucket, key.space, ObjectKey(std::string(key.key)), std::string(key.sub));
-    if (!checkpoint_.births.contains(ref.group)) continue;
-    auto place = std::make_shared<Place>();
-    place->row_key = key.row_key;
-    places_.push_back(place);
-    auto starting = crew.start(heal_row(this, std::move(ref), place));
+    const std::uint16_t group = row.ref.group;
+    if (!checkpoint_.births.contains(group)) continue;
+    row.place = std::make_shared<RefillPlace>();
+    row.place->row_key = key.row_key;
+    places_.push_back(row.place);
+    if (!batch) batch = std::make_shared<RefillBatch>();
+    batch->add(std::move(row));
+    if (key.space == disk::KeySpace::object) {
+      erasure::ErasureSet& set = core_.deps.sets.of_group(group);
+      batch->ask_ahead(set, inline_sources_of(key, set, members_.of(group), index_));
+    }
+    if (batch->rows.size() < batch_keys()) continue;
+    auto taking = take_batch(std::exchange(batch, nullptr), crew, in_order);
+    const bool going_on = co_await std::move(taking);
+    if (!going_on) co_return false;
+  }
+  if (batch) {
+    auto taking = take_batch(std::move(batch), crew, in_order);
+    const bool going_on = co_await std::move(taking);
+    if (!going_on) co_return false;
+  }
+  auto end = std::make_shared<RefillPlace>();
+  end->row_key = page.last;
+  end->done = true;
+  places_.push_back(std::move(end));
+  settle_places();
+  co_return true;
+}
+
+// Beside clients no more is asked ahead than is healed soon, and in turn with the heals.
+std::size_t RefillWalk::batch_keys() const {
+  const double keys = 2 * core_.lanes.width();
+  return std::clamp<std::size_t>(static_cast<std::size_t>(keys), 1, kRefillBatch);
+}
+
+Task<bool> RefillWalk::take_batch(BatchPtr batch, HealCrew& crew, bool* in_order) {
+  if (batch->worth_asking()) {
+    auto starting = crew.start(look_at_batch(this, batch));
+    const bool started = co_await std::move(starting);
+    if (!started) co_return false;
+  } else {
+    batch->looked.set();
+  }
+  const BatchPtr before = std::exchange(next_, std::move(batch));
+  if (!before) co_return true;
+  auto healing = heal_batch(before, crew, in_order);
+  const bool going_on = co_await std::move(healing);
+  co_return going_on;
+}
+
+Task<> RefillWalk::look_at_batch(RefillWalk* self, BatchPtr batch) {
+  Ctx ctx = self->core_.ctx("refill");
+  auto looking = batch->look(std::move(ctx));
+  co_await std::move(looking);
+}
+
+Task<bool> RefillWalk::heal_batch(BatchPtr batch, HealCrew& crew, bool* in_order) {
+  co_await batch->looked.wait();
+  for (RefillRow& row : batch->rows) {
+    auto starting = crew.start(heal_row(this, std::move(row)));
     const bool started = co_await std::move(starting);
     if (!started) co_return false;
     if (core_.now() < save_at_) continue;
@@ -249,11 +327,6 @@ Task<bool> RefillWalk::heal_page(MergedPage page, HealCrew& crew, bool* in_order
     fail_with("the drive does not take its checkpoint: " + saved.error().detail);
     co_return false;
   }
-  auto end = std::make_shared<Place>();
-  end->row_key = page.last;
-  end->done = true;
-  places_.push_back(std::move(end));
-  settle_places();
   co_return true;
 }
 
@@ -264,19 +337,20 @@ void RefillWalk::settle_places() {
   }
 }
 
-Task<> RefillWalk::heal_row(RefillWalk* self, disk::ObjectRef ref, std::shared_ptr<Place> place) {
+Task<> RefillWalk::heal_row(RefillWalk* self, RefillRow row) {
   const erasure::HealSpec spec;
-  auto healing = self->core_.heal_in_turn(ref, spec, HealCause::refill);
+  const disk::ObjectRef ref = row.ref;
+  auto healing = self->core_.heal_in_turn(std::move(row.ref), spec, HealCause::refill, std::move(row.look));
   const Result<erasure::HealReport> report = co_await std::move(healing);
   const unsigned slot = self->members_.slot(ref.group, self->index_).value_or(0);
   if (!report || (report->readmissible >> slot & 1U) == 0) self->note_failure(ref);
-  if (report && report->record && place) {
+  if (report && report->record && row.place) {
     const std::uint64_t keys = ref.space == disk::KeySpace::part ? 0 : 1;
     const std::uint64_t bytes = ref.space == disk::KeySpace::upload ? 0 : report->record->size;
     self->progress_.add(ref.bucket, keys, bytes);
   }
-  if (!place) co_return;
-  place->done = true;
+  if (!row.place) co_return;
+  row.place->done = true;
   self->settle_places();
 }
 
@@ -304,7 +378,9 @@ Task<bool> RefillWalk::retry() {
         note_failure(ref);
         continue;
       }
-      auto starting = crew.start(heal_row(this, ref, nullptr));
+      RefillRow again;
+      again.ref = ref;
+      auto starting = crew.start(heal_row(this, std::move(again)));
       const bool started = co_await std::move(starting);
       if (!started) note_failure(ref);
     }

@@ -15,6 +15,7 @@
 
 #include "object/heal_core.h"
 #include "object/merged_scan.h"
+#include "object/refill_batch.h"
 #include "object/refill_checkpoint.h"
 #include "object/refill_plan.h"
 #include "object/refill_progress.h"
@@ -33,26 +34,36 @@ class RefillWalk {
   Task<bool> run(RefillPlan plan);
 
  private:
-  struct Place {
-    std::string row_key;
-    bool done = false;
-  };
-  using Places = std::deque<std::shared_ptr<Place>>;
+  using BatchPtr = std::shared_ptr<RefillBatch>;
 
   Task<> load(const RefillPlan& plan);
   Task<Result<>> save();
   Task<> tell(RefillPlan& plan);
   Task<bool> walk();
   Task<bool> heal_page(MergedPage page, HealCrew& crew, bool* in_order);
+  std::size_t batch_keys() const;
+  // Lets the drives be asked about the batch, while the one before is healed.
+  Task<bool> take_batch(BatchPtr batch, HealCrew& crew, bool* in_order);
+  Task<bool> heal_batch(BatchPtr batch, HealCrew& crew, bool* in_order);
+  static Task<> look_at_batch(RefillWalk* self, BatchPtr batch);
   Task<bool> retry();
   Task<> readmit();
+  // A page of rows, and what the drives said of their groups once they had given it.
+  struct Page {
+    Result<MergedPage> rows;
+    GroupStates states;
+    Event there;
+  };
+  using PagePtr = std::shared_ptr<Page>;
+  PagePtr begin_page(MergedScan& scan);  // null: the service stops
+  static Task<> fetch_page(RefillWalk* self, MergedScan* scan, PagePtr page);
   bool covered(const MergedPage& page, const GroupStates& states, const GroupStates& told) const;
   bool still_born(const GroupStates& states) const;  // the drive has not lost its data again
   void settle_places();
   void note_failure(const disk::ObjectRef& ref);
   void fail_with(std::string problem);
   std::string cannot_heal() const;  // for people
-  static Task<> heal_row(RefillWalk* self, disk::ObjectRef ref, std::shared_ptr<Place> place);
+  static Task<> heal_row(RefillWalk* self, RefillRow row);
 
   HealCore& core_;
   const GroupMembers& members_;
@@ -61,7 +72,8 @@ class RefillWalk {
   const unsigned read_quorum_;
   RefillProgress& progress_;
   RefillCheckpoint checkpoint_;
-  Places places_;  // of rows that are being healed, and those behind them
+  std::deque<std::shared_ptr<RefillPlace>> places_;  // of rows that are being healed, and those behind them
+  BatchPtr next_;                                    // being looked at, and not being healed yet
   TimePoint save_at_{};
 };
 

@@ -70,6 +70,49 @@ TEST(Refill, FillsADriveThatLostEverything) {
   }
 }
 
+TEST(Refill, AsksTheDrivesAboutManyKeysAtOnce) {
+  HealWorld w;
+  const auto all = fill(w, 200);
+  w.pass(seconds(1));
+  std::map<std::string, unsigned> calls;
+  for (const std::size_t drive : {0, 3}) {
+    w.world.faulty[drive]->follow([&calls, drive](std::string_view call) {
+      ++calls[std::to_string(drive) + std::string(call)];
+      return erasure::Fate();
+    });
+  }
+  lose(w, 3, 2);
+  w.pass(seconds(15));
+  EXPECT_EQ(w.refilling(3), 0U);
+  EXPECT_EQ(calls["3read"], 0U);
+  EXPECT_LE(calls["0read"], kPlacementGroups) << "which tells it the epochs";
+  EXPECT_GT(calls["0read_many"], 0U);
+  EXPECT_LE(calls["0read_many"], 40U);
+  EXPECT_EQ(calls["3read_many"], calls["0read_many"]);
+  EXPECT_EQ(calls["3commit"], 200U);
+  for (const std::size_t drive : {0, 3}) w.world.faulty[drive]->follow({});
+  expect_readable_from(w, 3, all);
+}
+
+TEST(Refill, DoesNotNeedSourcesThatAreDamaged) {
+  HealWorld w;
+  const auto all = fill(w, 60);
+  w.pass(seconds(1));
+  for (int i = 0; i < 60; i += 5) {
+    const auto ref = w.ref("key" + std::to_string(i));
+    if (i % 2 == 0)
+      w.drive(1).lose_inline(ref);
+    else
+      w.drive(1).corrupt_inline(ref);
+  }
+  for (int i = 0; i < 6; ++i) w.drive(1).files().erase(w.drive(1).files().begin());
+  w.drive(1).files().begin()->second->corrupt[0] = true;
+  lose(w, 5, 2);
+  w.pass(seconds(15));
+  EXPECT_EQ(w.refilling(5), 0U);
+  expect_readable_from(w, 5, all);  // without drives 0 and 1
+}
+
 TEST(Refill, GoesOnBesideClientsThatWrite) {
   HealWorld w;
   auto all = fill(w, 80);
