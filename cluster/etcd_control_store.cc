@@ -206,6 +206,11 @@ Task<Result<>> EtcdControlStore::erase(Ctx& ctx, std::string name, std::optional
 
 Task<EtcdControlStore::Answer> EtcdControlStore::change(Change change, TimePoint deadline) {
   if (!following_) co_return fail(Errc::unavailable, "the control store is not loaded");
+  {
+    const std::lock_guard lock(mutex_);
+    if (change.content && documents_.size() >= kMaxDocuments && !documents_.contains(change.name))
+      co_return fail(Errc::too_large, "too many control documents");
+  }
   Try attempt;
   attempt.mark = fmt::format("{:016x}", random_u64(random_));
   attempt.expected = change.expected.value_or(local_revision(change.name));
@@ -242,6 +247,8 @@ Task<EtcdControlStore::Answer> EtcdControlStore::carry_out(Change& change, Try& 
   Clock& clock = client_.shard().clock();
   for (;;) {
     if (const auto revision = marks_[attempt.mark]) co_return co_await written(change, *revision, attempt);
+    if (follower_.closing())
+      co_return fail(attempt.doubted ? Errc::in_doubt : Errc::closed, "the control store is closed");
     if (!follower_.estranged().empty()) co_return fail(Errc::unavailable, follower_.estranged());
     EtcdTxnSpec spec = transaction(change, attempt);
     auto answer = co_await client_.txn(std::move(spec), attempt.give_up);

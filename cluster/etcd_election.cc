@@ -44,13 +44,13 @@ Task<> EtcdElection::close() {
 
 std::optional<Leadership> EtcdElection::leading(std::string_view matter) const {
   Leadership out;
+  out.until = session_.until();  // first: at worst that of the lease before
   {
     const std::lock_guard lock(mutex_);
     const auto found = leaders_.find(matter);
     if (found == leaders_.end() || lease_ == 0 || found->second.lease != lease_) return std::nullopt;
     out.token = found->second.token;
   }
-  out.until = session_.until();
   if (out.until <= client_.shard().clock().now()) return std::nullopt;
   return out;
 }

@@ -45,6 +45,8 @@ Task<Result<EtcdRange>> read_everything(EtcdClient& client, EtcdKeys keys, TimeP
         co_return fail(Errc::malformed, "etcd's answer: a key that was not asked for");
       all.found.push_back(std::move(entry));
     }
+    if (all.found.size() > kMaxEtcdKeys)
+      co_return fail(Errc::too_large, "too many keys of this cluster in etcd");
     if (!page->more || page->found.empty()) co_return all;
     spec.keys.key = all.found.back().key + '\0';
   }

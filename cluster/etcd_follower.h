@@ -62,6 +62,7 @@ class EtcdFollower {
   // takes longer than kEtcdEcho.
   enum class Patience : std::uint8_t { patient, impatient };
   Task<bool> wait(std::function<bool()> reached, TimePoint deadline, Patience patience);
+  bool closing() const noexcept { return stopping_.is_set(); }
   // Why nothing is followed any more; empty: all is well.
   const std::string& estranged() const noexcept { return estranged_; }
 

@@ -84,8 +84,9 @@ Task<> EtcdMembership::close() {
 }
 
 TimePoint EtcdMembership::lease_until() const noexcept {
+  const TimePoint until = session_.until();  // first: at worst that of the lease before
   const std::uint64_t joined = joined_;
-  return joined != 0 && joined == session_.lease() ? session_.until() : TimePoint::min();
+  return joined != 0 && joined == session_.lease() ? until : TimePoint::min();
 }
 
 std::vector<MemberPtr> EtcdMembership::members() const {

@@ -12,6 +12,7 @@
 #include "cluster/local_lock_service.h"
 #include "cluster/placement_change.h"
 #include "cmd/drive_replacer.h"
+#include "cmd/node_control_store.h"
 #include "cmd/starting_s3.h"
 #include "cmd/version.h"
 #include "erasure/erasure_set.h"
@@ -106,7 +107,8 @@ class ServingNode final : public Node {
         classes_(classes),
         drives_(std::move(drives)),
         hlc_(random_origin(deps.random)),
-        control_(deps.clock, background_, locks_, pointers(drives_.drives)),
+        control_(
+            {deps.clock, deps.random, deps.fs, background_, locks_, drives_.local, config.control_store}),
         epochs_(control_, drives_.deployment, std::string(kPlacementDocument)),
         console_({deps.clock,
                   deps.fs,
@@ -114,15 +116,13 @@ class ServingNode final : public Node {
                   background_,
                   pointers(drives_.drives),
                   drives_.geometry,
-                  control_.majority(),
+                  control_.drives_to_load(),
                   {std::string(version()), to_string(drives_.deployment), to_string(config.address),
                    drives_.paths, drives_.file_systems}}),
         probes_(console_),
         front_(config.s3_probes ? &probes_ : nullptr, starting_) {}
 
   Task<Result<>> load(Ctx& ctx) override {
-    control_.set_replaced_drives(std::string(cluster::kDriveRegister), find_replaced(drives_.local));
-    control_.set_lost_drives(find_lost(deps_.clock, drives_.local));
     CO_TRY_VOID(co_await control_.load(ctx));
     replacer_ = std::make_unique<DriveReplacer>(replacer_deps());
     CO_TRY_VOID(co_await replacer_->begin(ctx));
@@ -147,15 +147,16 @@ class ServingNode final : public Node {
     co_return Result<>{};
   }
 
-  std::size_t drives_to_load() const noexcept override { return control_.majority(); }
+  std::size_t drives_to_load() const noexcept override { return control_.drives_to_load(); }
   net::Service& s3() noexcept override { return front_; }
   admin::AdminService& console() noexcept override { return console_; }
-  cluster::EmbeddedControlStore& control_store() noexcept override { return control_; }
+  control::ControlStore& control_store() noexcept override { return control_; }
   Task<> close() override {
     stopping_.set();
     if (scanner_) co_await scanner_->close();
     if (heal_) co_await heal_->close();
     co_await background_.close();
+    co_await control_.close();
   }
 
  private:
@@ -216,6 +217,7 @@ class ServingNode final : public Node {
     return {.clock = deps_.clock,
             .random = deps_.random,
             .control = control_,
+            .embedded = control_.embedded(),
             .deployment = drives_.deployment,
             .placement_document = std::string(kPlacementDocument),
             .drives = drives_.local,
@@ -243,7 +245,7 @@ class ServingNode final : public Node {
   // A drive that was away gets the documents it missed as soon as it is back. One whose folder is empty is
   // replaced.
   static Task<> look_after(ServingNode* self, Shard* shard, std::size_t slot) {
-    disk::Drive& drive = *self->drives_.drives[slot];
+    disk::LocalDrive& drive = *self->drives_.local[slot];
     Ctx ctx{*shard, self->deps_.clock.now() + kDriveWatchDeadline, "look-after-drive"};
     if (drive.online()) {
       const Result<> synced = co_await self->control_.sync_drive(ctx, drive);
@@ -264,7 +266,7 @@ class ServingNode final : public Node {
   Event stopping_;
   Hlc hlc_;
   cluster::LocalLockService locks_;
-  cluster::EmbeddedControlStore control_;
+  NodeControlStore control_;
   cluster::PlacementEpochs epochs_;
   admin::AdminService console_;
   admin::ProbeService probes_;

@@ -8,8 +8,8 @@
 
 #include "admin/admin_service.h"
 #include "base/metrics.h"
-#include "cluster/embedded_control_store.h"
 #include "cmd/config.h"
+#include "control/control_store.h"
 #include "disk/drive.h"
 #include "disk/local_drive.h"
 #include "net/service.h"
@@ -47,14 +47,15 @@ struct Deps {
 class Node {
  public:
   virtual ~Node() = default;
-  // Loads the control store, makes the placement table at the first start, and serves S3 from then on; until
-  // then its services answer that the node is starting. Errors, for people: unavailable (too few drives
-  // answer; call it again), unsupported_version, corrupt.
+  // Loads the control store, whose work runs on ctx.shard from then on, makes the placement table at the
+  // first start, and serves S3 from then on; until then its services answer that the node is starting.
+  // Errors, for people: unavailable (too few drives answer, or etcd does not; call it again),
+  // unsupported_version, corrupt.
   virtual Task<Result<>> load(Ctx& ctx) = 0;
   virtual std::size_t drives_to_load() const noexcept = 0;  // that must answer
   virtual net::Service& s3() noexcept = 0;                  // for the S3 address: S3 and the probes
   virtual admin::AdminService& console() noexcept = 0;      // for the console address
-  virtual cluster::EmbeddedControlStore& control_store() noexcept = 0;
+  virtual control::ControlStore& control_store() noexcept = 0;
   // Waits for what runs in the background. No request may be under way.
   virtual Task<> close() = 0;
 };

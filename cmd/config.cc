@@ -20,6 +20,7 @@ namespace {
 constexpr std::size_t kMaxConfigBytes = 1U << 20;
 constexpr std::size_t kMinUserBytes = 3;
 constexpr std::size_t kMinPasswordBytes = 8;
+constexpr std::size_t kMaxEtcdMembers = 16;
 
 std::optional<HostPort> parse_host_port(std::string_view text) {
   const auto colon = text.rfind(':');
@@ -132,6 +133,24 @@ bool is_domain(std::string_view text) {
   return true;
 }
 
+bool set_control_store(ControlStoreConfig& out, std::string_view text) {
+  constexpr std::string_view kPlain = "etcd://", kTls = "etcds://";
+  out.etcd.clear();
+  out.etcd_tls = text.substr(0, kTls.size()) == kTls;
+  if (text == "embedded") return true;
+  if (!out.etcd_tls && text.substr(0, kPlain.size()) != kPlain) return false;
+  text.remove_prefix(out.etcd_tls ? kTls.size() : kPlain.size());
+  for (;;) {
+    const auto end = text.find(',');
+    auto member = net::parse_host_port(text.substr(0, end));
+    if (!member || member->host.empty() || member->port == 0 || out.etcd.size() == kMaxEtcdMembers)
+      return false;
+    out.etcd.push_back(std::move(*member));
+    if (end == std::string_view::npos) return true;
+    text.remove_prefix(end + 1);
+  }
+}
+
 bool set_log_level(log::Level& out, std::string_view text) {
   static constexpr std::array<std::string_view, 4> kNames{"debug", "info", "warn", "error"};
   for (std::size_t i = 0; i < kNames.size(); ++i) {
@@ -207,6 +226,20 @@ constexpr Setting kSettings[] = {
     {"scanner.period", "the time in which every shard of every object is read and verified once", "14d",
      "a time from 1h to 366d, for example 14d; off: only on demand",
      [](C& c, Text t) { return set_period(c.scanner_period, t); }},
+    {"control.store", "where the documents about buckets and placement are kept", "embedded",
+     "embedded (on the drives), or etcd://HOST:PORT,HOST:PORT,... (etcds:// over TLS), at most 16 members",
+     [](C& c, Text t) { return set_control_store(c.control_store, t); }},
+    {"control.cluster", "the name of the store, where several share one etcd", "default",
+     "lower-case letters, digits and '-', at most 64",
+     [](C& c, Text t) { return is_region(t) && (c.control_store.cluster = t, true); }},
+    {"control.certs_dir",
+     "a folder with ca.crt, the authority of etcd's certificates, and where etcd asks for one, with "
+     "public.crt and private.key",
+     "none: the authorities that the system trusts", "a folder",
+     [](C& c, Text t) { return (c.control_store.certs_dir = t, true); }},
+    {"control.user", "who this server is to etcd; the password comes from OSTRAKA_CONTROL_PASSWORD",
+     "none: etcd asks nobody", "at most 128 characters",
+     [](C& c, Text t) { return t.size() <= 128 && (c.control_store.user = t, true); }},
     {"log.level", "the least serious lines that are logged", "info", "debug, info, warn or error",
      [](C& c, Text t) { return set_log_level(c.log_level, t); }},
     {"log.access", "whether each request is logged", "on", "on or off",
@@ -330,6 +363,14 @@ Result<> take_credential(ServerConfig& config, const ConfigSources& sources) {
   return {};
 }
 
+Result<> take_control_password(ControlStoreConfig& config, const ConfigSources& sources) {
+  config.password = sources.variable("OSTRAKA_CONTROL_PASSWORD").value_or("");
+  if (config.user.empty() == config.password.empty()) return {};
+  return fail(Errc::invalid_argument, config.user.empty()
+                                          ? "OSTRAKA_CONTROL_PASSWORD is set, and setting control.user is not"
+                                          : "setting control.user: OSTRAKA_CONTROL_PASSWORD is not set");
+}
+
 // What one setting alone cannot tell.
 Result<> check_together(const ServerConfig& config) {
   if (config.address == config.console_address && config.address.port != 0) {
@@ -394,8 +435,26 @@ Result<ServerConfig> load_config(Fs& fs, const ConfigSources& sources) {
   TRY(drives, expand_drives(patterns));
   config.drives = std::move(drives);
   TRY_VOID(take_credential(config, sources));
+  TRY_VOID(take_control_password(config.control_store, sources));
   TRY_VOID(check_together(config));
   return config;
+}
+
+bool is_of_control_store(const Setting& setting) {
+  return setting.name.substr(0, 8) == "control.";
+}
+
+Result<ControlStoreConfig> load_control_store_config(const ConfigSources& sources) {
+  ServerConfig config;
+  for (const Setting& setting : kSettings) {
+    if (!is_of_control_store(setting)) continue;
+    const std::string variable = variable_of(setting.name);
+    if (const auto text = sources.variable(variable)) TRY_VOID(apply(config, setting, *text, variable));
+    const auto flag = sources.flags.find(setting.name);
+    if (flag != sources.flags.end()) TRY_VOID(apply(config, setting, flag->second, flag_of(setting.name)));
+  }
+  TRY_VOID(take_control_password(config.control_store, sources));
+  return std::move(config.control_store);
 }
 
 }  // namespace ostraka::cmd

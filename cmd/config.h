@@ -16,6 +16,7 @@
 #include "base/log.h"
 #include "base/result.h"
 #include "erasure/codec.h"
+#include "net/address.h"
 #include "runtime/fs.h"
 
 namespace ostraka::cmd {
@@ -26,6 +27,16 @@ struct HostPort {
   bool operator==(const HostPort&) const = default;
 };
 std::string to_string(const HostPort& address);  // "127.0.0.1:9000", "[::1]:9000"
+
+// Where the documents about buckets and placement are kept.
+struct ControlStoreConfig {
+  std::vector<net::HostPort> etcd;  // its members; empty: on the node's own drives
+  bool etcd_tls = false;
+  std::string cluster = "default";  // the store's name in etcd
+  std::string certs_dir;            // for etcd over TLS; empty: the system's authorities
+  std::string user;                 // of etcd; empty: none
+  std::string password;             // OSTRAKA_CONTROL_PASSWORD: never printed
+};
 
 struct ServerConfig {
   std::vector<std::string> drives;  // folders, expanded
@@ -48,6 +59,7 @@ struct ServerConfig {
   std::uint64_t buffer_memory_bytes = 192ULL << 20;
   std::uint64_t index_memory_bytes = 96ULL << 20;
   std::chrono::hours scanner_period{14 * 24};  // zero: only on demand
+  ControlStoreConfig control_store;
   log::Level log_level = log::Level::info;
   bool access_log = true;
   std::string root_user;      // OSTRAKA_ROOT_USER
@@ -78,5 +90,8 @@ struct ConfigSources {
 // Errors: invalid_argument, with a message that names the setting, its value, what is allowed and where the
 // value came from.
 Result<ServerConfig> load_config(Fs& fs, const ConfigSources& sources);
+// Of the settings control.* alone, from flags and variables: for commands.
+Result<ControlStoreConfig> load_control_store_config(const ConfigSources& sources);
+bool is_of_control_store(const Setting& setting);
 
 }  // namespace ostraka::cmd

@@ -198,8 +198,8 @@ Task<std::string> DriveReplacer::objection(Ctx& ctx, std::size_t slot, std::stri
   }
   const auto answering = static_cast<std::size_t>(std::count_if(
       d_.drives.begin(), d_.drives.end(), [](const disk::LocalDrive* other) { return other->online(); }));
-  if (answering >= d_.control.majority()) co_return std::string();
-  const bool others_are_lost = co_await d_.control.others_are_lost(ctx);
+  if (d_.embedded == nullptr || answering >= d_.embedded->majority()) co_return std::string();
+  const bool others_are_lost = co_await d_.embedded->others_are_lost(ctx);
   if (!others_are_lost) {
     co_return fmt::format(
         "{}: it is empty, and is formatted anew once at least {} of the other drives answer, or {} of them "
@@ -207,7 +207,8 @@ Task<std::string> DriveReplacer::objection(Ctx& ctx, std::size_t slot, std::stri
         "the folders of all the rest (at most {}) are empty, too. Bring back those that are away; where one "
         "is "
         "lost for good, mount an empty file system in its place",
-        drive.folder(), d_.control.majority(), d_.control.survivors_needed(), drive.expected().parity_shards);
+        drive.folder(), d_.embedded->majority(), d_.embedded->survivors_needed(),
+        drive.expected().parity_shards);
   }
   co_return std::string();
 }
@@ -252,8 +253,8 @@ Task<Result<>> DriveReplacer::replace(Ctx& ctx, std::size_t slot, std::string mo
   const std::vector<RegisteredDrive> drives{anew};
   CO_TRY_VOID(co_await update_register(ctx, slots, drives));
   drive.require_incarnation(prepared.incarnation);
-  std::vector<disk::Drive::SystemRecord> records(1);
-  records[0].name = cluster::kBehindRecord;
+  std::vector<disk::Drive::SystemRecord> records(d_.embedded == nullptr ? 0 : 1);
+  if (!records.empty()) records[0].name = cluster::kBehindRecord;
   auto formatting = drive.format_anew(ctx, prepared.incarnation, prepared.groups, std::move(records));
   const Result<> formatted = co_await std::move(formatting);
   if (formatted) co_return Result<>();

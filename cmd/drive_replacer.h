@@ -38,7 +38,8 @@ class DriveReplacer {
   struct Deps {
     Clock& clock;
     Random& random;
-    cluster::EmbeddedControlStore& control;
+    control::ControlStore& control;
+    cluster::EmbeddedControlStore* embedded;  // the same, where it is kept on these drives; else null
     DeploymentId deployment;
     std::string placement_document;
     std::vector<disk::LocalDrive*> drives;  // by slot

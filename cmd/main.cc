@@ -38,6 +38,11 @@ int serve(cmd::ConfigSources sources) {
   return cmd::run_server(*config);
 }
 
+Result<> migrate(const cmd::ConfigSources& sources, const std::vector<std::string>& drives) {
+  TRY(config, cmd::load_control_store_config(sources));
+  return cmd::migrate_control_store(drives, config);
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
@@ -70,7 +75,17 @@ int main(int argc, char** argv) {
   CLI::App* store_export = store->add_subcommand("export", "Write them as JSON to standard output");
   CLI::App* store_import =
       store->add_subcommand("import", "Put the documents of a JSON text from standard input");
-  for (CLI::App* command : {store_export, store_import}) {
+  CLI::App* store_migrate = store->add_subcommand(
+      "migrate",
+      "Move them from the drives into etcd (--control-store), where the server keeps them from then on");
+  for (const cmd::Setting& setting : cmd::settings()) {
+    if (!cmd::is_of_control_store(setting)) continue;
+    const std::string name(setting.name);
+    store_migrate->add_option_function<std::string>(
+        cmd::flag_of(name), [&sources, name](const std::string& text) { sources.flags[name] = text; },
+        std::string(setting.help));
+  }
+  for (CLI::App* command : {store_export, store_import, store_migrate}) {
     command->add_option("DRIVE", store_drives, "all folders of the deployment")->required();
   }
 
@@ -85,7 +100,9 @@ int main(int argc, char** argv) {
     return 0;
   }
   if (admin_verb) return admin_verb();
-  const auto done = store_export->parsed() ? cmd::export_control_store(store_drives)
-                                           : cmd::import_control_store(store_drives);
+  Result<> done;
+  if (store_export->parsed()) done = cmd::export_control_store(store_drives);
+  if (store_import->parsed()) done = cmd::import_control_store(store_drives);
+  if (store_migrate->parsed()) done = migrate(sources, store_drives);
   return done ? 0 : complain(done.error());
 }

@@ -185,19 +185,22 @@ std::string missing_text(const std::vector<disk::DriveInfo>& drives) {
   return out;
 }
 
-// As a running server waits for drives that left, a starting one waits for those that come late. Ends without
-// an error when `stop` is set, too.
+// As a running server waits for drives that left, and for etcd, a starting one waits for those that come
+// late. Ends without an error when `stop` is set, too.
 Task<Result<>> load(Process& process, Clock& clock, Node& node, Event& stop) {
   std::string told;
   TimePoint remind{};
   for (;;) {
     Ctx ctx{process.main, clock.now() + kStartDeadline, "start"};
     Result<> loaded = co_await node.load(ctx);
-    if (!loaded.failed_with(Errc::unavailable)) co_return loaded;
+    if (!loaded.failed_with(Errc::unavailable) && !loaded.failed_with(Errc::in_doubt)) co_return loaded;
     const std::vector<disk::DriveInfo> drives = co_await node.console().look_at_drives(ctx);
     std::string missing = missing_text(drives);
     if (missing != told || clock.now() >= remind) {
-      log::warn("waiting for drives: {}. Missing: {}", loaded.error().detail, missing);
+      if (missing.empty())
+        log::warn("waiting: {}", loaded.error().detail);
+      else
+        log::warn("waiting for drives: {}. Missing: {}", loaded.error().detail, missing);
       told = std::move(missing);
       remind = clock.now() + kStartReminder;
     }

@@ -188,6 +188,42 @@ TEST_F(ConfigTest, CredentialsAreRequiredAndNeverPrinted) {
   EXPECT_THAT(refusal(), HasSubstr("'/'"));
 }
 
+TEST_F(ConfigTest, TheControlStoreIsOnTheDrivesOrInEtcd) {
+  EXPECT_TRUE(load().control_store.etcd.empty());
+  sources_.flags["control.store"] = "etcd://e1:2379,[::1]:2380";
+  ServerConfig config = load();
+  ASSERT_EQ(config.control_store.etcd.size(), 2U);
+  EXPECT_EQ(net::to_string(config.control_store.etcd[0]), "e1:2379");
+  EXPECT_EQ(net::to_string(config.control_store.etcd[1]), "[::1]:2380");
+  EXPECT_FALSE(config.control_store.etcd_tls);
+  EXPECT_EQ(config.control_store.cluster, "default");
+  environment_["OSTRAKA_CONTROL_CLUSTER"] = "blue";
+  sources_.flags["control.store"] = "etcds://10.0.0.1:2379";
+  config = load();
+  EXPECT_TRUE(config.control_store.etcd_tls);
+  EXPECT_EQ(config.control_store.cluster, "blue");
+  const auto alone = load_control_store_config(sources_);
+  ASSERT_TRUE(alone.has_value());
+  EXPECT_EQ(alone->cluster, "blue");
+  EXPECT_EQ(alone->etcd.size(), 1U);
+  sources_.flags["control.store"] = "embedded";
+  EXPECT_TRUE(load().control_store.etcd.empty());
+  for (const char* bad : {"", "etcd://", "etcd://e1", "etcd://e1:0", "etcd://:2379", "etcd://e1:2379,",
+                          "e1:2379", "http://e1:2379", "etcd://e1:2379/x"}) {
+    sources_.flags["control.store"] = bad;
+    EXPECT_THAT(refusal(), HasSubstr("setting control.store (from --control-store)")) << bad;
+  }
+}
+
+TEST_F(ConfigTest, AUserOfEtcdNeedsAPassword) {
+  sources_.flags["control.user"] = "ostraka";
+  EXPECT_THAT(refusal(), HasSubstr("OSTRAKA_CONTROL_PASSWORD is not set"));
+  environment_["OSTRAKA_CONTROL_PASSWORD"] = "of etcd";
+  EXPECT_EQ(load().control_store.password, "of etcd");
+  sources_.flags.clear();
+  EXPECT_THAT(refusal(), HasSubstr("control.user is not"));
+}
+
 TEST(ConfigDocumentTest, ListsEverySetting) {
   PosixFs fs;
   const auto page = fs.read_file(OSTRAKA_SOURCE_DIR "/docs/configuration.md", 1U << 20);

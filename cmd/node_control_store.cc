@@ -1,0 +1,205 @@
+#include "cmd/node_control_store.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "base/log.h"
+#include "cmd/drive_replacer.h"
+#include "cmd/etcd_connection.h"
+
+namespace ostraka::cmd {
+namespace {
+
+using cluster::StoreMark;
+
+constexpr std::string_view kDocuments = "doc/";  // system records of the embedded store
+
+std::vector<disk::Drive*> as_drives(const std::vector<disk::LocalDrive*>& drives) {
+  return {drives.begin(), drives.end()};
+}
+
+// Of one drive; nullopt: it holds none.
+Task<Result<std::optional<StoreMark>>> mark_of(Ctx& ctx, disk::LocalDrive* drive) {
+  std::string name(cluster::kStoreMarkRecord);
+  CO_TRY(records, co_await drive->scan_system(ctx, std::move(name), 2));
+  for (const auto& record : records) {
+    if (record.name != cluster::kStoreMarkRecord) continue;
+    auto mark = cluster::decode_store_mark(record.value);
+    if (!mark) co_return fail(mark.code(), drive->folder() + ": " + mark.error().detail);
+    co_return std::optional(std::move(*mark));
+  }
+  co_return std::optional<StoreMark>();
+}
+
+// Whether an embedded store was kept on them.
+Task<bool> hold_documents(Ctx& ctx, std::vector<disk::LocalDrive*> drives) {
+  for (disk::LocalDrive* drive : drives) {
+    if (!drive->online()) continue;
+    std::string prefix(kDocuments);
+    const auto records = co_await drive->scan_system(ctx, std::move(prefix), 1);
+    if (records && !records->empty()) co_return true;
+  }
+  co_return false;
+}
+
+}  // namespace
+
+Task<Result<std::optional<StoreMark>>> read_store_mark(Ctx& ctx, std::vector<disk::LocalDrive*> drives) {
+  std::optional<StoreMark> found;
+  for (disk::LocalDrive* drive : drives) {
+    if (!drive->online()) continue;
+    auto mark = co_await mark_of(ctx, drive);
+    if (mark.failed_with(Errc::malformed) || mark.failed_with(Errc::unsupported_version)) co_return mark;
+    if (!mark || !*mark) continue;
+    if (found && *found != **mark) {
+      co_return fail(
+          Errc::wrong_drive,
+          fmt::format("{} says that the documents are kept in etcd as {} ({}), and other drives, as {} ({})",
+                      drive->folder(), (*mark)->cluster, (*mark)->identity, found->cluster, found->identity));
+    }
+    found = std::move(*mark);
+  }
+  co_return found;
+}
+
+Task<std::size_t> write_store_mark(Ctx& ctx, std::vector<disk::LocalDrive*> drives, StoreMark mark) {
+  std::size_t marked = 0;
+  for (disk::LocalDrive* drive : drives) {
+    if (!drive->online()) continue;
+    const auto known = co_await mark_of(ctx, drive);
+    if (known && *known == mark) {
+      ++marked;
+      continue;
+    }
+    std::string name(cluster::kStoreMarkRecord);
+    std::string value = cluster::encode_store_mark(mark);
+    const Result<> written = co_await drive->put_system(ctx, std::move(name), std::move(value));
+    if (written)
+      ++marked;
+    else
+      log::warn("drive not marked with where the control store is drive={} reason={}", drive->folder(),
+                written.error().detail);
+  }
+  co_return marked;
+}
+
+Error kept_in_etcd(const StoreMark& mark) {
+  return {
+      Errc::invalid_argument,
+      fmt::format(
+          "setting control.store: the documents of these drives are kept in etcd (cluster {}, identity {}), "
+          "not on the drives: name its members, --control-store etcd://HOST:PORT,...",
+          mark.cluster, mark.identity)};
+}
+
+NodeControlStore::NodeControlStore(NodeControlStoreDeps deps) : d_(std::move(deps)) {
+  if (!d_.config.etcd.empty()) return;
+  embedded_ = std::make_unique<cluster::EmbeddedControlStore>(d_.clock, d_.background, d_.locks,
+                                                              as_drives(d_.drives));
+  store_ = embedded_.get();
+}
+
+NodeControlStore::~NodeControlStore() = default;
+
+std::size_t NodeControlStore::drives_to_load() const {
+  return embedded_ ? embedded_->majority() : 1;
+}
+
+Task<Result<>> NodeControlStore::load(Ctx& ctx) {
+  CO_TRY(mark, co_await read_store_mark(ctx, d_.drives));
+  if (embedded_) co_return co_await load_embedded(ctx, std::move(mark));
+  co_return co_await load_from_etcd(ctx, std::move(mark));
+}
+
+Task<Result<>> NodeControlStore::load_embedded(Ctx& ctx, std::optional<StoreMark> mark) {
+  if (mark) co_return tl::unexpected<Error>(kept_in_etcd(*mark));
+  embedded_->set_replaced_drives(std::string(cluster::kDriveRegister), find_replaced(d_.drives));
+  embedded_->set_lost_drives(find_lost(d_.clock, d_.drives));
+  co_return co_await embedded_->load(ctx);
+}
+
+Task<Result<>> NodeControlStore::load_from_etcd(Ctx& ctx, std::optional<StoreMark> mark) {
+  const std::string& cluster = d_.config.cluster;
+  if (mark && mark->cluster != cluster) {
+    co_return fail(
+        Errc::invalid_argument,
+        fmt::format(
+            "setting control.cluster: {} is given, and the documents of these drives are kept in etcd as {}",
+            cluster, mark->cluster));
+  }
+  const bool any = std::any_of(d_.drives.begin(), d_.drives.end(),
+                               [](const disk::LocalDrive* drive) { return drive->online(); });
+  if (!any) co_return fail(Errc::unavailable, "no drive answers");
+  const bool used = co_await hold_documents(ctx, d_.drives);
+  if (used && !mark) {
+    co_return fail(Errc::invalid_argument,
+                   "setting control.store: the documents are on these drives, not in etcd: move them with "
+                   "`ostraka admin control-store migrate`");
+  }
+  if (!client_) {
+    CO_TRY(config, etcd_config(d_.fs, d_.config));
+    client_ = std::make_unique<cluster::EtcdClient>(ctx.shard, std::move(config));
+    follower_ = std::make_unique<cluster::EtcdFollower>(*client_, cluster::etcd_keys_of(cluster));
+    in_etcd_ = std::make_unique<cluster::EtcdControlStore>(*client_, *follower_, d_.random);
+    for (auto& [prefix, watcher] : early_watchers_) in_etcd_->watch(std::move(prefix), std::move(watcher));
+    early_watchers_.clear();
+  }
+  std::optional<std::string> expected;
+  if (mark) expected = mark->identity;
+  CO_TRY_VOID(co_await in_etcd_->load(ctx, std::move(expected)));
+  StoreMark now;
+  now.cluster = cluster;
+  now.identity = in_etcd_->identity();
+  const std::size_t marked = co_await write_store_mark(ctx, d_.drives, std::move(now));
+  if (marked == 0) co_return fail(Errc::unavailable, "no drive could be marked with where the documents are");
+  store_ = in_etcd_.get();
+  co_return Result<>();
+}
+
+Task<> NodeControlStore::close() {
+  if (!in_etcd_) co_return;
+  co_await follower_->close();
+  client_->abort();
+  co_await in_etcd_->close();
+}
+
+Task<Result<>> NodeControlStore::sync_drive(Ctx& ctx, disk::LocalDrive& drive) {
+  if (embedded_) co_return co_await embedded_->sync_drive(ctx, drive);
+  StoreMark mark;
+  mark.cluster = d_.config.cluster;
+  mark.identity = in_etcd_->identity();
+  std::vector<disk::LocalDrive*> one{&drive};
+  const std::size_t marked = co_await write_store_mark(ctx, std::move(one), std::move(mark));
+  if (marked == 0) co_return fail(Errc::io, "the drive could not be marked");
+  co_return Result<>();
+}
+
+control::DocumentPtr NodeControlStore::get(std::string_view name) const {
+  return store_ == nullptr ? nullptr : store_->get(name);
+}
+
+std::vector<control::DocumentPtr> NodeControlStore::list(std::string_view prefix) const {
+  if (store_ == nullptr) return {};
+  return store_->list(prefix);
+}
+
+Task<Result<control::DocumentPtr>> NodeControlStore::put(Ctx& ctx, std::string name, std::string content,
+                                                         std::optional<std::uint64_t> expected) {
+  if (store_ == nullptr) co_return fail(Errc::unavailable, "the control store is not loaded");
+  co_return co_await store_->put(ctx, std::move(name), std::move(content), expected);
+}
+
+Task<Result<>> NodeControlStore::erase(Ctx& ctx, std::string name, std::optional<std::uint64_t> expected) {
+  if (store_ == nullptr) co_return fail(Errc::unavailable, "the control store is not loaded");
+  co_return co_await store_->erase(ctx, std::move(name), expected);
+}
+
+void NodeControlStore::watch(std::string prefix, Watcher watcher) {
+  if (store_ != nullptr)
+    store_->watch(std::move(prefix), std::move(watcher));
+  else
+    early_watchers_.emplace_back(std::move(prefix), std::move(watcher));
+}
+
+}  // namespace ostraka::cmd

@@ -1,0 +1,75 @@
+// NodeControlStore: the control store of a node, wherever it is kept: on the node's own drives, or in etcd.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "cluster/embedded_control_store.h"
+#include "cluster/etcd_control_store.h"
+#include "cluster/store_mark.h"
+#include "cmd/config.h"
+#include "disk/local_drive.h"
+
+namespace ostraka::cmd {
+
+struct NodeControlStoreDeps {
+  Clock& clock;
+  Random& random;
+  Fs& fs;
+  Gate& background;
+  control::LockService& locks;
+  std::vector<disk::LocalDrive*> drives;  // of the node, by slot
+  const ControlStoreConfig& config;
+};
+
+// What the drives that are online say about where the documents are kept. Errors: wrong_drive (two of them
+// contradict each other), and those of decode_store_mark.
+Task<Result<std::optional<cluster::StoreMark>>> read_store_mark(Ctx& ctx,
+                                                                std::vector<disk::LocalDrive*> drives);
+// Marks the drives that are online and not marked yet; gives their number, with those that were.
+Task<std::size_t> write_store_mark(Ctx& ctx, std::vector<disk::LocalDrive*> drives, cluster::StoreMark mark);
+// For people who want the documents on the drives, and find the mark.
+Error kept_in_etcd(const cluster::StoreMark& mark);
+
+// What its arguments refer to outlives it. Until load() it is empty and unavailable; later it is as thread
+// safe as any ControlStore.
+class NodeControlStore final : public control::ControlStore {
+ public:
+  explicit NodeControlStore(NodeControlStoreDeps deps);
+  ~NodeControlStore() override;
+
+  // Call it again after unavailable. In etcd, its work runs on ctx.shard from then on. Other errors, for
+  // people: those of load() of the two stores; invalid_argument (the drives say that the documents are kept
+  // elsewhere).
+  Task<Result<>> load(Ctx& ctx);
+  // On the shard of load().
+  Task<> close();
+  std::size_t drives_to_load() const;  // that must answer
+  // null: not on the drives.
+  cluster::EmbeddedControlStore* embedded() noexcept { return embedded_.get(); }
+  // A drive has come into service: gives it what it lacks.
+  Task<Result<>> sync_drive(Ctx& ctx, disk::LocalDrive& drive);
+
+  control::DocumentPtr get(std::string_view name) const override;
+  std::vector<control::DocumentPtr> list(std::string_view prefix) const override;
+  Task<Result<control::DocumentPtr>> put(Ctx& ctx, std::string name, std::string content,
+                                         std::optional<std::uint64_t> expected) override;
+  Task<Result<>> erase(Ctx& ctx, std::string name, std::optional<std::uint64_t> expected) override;
+  void watch(std::string prefix, Watcher watcher) override;
+
+ private:
+  Task<Result<>> load_embedded(Ctx& ctx, std::optional<cluster::StoreMark> mark);
+  Task<Result<>> load_from_etcd(Ctx& ctx, std::optional<cluster::StoreMark> mark);
+
+  const NodeControlStoreDeps d_;
+  std::unique_ptr<cluster::EmbeddedControlStore> embedded_;
+  std::unique_ptr<cluster::EtcdClient> client_;
+  std::unique_ptr<cluster::EtcdFollower> follower_;
+  std::unique_ptr<cluster::EtcdControlStore> in_etcd_;
+  control::ControlStore* store_ = nullptr;                       // one of them, once it is there
+  std::vector<std::pair<std::string, Watcher>> early_watchers_;  // from before that
+};
+
+}  // namespace ostraka::cmd
