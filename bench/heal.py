@@ -50,7 +50,7 @@ class Server:
         except OSError:
             return None
 
-    def wait(self, condition, seconds, what, pause=0.02):
+    def wait(self, condition, seconds, what, pause=0.1):
         end = time.monotonic() + seconds
         while not condition():
             if self.process.poll() is not None or time.monotonic() > end:
@@ -137,16 +137,24 @@ class Load:
 
 
 def refill(server, objects):
-    """Deletes the drive's folder; gives when the first object of it was healed, and when it was full again."""
+    """Deletes the drive's folder; gives when its refill had begun and when all was healed, and how many objects were healed in between. The
+    server is asked for its metrics ten times a second: more often, and that is what is measured."""
     before = server.healed()
     os.rename(server.drives[VICTIM], f"{server.folder}/deleted")  # at once, whatever the server is writing there
     shutil.rmtree(f"{server.folder}/deleted", ignore_errors=True)
-    server.wait(lambda: (server.healed() or 0) > before + 10, 120, "the refill begins", 0.01)
-    begin = time.monotonic()
-    server.wait(lambda: (server.healed() or 0) >= before + objects, 1800, "every key was healed", 0.02)
+    healed = before
+
+    def at_least(count):
+        nonlocal healed
+        healed = server.healed() or healed
+        return healed >= count
+
+    server.wait(lambda: at_least(before + 10), 120, "the refill begins")
+    begin, first = time.monotonic(), healed
+    server.wait(lambda: at_least(before + objects), 1800, "every key was healed")
     end = time.monotonic()
-    server.wait(lambda: server.refilling() == 0, 300, "the drive is full", 0.1)
-    return begin, end
+    server.wait(lambda: server.refilling() == 0, 300, "the drive is full")
+    return begin, end, before + objects - first
 
 
 def main():
@@ -175,8 +183,8 @@ def main():
             out = subprocess.run([f"{args.build}/bin/refill_floor", floor, str(args.objects)], capture_output=True, text=True, check=True)
             shutil.rmtree(floor)
             floors.append(float(out.stdout.split()[1]))
-            begin, end = refill(server, args.objects)
-            rates.append(mib / (end - begin))
+            begin, end, healed = refill(server, args.objects)
+            rates.append(mib * healed / args.objects / (end - begin))
         floor, idle = statistics.median(floors), statistics.median(rates)
         print(f"without clients: {idle:.0f} MiB/s, {idle / mib * args.objects:.0f} objects/s; bare {floor:.0f} MiB/s; ratio {idle / floor:.2f}",
               flush=True)
@@ -185,10 +193,10 @@ def main():
         load.start()
         time.sleep(15)
         quiet = load.figures(0, time.monotonic())
-        begin, end = refill(server, args.objects)
+        begin, end, healed = refill(server, args.objects)
         busy = load.figures(begin, end)
         load.stop()
-        rate = mib / (end - begin)
+        rate = mib * healed / args.objects / (end - begin)
         print(f"with clients:    {rate:.0f} MiB/s, {rate / idle:.2f} of that without, {end - begin:.1f} s", flush=True)
         for op in ("put", "get"):
             q, b = quiet.get(op), busy.get(op)
