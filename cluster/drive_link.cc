@@ -13,6 +13,18 @@ namespace {
 
 constexpr Duration kGarbageLogPause = std::chrono::seconds(10);
 
+// One of the calls that are under way.
+class CallOut {
+ public:
+  explicit CallOut(std::atomic<unsigned>& out) : out_(out) {}
+  CallOut(const CallOut&) = delete;
+  CallOut& operator=(const CallOut&) = delete;
+  ~CallOut() { out_.fetch_sub(1, std::memory_order_relaxed); }
+
+ private:
+  std::atomic<unsigned>& out_;
+};
+
 }  // namespace
 
 DriveLink::DriveLink(const RemoteDriveDeps& deps, RemoteDriveSpec spec)
@@ -106,7 +118,12 @@ Error DriveLink::failed(const Error& error) {
   const std::string detail = fmt::format("{}: {}", spec_.node, error.detail);
   switch (error.code) {
     case Errc::unavailable:
-      away(error.detail.empty() ? std::string("cannot be reached") : error.detail);
+      // one call may not get through while others do
+      if (heard_since(deps_.clock.now() - kProbeSilence)) {
+        probe_soon();
+      } else {
+        away(error.detail.empty() ? std::string("cannot be reached") : error.detail);
+      }
       return Error{Errc::unavailable, detail};
     case Errc::wrong_drive:
       away("does not serve this drive: " + error.detail);
@@ -149,8 +166,12 @@ std::int64_t DriveLink::until_ms(const Ctx& ctx) const {
 }
 
 Task<Result<PeerAnswer>> DriveLink::send(Ctx& ctx, PeerCall call, std::vector<disk::BlockTarget> into) {
+  if (out_.fetch_add(1, std::memory_order_relaxed) == 0)
+    out_since_.store(deps_.clock.now(), std::memory_order_relaxed);
+  const CallOut out(out_);
   auto calling = deps_.transport.call(ctx, spec_.node, std::move(call), std::move(into));
   Result<PeerAnswer> answer = co_await std::move(calling);
+  if (answer) heard_.store(deps_.clock.now(), std::memory_order_relaxed);
   co_return answer;
 }
 
@@ -171,8 +192,33 @@ void DriveLink::errands_wait() {
   if (!closed_ && !errands_wait_.exchange(true)) on_home(&DriveLink::wake_errands);
 }
 
+bool DriveLink::silent() const {
+  if (out_.load(std::memory_order_relaxed) == 0) return false;
+  const TimePoint last =
+      std::max(out_since_.load(std::memory_order_relaxed), heard_.load(std::memory_order_relaxed));
+  return last + kProbeSilence <= deps_.clock.now();
+}
+
+bool DriveLink::heard_since(TimePoint moment) const {
+  return heard_.load(std::memory_order_relaxed) > moment;
+}
+
+bool DriveLink::in_use() const {
+  return out_.load(std::memory_order_relaxed) > 0 || heard_since(deps_.clock.now() - kProbePeriod);
+}
+
+// Until then, or until somebody asks for it; or, while there are calls, until there is reason to doubt.
+Task<> DriveLink::until_probe(TimePoint until) {
+  Clock& clock = deps_.clock;
+  while (!probe_wake_.is_set() && clock.now() < until && !(online() && silent())) {
+    const TimePoint next = in_use() ? std::min(until, clock.now() + kProbeSilence) : until;
+    co_await probe_wake_.wait_until(clock, next);
+  }
+}
+
 Task<bool> DriveLink::probe() {
-  Ctx ctx{deps_.home, deps_.clock.now() + kProbeCall, "probe"};
+  const TimePoint begun = deps_.clock.now();
+  Ctx ctx{deps_.home, begun + kProbeCall, "probe"};
   probe_stop_ = std::make_shared<CallStop>();
   pb::PlainRequest request;
   request.set_drive(put_uuid(spec_.drive));
@@ -186,6 +232,7 @@ Task<bool> DriveLink::probe() {
   probe_stop_.reset();
   if (stopping_) co_return false;
   if (!answer) {
+    if (online() && heard_since(begun)) co_return true;  // other calls get through
     const Error& error = answer.error();
     std::string why = error.detail.empty() ? std::string(to_string(error.code)) : error.detail;
     if (error.code == Errc::deadline) why = "does not answer";
@@ -226,9 +273,10 @@ Task<> DriveLink::probe_again_and_again(std::shared_ptr<DriveLink> self) {
       pause = std::min<Duration>(2 * pause, kProbeAwayMax);
       self->probe_wake_.reset();  // whoever finds it away now says nothing new
     }
-    const bool asked = co_await self->probe_wake_.wait_until(clock, until);
+    auto waiting = self->until_probe(until);
+    co_await std::move(waiting);
     // a moment between two of them, however many calls fail
-    if (asked && !self->stopping_ && clock.now() < begun + kProbeAwayMin) {
+    if (!self->stopping_ && clock.now() < begun + kProbeAwayMin) {
       self->probe_wake_.reset();
       co_await self->probe_wake_.wait_until(clock, begun + kProbeAwayMin);
     }

@@ -58,6 +58,10 @@ class DriveLink : public std::enable_shared_from_this<DriveLink> {
   Task<> send_what_waits(pb::Errands errands, Duration time);
   void away(std::string why);
   void probe_soon();
+  bool silent() const;  // calls are out, and nothing has been heard of them for a while
+  bool heard_since(TimePoint moment) const;
+  bool in_use() const;
+  Task<> until_probe(TimePoint until);
   void on_home(void (DriveLink::*act)());
   void wake_probe() { probe_wake_.set(); }
   void wake_errands() { errand_wake_.set(); }
@@ -71,7 +75,10 @@ class DriveLink : public std::enable_shared_from_this<DriveLink> {
   std::atomic<bool> closed_{false};                          // the home shard may be gone
   std::atomic<TimePoint> garbage_logged_{TimePoint::min()};  // quiet until then
   std::atomic<std::uint64_t> next_writer_;
-  mutable std::mutex mutex_;  // guards what follows
+  std::atomic<unsigned> out_{0};                        // calls under way
+  std::atomic<TimePoint> out_since_{TimePoint::min()};  // when the first of them was sent
+  std::atomic<TimePoint> heard_{TimePoint::min()};      // when the last one was answered
+  mutable std::mutex mutex_;                            // guards what follows
   disk::DriveInfo info_;
   std::string problem_;
 

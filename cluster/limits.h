@@ -56,7 +56,8 @@ inline constexpr std::size_t kMaxPeerWriters = 1024;
 inline constexpr auto kProbePeriod = std::chrono::seconds(5);
 inline constexpr auto kProbeAwayMin = std::chrono::milliseconds(250);  // while it is away, doubled up to
 inline constexpr auto kProbeAwayMax = std::chrono::seconds(4);
-inline constexpr auto kProbeCall = std::chrono::seconds(3);
+inline constexpr auto kProbeCall = std::chrono::seconds(2);
+inline constexpr auto kProbeSilence = std::chrono::seconds(1);  // calls are out, and none is answered
 
 static_assert(kMaxPeerPage < kMaxPeerHead);
 static_assert(kPeerRenewal * 3 < kPeerLease, "a renewal may be lost");

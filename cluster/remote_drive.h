@@ -8,8 +8,9 @@
 // embedded control store) must not be given a remote drive.
 //
 // Calls fail fast with unavailable while online() is false: the node could not be reached, was silent, or
-// said that the drive is out of service. Probes (drive.info) find out when it is back: after 250 ms, then at
-// growing intervals up to 4 s; every 5 s while all is well.
+// said that the drive is out of service. Probes (drive.info) find out: every 5 s while all is well, at once
+// when calls have been out for a second and none was answered; while it is away after 250 ms, then at growing
+// intervals up to 4 s. One call that does not get through while others do changes nothing.
 #pragma once
 
 #include <memory>

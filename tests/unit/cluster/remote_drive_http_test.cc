@@ -9,7 +9,8 @@
 #include "cluster/peer_server.h"
 #include "cluster/remote_drive.h"
 #include "net/http_server.h"
-#include "tests/unit/disk/drive_suite.h"
+#include "tests/unit/disk/drive_upkeep_suite.h"
+#include "tests/unit/disk/drive_upload_suite.h"
 #include "tests/unit/disk/drive_world.h"
 
 namespace ostraka::disk {
@@ -36,6 +37,7 @@ class HttpBackend {
 
     cluster::HttpTransportConfig transport;
     transport.tls = tls("node1");
+    transport.connect_timeout = std::chrono::seconds(20);  // on a machine that is busy
     transport_.emplace(std::vector<Shard*>{&here_}, random_, local_.metrics, std::move(transport));
     transport_->set_nodes({{"node2", {"127.0.0.1", server_->port()}}});
     cluster::RemoteDriveSpec spec;
@@ -82,7 +84,8 @@ class HttpBackend {
   std::optional<cluster::RemoteDrive> remote_;
 };
 
-INSTANTIATE_TYPED_TEST_SUITE_P(RemoteOverHttp, DriveSuite, HttpBackend);
+INSTANTIATE_TYPED_TEST_SUITE_P(RemoteOverHttp, DriveUploadSuite, HttpBackend);
+INSTANTIATE_TYPED_TEST_SUITE_P(RemoteOverHttp, DriveUpkeepSuite, HttpBackend);
 
 }  // namespace
 }  // namespace ostraka::disk

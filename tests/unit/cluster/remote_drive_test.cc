@@ -195,6 +195,16 @@ TEST_F(RemoteDriveTest, ANodeThatIsAwayIsNotAskedUntilItIsBack) {
   EXPECT_TRUE(wait(remote().info(ctx))->problem.empty());
 }
 
+TEST_F(RemoteDriveTest, OneCallThatDoesNotGetThroughWhileOthersDoChangesNothing) {
+  ASSERT_EQ(call_.verdict(DriveCaller::ref("k"), call_.inline_record(1), kShard), Verdict::ok);
+  fates_["drive.commit"].unreachable = true;
+  Ctx ctx = within(seconds(2));
+  EXPECT_TRUE(commit(ctx, DriveCaller::ref("k"), 2).failed_with(Errc::unavailable));
+  EXPECT_TRUE(remote().online());
+  pass(seconds(2));
+  EXPECT_TRUE(remote().online()) << "its probe was answered";
+}
+
 TEST_F(RemoteDriveTest, ANodeThatSaysNothingIsFoundOut) {
   pass(milliseconds(1));
   all_.call_lost = true;
@@ -205,6 +215,37 @@ TEST_F(RemoteDriveTest, ANodeThatSaysNothingIsFoundOut) {
   EXPECT_FALSE(remote().online());
   const auto info = wait(remote().info(ctx));
   EXPECT_EQ(info->problem, "node2: does not answer");
+}
+
+TEST_F(RemoteDriveTest, ANodeThatFallsSilentIsFoundOutLongBeforeItsCallsRunOut) {
+  ASSERT_EQ(call_.verdict(DriveCaller::ref("k"), call_.inline_record(1), kShard), Verdict::ok);
+  pass(seconds(20));
+  all_.call_lost = true;
+  Ctx ctx = within(seconds(60));
+  std::optional<Result<disk::Held>> held;
+  Gate gate;
+  gate.spawn(shard_.executor(), keep(remote().read(ctx, DriveCaller::ref("k"), {}), &held));
+  pass(kProbePeriod + kProbeCall);
+  EXPECT_FALSE(remote().online());
+  EXPECT_FALSE(held) << "its own time has not come";
+  all_ = CallFate();
+  pass(kProbeAwayMax);
+  EXPECT_TRUE(remote().online());
+
+  // in use it takes no more than a second and the probe's time
+  fates_["drive.verify"].delay = seconds(30);
+  std::optional<Result<disk::ShardHealth>> health;
+  gate.spawn(shard_.executor(), keep(remote().verify(ctx, DriveCaller::shard_ref(1, kBody)), &health));
+  pass(seconds(10));
+  EXPECT_TRUE(remote().online()) << "a long call is no silence while probes are answered";
+  all_.call_lost = true;
+  pass(2 * kProbeSilence + kProbeCall);
+  EXPECT_FALSE(remote().online());
+  all_ = CallFate();
+  pass(minutes(2));
+  EXPECT_TRUE(held && held->failed_with(Errc::deadline));
+  EXPECT_TRUE(health.has_value());
+  EXPECT_EQ(gate.inside(), 0U);
 }
 
 TEST_F(RemoteDriveTest, ADriveOutOfServiceIsLeftAloneForAMoment) {
