@@ -104,16 +104,18 @@ class NetCase(unittest.TestCase):
         with contextlib.suppress(OSError):  # the other end notices
             connection.sendall(data)
 
-    def reaches(self, source: str, target: str) -> bool:
+    def reaches(self, source: str, target: str, timeout_s: float) -> bool:
         """By a new connection. Within a relay's host every connection opens, so an echo decides."""
         try:
-            self.echo(self.connect(source, target, SHORT_S), timeout_s=SHORT_S)
+            self.echo(self.connect(source, target, timeout_s), timeout_s=timeout_s)
             return True
         except OSError:
             return False
 
-    def reach(self, pairs: str) -> str:
-        return " ".join(pair for pair in pairs.split() if self.reaches(*pair))
+    def assert_reach(self, yes: str, no: str = "") -> None:
+        """Pairs of hosts: from, to. Who is cut off gets less time, since waiting is all that happens then."""
+        self.assertEqual([pair for pair in yes.split() if not self.reaches(*pair, LONG_S)], [])
+        self.assertEqual([pair for pair in no.split() if self.reaches(*pair, SHORT_S)], [])
 
 
 class Faults(NetCase):
@@ -121,17 +123,17 @@ class Faults(NetCase):
         self.assertEqual(self.net.hosts["b"].run("getent", "hosts", "c").split(), [self.net.hosts["c"].address, "c"])
         with socket.create_connection(("d", 7), timeout=LONG_S) as connection:  # from the test itself
             self.echo(connection)
-        self.assertEqual(self.reach("ab ba cd"), "ab ba cd")
+        self.assert_reach("ab ba cd")
 
     def test_cut_and_heal(self):
         open_one = self.connect("a", "b")
         self.echo(open_one)
         self.net.cut("a", "b")
-        self.assertEqual(self.reach("ab ba ac cb bd"), "ac cb bd")
+        self.assert_reach("ac cb bd", "ab ba")
         with self.assertRaises(TimeoutError):
             self.echo(open_one, timeout_s=SHORT_S)
         self.net.heal()
-        self.assertEqual(self.reach("ab ba"), "ab ba")
+        self.assert_reach("ab ba")
         open_one.settimeout(LONG_S)
         self.assertEqual(open_one.recv(1), b"x")  # TCP sent again what was lost
 
@@ -139,7 +141,7 @@ class Faults(NetCase):
         program = COUNT_UDP
         there, back = self.python("b", program), self.python("a", program)
         self.net.cut_one_way("a", "b")
-        self.assertEqual(self.reach("ab ba ac bc"), "ac bc")  # TCP needs both ways
+        self.assert_reach("ac bc", "ab ba")  # TCP needs both ways
 
         def send(source, target, data):
             def body():
@@ -157,11 +159,11 @@ class Faults(NetCase):
 
     def test_split(self):
         self.net.split(("a", "b"), ("c",))
-        self.assertEqual(self.reach("ab ba ac ca bc cb ad da cd dc"), "ab ba ad da cd dc")
+        self.assert_reach("ab ba ad da cd dc", "ac ca bc cb")
         self.net.cut("a", "d")  # faults add up
-        self.assertEqual(self.reach("ab ac ad cd"), "ab cd")
+        self.assert_reach("ab cd", "ac ad")
         self.net.heal()
-        self.assertEqual(self.reach("ac cb ad"), "ac cb ad")
+        self.assert_reach("ac cb ad")
 
     def test_loss(self):
         for percent in (30, 0):
@@ -190,7 +192,7 @@ class Faults(NetCase):
         self.assertGreater(limited_s, 0.3)
         self.assertLess(free_s, limited_s)
         self.net.heal()
-        self.assertLess(self.echo(connection, data), 0.3)
+        self.assertLess(min(self.echo(connection, data) for _ in range(3)), 0.3)
 
     def test_stopped_process(self):
         """What SIGSTOP is to others: connections open, the kernel takes bytes, nobody answers."""
@@ -252,11 +254,11 @@ class Delays(NetCase):
         connection = self.connect("a", "b")
         self.echo(connection)
         self.net.cut("a", "b")
-        self.assertEqual(self.reach("ab ba ac"), "ac")
+        self.assert_reach("ac", "ab ba")
         with self.assertRaises(TimeoutError):
             self.echo(connection, timeout_s=SHORT_S)
         self.net.heal()
-        self.assertEqual(self.reach("ab ba"), "ab ba")
+        self.assert_reach("ab ba")
         connection.settimeout(LONG_S)
         self.assertEqual(connection.recv(1), b"x")
 
