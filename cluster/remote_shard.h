@@ -8,7 +8,8 @@
 
 namespace ostraka::cluster {
 
-// writer: the id under which the file was staged there. Compares what was written with what it was given.
+// writer: the id under which the file was staged there. finish() compares what was written with what it was
+// given: io when they differ.
 std::unique_ptr<disk::ShardWriter> make_remote_writer(std::shared_ptr<DriveLink> link, DataId data,
                                                       std::uint64_t writer);
 
