@@ -35,7 +35,8 @@ def isolate() -> None:
     if os.getpid() == 1 and os.environ.pop("OSTRAKA_ISOLATED", ""):
         subprocess.run(["mount", "--make-rprivate", "/"], check=True)
         os.makedirs("/run/netns", exist_ok=True)
-        subprocess.run(["mount", "-t", "tmpfs", "ostraka-test", "/run/netns"], check=True)
+        for folder in ("/run/netns", "/dev/shm"):  # the latter for what tests write, so that it goes with them, too
+            subprocess.run(["mount", "-t", "tmpfs", "ostraka-test", folder], check=True)
         subprocess.run(["ip", "link", "set", "lo", "up"], check=True)
         return
     missing = sorted({package for tool, package in TOOLS.items() if shutil.which(tool, path=search_path()) is None})
