@@ -28,6 +28,7 @@ class EtcdSession {
   EtcdSession(const EtcdSession&) = delete;
   EtcdSession& operator=(const EtcdSession&) = delete;
 
+  // Called until close() has returned.
   void watch(Watcher watcher) { watchers_.push_back(std::move(watcher)); }
   void start();
   Task<> close();  // gives the lease back, and with it all keys under it

@@ -156,8 +156,8 @@ TEST_F(EtcdSessionTest, WaitsUntilAllMembersKnowAChange) {
 
 TEST_F(EtcdSessionTest, ALeaseEndsByTheOwnClock) {
   EtcdCluster etcd(1);
-  Node a(clock_, shard_, etcd.config(), "a");
   std::vector<std::uint64_t> leases;
+  Node a(clock_, shard_, etcd.config(), "a");
   a.session.watch([&](std::uint64_t lease) { leases.push_back(lease); });
   a.begin();
   ASSERT_TRUE(eventually([&] { return has_lease(a); }));
