@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "erasure/commit_coordinator.h"
+#include "erasure/heal_look.h"
 #include "erasure/healer.h"
 #include "erasure/limits.h"
 #include "erasure/quorum_read.h"
@@ -39,17 +40,28 @@ bool completion_pending(const Reading& reading, VersionId base, const std::strin
   return false;
 }
 
-// Full drives without any trace of the newest version: more than a version at its write quorum can be lacking
-// on.
-bool wiped(const Reading& reading, std::size_t drives) {
-  const disk::HeldVersion& version = reading.version;
+enum class Traces : std::uint8_t {
+  enough,   // it may be at its write quorum
+  wiped,    // more full drives have no trace of it than a version at its write quorum can be lacking on
+  unclear,  // so it may be, as far as the silent drives go
+};
+
+Traces traces(const KeyLook& look) {
+  const disk::HeldVersion& version = look.reading.version;
   unsigned lacking = 0;
-  for (const Vote& vote : reading.votes()) {
-    if (vote.state == nullptr || vote.state->find(version.id) != nullptr) continue;
+  unsigned silent = 0;
+  for (const Vote& vote : look.reading.votes()) {
+    if (vote.state == nullptr) {
+      ++silent;
+      continue;
+    }
     const bool speaks = !vote.group->refilling || version.epoch >= vote.group->birth;
-    if (speaks && vote.state->newest() < version.id) ++lacking;
+    const bool trace = vote.state->find(version.id) != nullptr || vote.state->newest() > version.id;
+    if (speaks && !trace) ++lacking;
   }
-  return drives - lacking < version.write_quorum;
+  if (look.drives() - lacking < version.write_quorum) return Traces::wiped;
+  if (lacking == 0 || look.drives() - lacking - silent >= version.write_quorum) return Traces::enough;
+  return Traces::unclear;
 }
 
 disk::ObjectRef object_of(const disk::ObjectRef& row) {
@@ -72,13 +84,19 @@ Task<UploadState> upload_state(CorePtr core, const Ctx& ctx, const disk::ObjectR
   disk::ObjectRef upload = row;
   upload.space = disk::KeySpace::upload;
   upload.sub = upload_id;
-  const Result<Reading> reading = co_await read_newest(core, ctx, upload, Want::metadata, Breadth::all);
-  if (!reading) co_return UploadState::unknown;
+  KeyLook look = co_await look_at_key(core, ctx, upload);
+  const Election election = look.elect(core->read_quorum, Purpose::metadata);
+  if (election.full < core->read_quorum) co_return UploadState::unknown;
+  if (election.outcome == Outcome::none) co_return UploadState::over;
   // Whether the upload ever began is still to be settled, as with any other row: nobody else would do it.
-  if (reading->outcome == Outcome::unknown) co_return UploadState::open;
-  if (reading->is_absent()) co_return UploadState::over;
-  if (!wiped(*reading, core->size())) co_return UploadState::open;
-  const auto age = std::chrono::milliseconds(core->context.clock.unix_ms() - reading->version.id.unix_ms());
+  if (election.version == nullptr) co_return UploadState::open;
+  if (!look.adopt(election)) co_return UploadState::unknown;
+  if (look.reading.version.tombstone) co_return UploadState::over;
+  const Traces found = traces(look);
+  if (found == Traces::enough) co_return UploadState::open;
+  if (found == Traces::unclear) co_return UploadState::unknown;
+  const auto age =
+      std::chrono::milliseconds(core->context.clock.unix_ms() - look.reading.version.id.unix_ms());
   // a young one may be on its way to the drives that lack it
   co_return age > kUploadRowAge ? UploadState::over : UploadState::unknown;
 }

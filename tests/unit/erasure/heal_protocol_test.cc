@@ -288,6 +288,26 @@ TEST(HealProtocol, RowsOfAnUploadGoThoughItsVersionWasReplaced) {
   EXPECT_EQ(*world.run(get(&world, world.ref)), "replaced");
 }
 
+TEST(HealProtocol, RowsOfAnEndedUploadAreNotHealedWhileTooFewDrivesAnswerToTell) {
+  World world({4, 2});
+  Upload upload(world, "upload-1");
+  upload.put_part(1, kMiB + 1);
+  world.pass(seconds(2));
+  world.memory[5]->set_online(false);
+  ASSERT_TRUE(upload.complete().has_value());
+  upload.erase(upload.row());
+  ASSERT_TRUE(world.run(put_small(&world, world.ref, "replaced")).has_value());
+  world.pass(minutes(10));
+  world.memory[5]->set_online(true);
+  for (const unsigned slot : {0U, 1U, 2U}) world.memory[slot]->set_online(false);
+  for (const auto& row : {upload.row(), upload.part_row(1)}) {
+    EXPECT_EQ(heal(world, row).outcome, Out::undecided);
+    for (const unsigned slot : {3U, 4U}) EXPECT_EQ(world.memory[slot]->state(row), nullptr) << "begun again";
+  }
+  for (const unsigned slot : {0U, 1U, 2U}) world.memory[slot]->set_online(true);
+  for (const auto& row : {upload.part_row(1), upload.row()}) EXPECT_EQ(heal(world, row).outcome, Out::absent);
+}
+
 TEST(HealProtocol, AnAbortedUploadsPartsGoFromADriveThatWasAway) {
   World world({4, 2});
   Upload upload(world, "upload-1");
