@@ -204,6 +204,7 @@ ApiJson heal_status_json(const object::HealStatus& status, const ApiNames& names
           {"queue",
            {{"entries", status.queue.entries},
             {"ready", status.queue.ready},
+            {"backing_off", status.queue.backing_off},
             {"oldest_ms", time_json(status.queue.oldest_ms)},
             {"waiting", std::move(waiting)}}},
           {"refills", std::move(refills)},

@@ -113,8 +113,11 @@ std::string heal_status_text(const Json& status, std::int64_t now_ms) {
     out += "Queue     empty: no drive is known to lack anything\n";
   } else {
     out += fmt::format("Queue     {} keys to heal, {} of them now; the oldest waits for {}\n",
-                       count(queue, "entries"), count(queue, "ready"),
+                       count(queue, "entries"), count(queue, "ready") - count(queue, "backing_off"),
                        span_text(now_ms - static_cast<std::int64_t>(count(queue, "oldest_ms"))));
+    if (count(queue, "backing_off") > 0)
+      out += fmt::format("          {} of them could not be healed yet and are tried again later\n",
+                         count(queue, "backing_off"));
     for (const Json& drive : member(queue, "waiting"))
       out += fmt::format("          {} of them wait for {}\n", count(drive, "entries"), text(drive, "drive"));
   }

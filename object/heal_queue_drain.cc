@@ -334,6 +334,7 @@ void HealQueueDrain::not_done(const Items::iterator& item, const Result<erasure:
 void HealQueueDrain::publish() {
   HealQueueStatus now;
   now.ready = items_.size();
+  now.backing_off = later_.size();
   now.entries = std::max({known_, now.ready, most_counted_});
   now.oldest_ms = oldest_ms_;
   for (const auto& [name, item] : items_) {

@@ -169,7 +169,8 @@ class KillPointsOfHeals(ArmedRounds, PowerCase):
         self.in_threads(sleep_again_and_again, lambda: self.wait_killed(load))
 
     def has_tried(self, heal: dict) -> bool:
-        return heal["totals"]["healed"] > 0 and heal["queue"]["ready"] == 0
+        """What an upload left that has just ended is decided minutes later, when no call of it can be under way any more."""
+        return heal["totals"]["healed"] > 0 and heal["queue"]["ready"] == heal["queue"]["backing_off"]
 
     def wait_healed(self) -> None:
         with AtRest(self.node) as rest:
