@@ -14,7 +14,8 @@ inline constexpr std::size_t kMaxDocuments = 100'000;  // live or erased, in one
 inline constexpr std::size_t kMaxImportBytes = 256U << 20;
 inline constexpr auto kDocumentGrace = std::chrono::milliseconds(200);  // for the drives beyond the majority
 
-inline constexpr int kPlacementPuts = 5;  // of the placement table, which others change, too
+inline constexpr double kSpreadTolerance = 0.1;  // between what a drive carries and what its size says
+inline constexpr int kPlacementPuts = 5;         // of the placement table, which others change, too
 
 inline constexpr std::size_t kMaxPeerHead = 16U << 20;  // of a peer call or its answer: a page of a listing
 inline constexpr std::size_t kMaxPeerBody = 4U << 20;

@@ -1,6 +1,7 @@
 #include "cluster/placement.h"
 
 #include <algorithm>
+#include <cmath>
 #include <nlohmann/json.hpp>
 #include <set>
 
@@ -56,17 +57,101 @@ Result<GroupPlacement> parse_group(const Json& entry, const std::vector<DriveId>
   return group;
 }
 
+// Deals out groups one after the other, each to those who are furthest behind their share.
+class GroupDealer {
+ public:
+  GroupDealer(Spread spread, unsigned set_drives)
+      : spread_(std::move(spread)),
+        set_drives_(set_drives),
+        nodes_(spread_.node_shares.size()),
+        node_got_(nodes_.size(), 0),
+        got_(spread_.shares.size(), 0),
+        first_(got_.size(), 0) {
+    for (std::size_t i = 0; i < spread_.node_of.size(); ++i) nodes_[spread_.node_of[i]].push_back(i);
+  }
+
+  // The drives of group g by slot. Groups in their order.
+  std::vector<std::size_t> next(std::size_t g) {
+    const double dealt = static_cast<double>(g + 1);
+    const std::vector<unsigned> quotas = node_quotas(g, dealt);
+    std::vector<std::size_t> chosen;
+    std::vector<Claim> claims;
+    for (std::size_t node = 0; node < nodes_.size(); ++node) {
+      claims.clear();
+      for (const std::size_t i : nodes_[node])
+        claims.emplace_back(spread_.shares[i] * dealt - got_[i], lot(g, i), i);
+      std::partial_sort(claims.begin(), claims.begin() + quotas[node], claims.end());
+      for (unsigned i = 0; i < quotas[node]; ++i) chosen.push_back(claims[i].who);
+    }
+    for (const std::size_t i : chosen) ++got_[i];
+    std::sort(chosen.begin(), chosen.end());
+    // Data shards are read more, so every drive is the first as often as its share says.
+    claims.clear();
+    for (std::size_t at = 0; at < chosen.size(); ++at)
+      claims.emplace_back(spread_.shares[chosen[at]] * dealt / set_drives_ - first_[chosen[at]], at, at);
+    const std::size_t first = std::min_element(claims.begin(), claims.end())->who;
+    ++first_[chosen[first]];
+    std::rotate(chosen.begin(), chosen.begin() + static_cast<std::ptrdiff_t>(first), chosen.end());
+    return chosen;
+  }
+
+ private:
+  static constexpr double kNothing = 1e-6;  // of a share: rounding
+  struct Claim {
+    Claim(double groups, std::uint64_t drawn, std::size_t of)
+        : behind(std::llround(groups / kNothing)), lot(drawn), who(of) {}
+    std::int64_t behind;
+    std::uint64_t lot;
+    std::size_t who;
+    bool operator<(const Claim& other) const {
+      return behind != other.behind ? behind > other.behind : lot < other.lot;
+    }
+  };
+
+  // Among equals chance decides, and decides again alike after as many groups as there are drives: drives of
+  // one size then are dealt no more sets than that, and a listing has to merge all sets.
+  std::uint64_t lot(std::size_t g, std::size_t who) const {
+    const std::array<std::uint64_t, 2> both{g % got_.size(), who};
+    return xxh3_64(ByteSpan(reinterpret_cast<const std::uint8_t*>(both.data()), sizeof both));
+  }
+
+  // How many drives of each node: its share, rounded down or up.
+  std::vector<unsigned> node_quotas(std::size_t g, double dealt) {
+    std::vector<unsigned> quotas(nodes_.size());
+    std::vector<Claim> claims;
+    unsigned rest = set_drives_;
+    for (std::size_t node = 0; node < nodes_.size(); ++node) {
+      const double share = spread_.node_shares[node];
+      quotas[node] = static_cast<unsigned>(share + kNothing);
+      rest -= quotas[node];
+      const bool may_have_more = share - quotas[node] > kNothing;
+      if (may_have_more)
+        claims.emplace_back(share * dealt - node_got_[node] - quotas[node], lot(g, node), node);
+    }
+    CHECK(rest <= claims.size());
+    std::partial_sort(claims.begin(), claims.begin() + rest, claims.end());
+    for (unsigned i = 0; i < rest; ++i) ++quotas[claims[i].who];
+    for (std::size_t node = 0; node < nodes_.size(); ++node) node_got_[node] += quotas[node];
+    return quotas;
+  }
+
+  const Spread spread_;
+  const unsigned set_drives_;
+  std::vector<std::vector<std::size_t>> nodes_;  // their drives
+  std::vector<double> node_got_, got_, first_;   // shards dealt so far, and in the first slot
+};
+
 }  // namespace
 
-Placement Placement::make(const DeploymentId& deployment, const std::vector<DriveId>& drives,
-                          unsigned set_drives) {
+Placement Placement::make(const DeploymentId& deployment, const std::vector<PlacementDrive>& drives,
+                          unsigned set_drives, unsigned parity) {
   CHECK(set_drives >= 1 && set_drives <= kMaxSetDrives && set_drives <= drives.size());
   Placement placement;
   placement.deployment_ = deployment;
-  placement.groups_.resize(kPlacementGroups);
+  GroupDealer dealer(spread_over(drives, set_drives, parity), set_drives);
   for (std::size_t g = 0; g < kPlacementGroups; ++g) {
-    for (std::size_t slot = 0; slot < set_drives; ++slot)
-      placement.groups_[g].drives.push_back(drives[(g + slot) % drives.size()]);
+    GroupPlacement& group = placement.groups_.emplace_back();
+    for (const std::size_t drive : dealer.next(g)) group.drives.push_back(drives[drive].id);
   }
   return placement;
 }

@@ -11,6 +11,7 @@
 #include "base/ids.h"
 #include "base/limits.h"
 #include "base/result.h"
+#include "cluster/spread.h"
 
 namespace ostraka::cluster {
 
@@ -21,11 +22,12 @@ struct GroupPlacement {
 
 class Placement {
  public:
-  // Spreads kPlacementGroups groups of `set_drives` drives over all drives in rotation: with exactly
-  // set_drives drives every group is the same set in another order. drives: distinct, at least set_drives of
-  // them, in a stable order.
-  static Placement make(const DeploymentId& deployment, const std::vector<DriveId>& drives,
-                        unsigned set_drives);
+  // Spreads kPlacementGroups groups of `set_drives` drives as spread.h says, each drive's and each node's
+  // part exact to a group or two. With exactly set_drives drives every group is the same set in another
+  // rotation; with more, there are about as many sets as drives, of which many help to fill one. drives:
+  // distinct, at least set_drives of them, in a stable order. parity: shards of a group that may be lost.
+  static Placement make(const DeploymentId& deployment, const std::vector<PlacementDrive>& drives,
+                        unsigned set_drives, unsigned parity);
   // The form of to_json(); cluster/FORMAT.md, "Placement table". Errors: malformed, unsupported_version.
   static Result<Placement> from_json(const DeploymentId& deployment, std::string_view json);
   std::string to_json() const;

@@ -52,8 +52,10 @@ Task<Result<cluster::Placement>> load_placement(Ctx& ctx, control::ControlStore&
     }
     co_return placement;
   }
-  cluster::Placement placement =
-      cluster::Placement::make(drives.deployment, drives.ids, drives.geometry.drives());
+  std::vector<cluster::PlacementDrive> placed;
+  for (const DriveId& id : drives.ids) placed.push_back({id});
+  cluster::Placement placement = cluster::Placement::make(drives.deployment, placed, drives.geometry.drives(),
+                                                          drives.geometry.parity_shards);
   std::string json = placement.to_json();
   const auto made = co_await control.put(ctx, std::string(kPlacementDocument), std::move(json), 0);
   if (!made) co_return fail(made.code(), "the placement table could not be written: " + made.error().detail);

@@ -46,9 +46,9 @@ class OneDocument final : public control::ControlStore {
 class PlacementEpochsTest : public testing::Test {
  protected:
   PlacementEpochsTest() {
-    std::vector<DriveId> drives(3);
-    for (std::uint8_t i = 0; i < 3; ++i) drives[i].bytes[0] = static_cast<std::uint8_t>(i + 1);
-    store_.elsewhere = Placement::make(DeploymentId{}, drives, 2);
+    std::vector<PlacementDrive> drives(3);
+    for (std::uint8_t i = 0; i < 3; ++i) drives[i].id.bytes[0] = static_cast<std::uint8_t>(i + 1);
+    store_.elsewhere = Placement::make(DeploymentId{}, drives, 2, 1);
     store_.set(std::string(kName), store_.elsewhere.to_json());
   }
   Result<std::uint64_t> raise(std::uint16_t group, std::uint64_t known) {

@@ -62,16 +62,17 @@ class ObjectWorld {
   explicit ObjectWorld(ObjectWorldSpec spec = {}) : random(spec.seed) {
     const unsigned count = spec.drives == 0 ? spec.geometry.drives() : spec.drives;
     std::map<DriveId, disk::Drive*> by_id;
-    std::vector<DriveId> ids;
+    std::vector<cluster::PlacementDrive> placed;
     std::vector<disk::Drive*> all;
     for (unsigned i = 0; i < count; ++i) {
       memory.push_back(std::make_unique<erasure::MemoryDrive>(clock, static_cast<std::uint8_t>(i + 1)));
       faulty.push_back(std::make_unique<erasure::FaultyDrive>(*memory.back(), clock, gate));
       all.push_back(faulty.back().get());
-      ids.push_back(all.back()->id());
-      by_id[ids.back()] = all.back();
+      placed.push_back({all.back()->id()});
+      by_id[all.back()->id()] = all.back();
     }
-    placement = cluster::Placement::make(DeploymentId{}, ids, spec.geometry.drives());
+    placement =
+        cluster::Placement::make(DeploymentId{}, placed, spec.geometry.drives(), spec.geometry.parity_shards);
     for (unsigned g = 0; g < kPlacementGroups; ++g) {
       const auto group = static_cast<std::uint16_t>(g);
       std::vector<disk::Drive*> drives;
