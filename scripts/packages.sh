@@ -1,5 +1,6 @@
 # Sourced by the other scripts: install_packages GROUP... installs what is missing of the Debian packages of the groups
-# `build` and `test`. Safe to run again; needs root or sudo only when something is missing.
+# `build` and `test`, and in images `runtime` and `balancer` (Dockerfile). Safe to run again; needs root or sudo
+# only when something is missing.
 
 build_packages=(
   g++ cmake ninja-build mold pkg-config git ca-certificates python3
@@ -10,8 +11,13 @@ build_packages=(
 test_packages=(
   clang-19 clang-tidy-19 clang-format-19 libclang-rt-19-dev
   libfuse3-dev fuse3 etcd-server s3cmd rclone restic chromium chromium-driver python3-venv curl openssl
-  iproute2 nftables
+  iproute2 nftables docker-compose haproxy
 )
+runtime_packages=(
+  ca-certificates libjemalloc2 libpugixml1v5 librocksdb7.8 libprotobuf-lite32 libssl3 libspdlog1.10 libfmt9 libisal2 libxxhash0
+  libstdc++6 libgcc-s1
+)
+balancer_packages=(haproxy)
 command -v go >/dev/null || test_packages+=(golang-go)
 
 install_packages() {
