@@ -31,6 +31,22 @@ bool place_is_known(const std::vector<disk::LocalDrive*>& drives, const DriveReg
   return false;
 }
 
+// The drive, where the look found it: the drive itself may not have noticed yet that its folder is another
+// one now, or the bare mount point. Nothing: it is not there.
+std::optional<RegisteredDrive> seen_there(const disk::LocalDrive& drive,
+                                          const Result<disk::FolderLook>& look) {
+  if (!look || look->mount_point.empty() || !look->format || !*look->format || !drive.online())
+    return std::nullopt;
+  const disk::DriveFormat& format = **look->format;
+  if (format.deployment != drive.expected().deployment || format.drive() != drive.id() ||
+      format.incarnation != drive.incarnation())
+    return std::nullopt;
+  RegisteredDrive seen;
+  seen.incarnation = format.incarnation;
+  seen.mount_point = look->mount_point;
+  return seen;
+}
+
 Task<bool> is_empty(Ctx& ctx, std::vector<disk::LocalDrive*> drives, DriveRegister known, std::size_t slot) {
   disk::LocalDrive& drive = *drives[slot];
   if (drive.online() || !drive.closed()) co_return false;
@@ -133,14 +149,11 @@ Task<Result<>> DriveReplacer::begin(Ctx& ctx) {
     const bool was_registered = known[slot].has_value();
     if (was_registered) drive.require_incarnation(known[slot]->incarnation);
     if (!drive.online()) continue;
-    RegisteredDrive now;
-    now.incarnation = drive.incarnation();
-    if (was_registered && now.incarnation != known[slot]->incarnation) continue;
     const auto look = co_await drive.look_at_folder(ctx);
-    if (!look || look->mount_point.empty()) continue;
-    now.mount_point = look->mount_point;
+    std::optional<RegisteredDrive> now = seen_there(drive, look);
+    if (!now || (was_registered && now->incarnation != known[slot]->incarnation)) continue;
     slots.push_back(slot);
-    seen.push_back(std::move(now));
+    seen.push_back(std::move(*now));
   }
   for (std::size_t i = 0; i < slots.size(); ++i)
     d_.drives[slots[i]]->require_incarnation(seen[i].incarnation);
@@ -154,16 +167,14 @@ Task<> DriveReplacer::note_place(Ctx& ctx, std::size_t slot) {
   slots_[slot] = {};
   drive.set_absence_note({});
   const auto look = co_await drive.look_at_folder(ctx);
-  if (!look || look->mount_point.empty() || !drive.online()) co_return;
-  RegisteredDrive now;
-  now.incarnation = drive.incarnation();
-  now.mount_point = look->mount_point;
+  const std::optional<RegisteredDrive> now = seen_there(drive, look);
+  if (!now) co_return;
   std::uint64_t revision = 0;
   const auto known = read_register(revision);
-  if (!known || ((*known)[slot] && (*known)[slot]->incarnation != now.incarnation)) co_return;
-  drive.require_incarnation(now.incarnation);
+  if (!known || ((*known)[slot] && (*known)[slot]->incarnation != now->incarnation)) co_return;
+  drive.require_incarnation(now->incarnation);
   const std::vector<std::size_t> slots{slot};
-  const std::vector<RegisteredDrive> drives{now};
+  const std::vector<RegisteredDrive> drives{*now};
   const Result<> updated = co_await update_register(ctx, slots, drives);
   if (!updated) log::warn("the register of drives is not up to date: {}", updated.error().detail);
 }

@@ -12,6 +12,7 @@
 #include "disk/drive_health.h"
 #include "disk/drive_metrics.h"
 #include "disk/file_table.h"
+#include "disk/group_places.h"
 #include "disk/group_table.h"
 #include "disk/limits.h"
 #include "disk/meta_index.h"
@@ -46,7 +47,9 @@ struct OpenDrive {
 // What lies in a drive's folder, and on which file system.
 struct FolderLook {
   Result<std::optional<DriveFormat>> format;  // of inspect_drive()
-  std::string mount_point;  // the highest folder above it, or itself, that is on the same file system
+  // The highest folder above it, or itself, that is on the same file system; empty: unknown, or something was
+  // mounted or unmounted during the look.
+  std::string mount_point;
 };
 
 class DriveCore {
@@ -143,6 +146,7 @@ class DriveCore {
   DriveHealth health;
   const std::shared_ptr<FailingQuota> quota;
   GroupTable groups;
+  GroupPlaces places;
   SpaceGauge space;
   UsageTable usage;
   const std::shared_ptr<FileTable> files;

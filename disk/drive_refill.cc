@@ -18,6 +18,32 @@ std::string parent_of(const std::string& path) {
   return slash == 0 ? "/" : path.substr(0, slash);
 }
 
+struct Place {
+  std::string mount_point;
+  std::uint64_t device = 0;
+  bool operator==(const Place&) const = default;
+};
+
+// Where the folder lies, or would lie.
+std::optional<Place> place_of(Fs& fs, std::string at) {
+  while (at.size() > 1 && at.back() == '/') at.pop_back();
+  Result<FileId> here = fs.identity(at);
+  while (!here && here.failed_with(Errc::not_found)) {  // the nearest that is there
+    at = parent_of(at);
+    if (at.empty()) return std::nullopt;
+    here = fs.identity(at);
+  }
+  if (!here) return std::nullopt;
+  for (;;) {
+    const std::string above = parent_of(at);
+    if (above.empty()) break;
+    const auto id = fs.identity(above);
+    if (!id || id->device != here->device) break;
+    at = above;
+  }
+  return Place{std::move(at), here->device};
+}
+
 }  // namespace
 
 void DriveCore::require_incarnation(const Uuid& incarnation) {
@@ -39,26 +65,14 @@ void DriveCore::set_absence_note(std::string note) {
   absence_note_ = std::move(note);
 }
 
+// Looked at before and after: what was mounted or unmounted meanwhile makes the look worthless as to the
+// place.
 FolderLook DriveCore::look_at_folder() const {
   FolderLook look;
+  const std::optional<Place> before = place_of(fs, path);
   look.format = inspect_drive(fs, path);
-  std::string at = path;
-  while (at.size() > 1 && at.back() == '/') at.pop_back();
-  Result<FileId> here = fs.identity(at);
-  while (!here && here.failed_with(Errc::not_found)) {  // the nearest that is there
-    at = parent_of(at);
-    if (at.empty()) return look;
-    here = fs.identity(at);
-  }
-  if (!here) return look;
-  for (;;) {
-    const std::string above = parent_of(at);
-    if (above.empty()) break;
-    const auto id = fs.identity(above);
-    if (!id || id->device != here->device) break;
-    at = above;
-  }
-  look.mount_point = at;
+  const std::optional<Place> after = place_of(fs, path);
+  if (before && before == after) look.mount_point = before->mount_point;
   return look;
 }
 

@@ -88,6 +88,10 @@ class DriveReplacerTest : public NodeFixture {
     EXPECT_TRUE(found.has_value() && found->has_value());
     return found && *found ? **found : disk::DriveFormat{};
   }
+  static Task<bool> note_place(DriveReplacer* replacer, Ctx* ctx) {
+    co_await replacer->note_place(*ctx, 1);
+    co_return true;
+  }
   void empty_folder(std::size_t slot) {
     wipe(slot);
     stdfs::create_directories(folders_[slot]);
@@ -318,6 +322,53 @@ TEST_F(DriveReplacerTest, AMirrorThatLostADriveWhileTheNodeWasDownStarts) {
   ASSERT_TRUE(soon([&] { return drives_[0]->online() && back_and_known(0); })) << info(0).problem;
   EXPECT_EQ(epoch(9), 2U);
   EXPECT_TRUE(format(0).refilling);
+}
+
+// The drive has come into service, and its file system goes again before it was looked at: it has not
+// noticed.
+TEST_F(DriveReplacerTest, OfAFolderThatIsNotMountedNoPlaceIsLearnt) {
+  folders_.resize(2);
+  fs_.mount(folders_[1]);
+  start();
+  const auto place = [&] {
+    const auto document = node_->control_store().get(cluster::kDriveRegister);
+    return cluster::decode_drive_register(document->content)->at(1)->mount_point;
+  };
+  ASSERT_EQ(place(), folders_[1]);
+  fs_.hold_identity(disk::format_path(folders_[1]));
+  stdfs::rename(folders_[1], folders_[1] + ".away");
+  stdfs::create_directories(folders_[1]);
+  fs_.unmount(folders_[1]);
+  std::vector<disk::LocalDrive*> drives;
+  for (disk::Drive* drive : drives_) drives.push_back(dynamic_cast<disk::LocalDrive*>(drive));
+  DriveReplacer replacer({.clock = clock_,
+                          .random = random_,
+                          .control = node_->control_store(),
+                          .embedded = nullptr,
+                          .deployment = deployment_,
+                          .placement_document = "cluster/placement",
+                          .drives = drives,
+                          .raise_epoch = {}});
+  ASSERT_TRUE(drives[1]->online()) << info(1).problem;
+  Ctx c = ctx();
+  wait(note_place(&replacer, &c));
+  EXPECT_EQ(place(), folders_[1]) << "or the bare mount point would be taken for an emptied drive";
+}
+
+TEST_F(DriveReplacerTest, ALookDuringWhichSomethingIsMountedTellsNoPlace) {
+  ASSERT_TRUE(open().has_value());
+  empty_folder(1);
+  const auto drives = open();
+  ASSERT_TRUE(drives.has_value());
+  Ctx c = ctx();
+  const auto still = wait(drives->local[1]->look_at_folder(c));
+  ASSERT_TRUE(still.has_value() && still->format.has_value());
+  EXPECT_FALSE(still->format->has_value());
+  EXPECT_NE(still->mount_point, "");
+  fs_.mount_after_each_listing(folders_[1]);
+  const auto look = wait(drives->local[1]->look_at_folder(c));
+  ASSERT_TRUE(look.has_value());
+  EXPECT_EQ(look->mount_point, "") << "what was empty may be what it was mounted on";
 }
 
 TEST_F(DriveReplacerTest, OfAMirrorNothingIsFormattedThatMayNotBeMounted) {

@@ -14,6 +14,7 @@
 #include "disk/memory_index.h"
 #include "runtime/shard.h"
 #include "runtime/worker_pool.h"
+#include "tests/unit/cmd/mounted_fs.h"
 
 namespace ostraka::cmd {
 
@@ -61,7 +62,7 @@ class NodeFixture : public ::testing::Test {
 
   SystemClock clock_;
   SystemRandom random_;
-  PosixFs fs_;
+  MountedFs fs_;
   disk::MemoryIndexFactory indexes_;
   FailingIndexes failing_indexes_{indexes_};
   WorkerPools workers_;
