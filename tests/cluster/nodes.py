@@ -131,6 +131,17 @@ class Node(Process):
     def cluster_health(self) -> dict:
         return json.loads(self.get("/health/cluster")[1] or "{}")
 
+    def endpoint(self) -> str:
+        return f"http://{self.host.address}:{S3_PORT}"
+
+    def admin(self, *words: str) -> dict:
+        """What `ostraka admin WORDS --json` says of it."""
+        done = subprocess.run([str(BINARY), "admin", *words, "--json", "--url", f"http://{self.host.address}:{CONSOLE_PORT}"],
+                              env=self.environment, capture_output=True, text=True, check=False, timeout=60)
+        if done.returncode != 0:
+            raise AssertionError(f"admin {' '.join(words)} at {self.name}: {done.stderr or done.stdout}")
+        return json.loads(done.stdout)
+
     def client(self, **options) -> Client:
         return Client(S3_PORT, ACCESS_KEY, SECRET_KEY, host=self.host.address, **options)
 
@@ -138,13 +149,15 @@ class Node(Process):
 class Cluster:
     """Hosts node1... and etcd1..., not yet started."""
 
-    def __init__(self, net: netns.Net, folder: Path, *, nodes: int, drives: int, etcd: int, erasure_set: str, skewed_clocks: bool):
+    def __init__(self, net: netns.Net, folder: Path, *, nodes: int, drives: int, etcd: int, erasure_set: str, skewed_clocks: bool,
+                 balancer: bool = False):
         self.net, self.folder = net, folder
         self.drives, self.erasure_set = drives, erasure_set
         self.data = folder / "data"  # where each node sees its own drives
         self.data.mkdir()
         self.etcd = [self._etcd(f"etcd{number}") for number in range(1, etcd + 1)]
         self.nodes = [self._node(f"node{number}", skewed_clocks) for number in range(1, nodes + 1)]
+        self.balancer = self._balancer() if balancer else None
         self.certificates = folder / "certificates" if nodes > 1 else None
         if self.certificates:
             self._make_certificates()
@@ -206,9 +219,20 @@ class Cluster:
                 "--initial-cluster", everyone, "--initial-cluster-token", "ostraka-test", "--logger", "zap",
                 "--heartbeat-interval", "200", "--election-timeout", "2000"]
 
+    def _balancer(self) -> Process:
+        """That of docker-compose.yml. Nobody answers its questions for names: it stays with /etc/hosts."""
+        host = self.net.add("balancer")
+        nobody = self.folder / "resolv.conf"
+        nobody.write_text(f"nameserver {self.net.lab.address}\n")
+        command = ["sh", "-c", 'mount --bind "$0" /etc/resolv.conf && exec haproxy -db -f "$1"', str(nobody), str(SOURCE / "deploy/haproxy.cfg")]
+        return Process(host, self.folder / "balancer.log", lambda: command, {"PATH": netns.search_path()})
+
+    def processes(self) -> list[Process]:
+        return [*self.etcd, *self.nodes, *([self.balancer] if self.balancer else [])]
+
     def start(self) -> None:
         """All of it, and waits until every node is ready."""
-        for process in [*self.etcd, *self.nodes]:
+        for process in self.processes():
             process.start()
         self.wait_ready()
 
@@ -217,11 +241,11 @@ class Cluster:
             wait_for(node.ready, f"{node.name} is ready", seconds)
 
     def check(self) -> None:
-        for process in [*self.etcd, *self.nodes]:
+        for process in self.processes():
             process.check()
 
     def close(self) -> None:
-        for process in [*self.etcd, *self.nodes]:
+        for process in self.processes():
             if process.running():
                 process.kill()
 
@@ -232,6 +256,7 @@ class ClusterCase(unittest.TestCase):
     nodes, drives, etcd, erasure_set = 4, 2, 3, "6+2"
     relays = False
     skewed_clocks = False
+    balancer = False  # one is started beside them
 
     def setUp(self):
         began = time.monotonic()
@@ -246,7 +271,7 @@ class ClusterCase(unittest.TestCase):
         self.net = netns.Net(self.folder, relays=self.relays)
         self.addCleanup(self.net.close)
         self.cluster = Cluster(self.net, self.folder, nodes=self.nodes, drives=self.drives, etcd=self.etcd,
-                               erasure_set=self.erasure_set, skewed_clocks=self.skewed_clocks)
+                               erasure_set=self.erasure_set, skewed_clocks=self.skewed_clocks, balancer=self.balancer)
         self.addCleanup(self.cluster.close)
         self.addCleanup(self.cluster.check)
 
@@ -254,7 +279,7 @@ class ClusterCase(unittest.TestCase):
         result = self._outcome.result
         if not any(case is self for case, _ in result.failures + result.errors):
             return
-        for process in [*self.cluster.etcd, *self.cluster.nodes] if self.cluster else []:
+        for process in self.cluster.processes() if self.cluster else []:
             print(f"--- the log of {process.name} ends:\n{process.log_tail()}", flush=True)
         if KEEP:
             kept = Path(tempfile.mkdtemp(prefix=f"{self.id()}-", dir=KEEP))
