@@ -16,12 +16,6 @@ using Json = nlohmann::json;
 constexpr std::uint64_t kTableVersion = 1;
 constexpr std::size_t kMaxTableDrives = 65536;
 
-std::array<std::uint8_t, 8> big_endian(std::uint64_t value) noexcept {
-  std::array<std::uint8_t, 8> bytes;
-  for (std::size_t i = 0; i < bytes.size(); ++i) bytes[i] = static_cast<std::uint8_t>(value >> (56 - 8 * i));
-  return bytes;
-}
-
 Result<std::vector<DriveId>> parse_drives(const Json& table) {
   const auto found = table.find("drives");
   if (found == table.end() || !found->is_array() || found->empty() || found->size() > kMaxTableDrives)
@@ -209,17 +203,6 @@ std::vector<std::uint64_t> Placement::raise_epochs(const DriveId& drive) {
 void Placement::raise_epoch(std::uint16_t group, std::uint64_t known) {
   std::uint64_t& epoch = groups_[group].epoch;
   epoch = std::max(epoch, known) + 1;
-}
-
-std::uint16_t Placement::group_of(BucketId bucket, std::string_view key) const noexcept {
-  std::array<char, 8 + kMaxKeyBytes> message;
-  const auto prefix = big_endian(static_cast<std::uint64_t>(bucket));
-  // Longer keys than kMaxKeyBytes never reach the object layer; hashing their beginning keeps this total.
-  const std::size_t bytes = std::min(key.size(), kMaxKeyBytes);
-  std::memcpy(message.data(), prefix.data(), prefix.size());
-  if (bytes > 0) std::memcpy(message.data() + prefix.size(), key.data(), bytes);
-  const std::string_view text(message.data(), prefix.size() + bytes);
-  return static_cast<std::uint16_t>(siphash24(deployment_.bytes, text) % kPlacementGroups);
 }
 
 }  // namespace ostraka::cluster

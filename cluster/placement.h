@@ -10,6 +10,7 @@
 
 #include "base/ids.h"
 #include "base/limits.h"
+#include "base/placement_group.h"
 #include "base/result.h"
 #include "cluster/spread.h"
 
@@ -37,8 +38,9 @@ class Placement {
   // The group gets a new epoch, newer than `known` too.
   void raise_epoch(std::uint16_t group, std::uint64_t known);
 
-  // SipHash-2-4 keyed by the deployment id, of the bucket id (8 bytes, big-endian) and the key.
-  std::uint16_t group_of(BucketId bucket, std::string_view key) const noexcept;
+  std::uint16_t group_of(BucketId bucket, std::string_view key) const noexcept {
+    return placement_group(deployment_, bucket, key);
+  }
   const GroupPlacement& group(std::uint16_t group) const noexcept { return groups_[group]; }
   unsigned set_drives() const noexcept { return static_cast<unsigned>(groups_.front().drives.size()); }
 

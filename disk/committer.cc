@@ -8,6 +8,22 @@
 
 namespace ostraka::disk {
 
+Task<Result<OpAnswer>> submit_change(DriveCore& core, Committer& committer, Ctx& ctx,
+                                     std::unique_ptr<DriveOp> op) {
+  if (ctx.deadline < core.clock.now()) co_return fail(Errc::deadline);
+  CO_TRY(life, core.noted(core.use()));
+  op->deadline = ctx.deadline;
+  op->shard = &ctx.shard;
+  auto start = [&core, &committer, op = std::move(op)](Completion<Result<OpAnswer>> done) mutable {
+    op->done = std::move(done);
+    auto refused = committer.submit(std::move(op));
+    if (refused) refused->done(fail(Errc::unavailable, core.path + ": too many changes wait for this drive"));
+  };
+  auto waiting = suspend<Result<OpAnswer>>(std::move(start));
+  Result<OpAnswer> answer = co_await std::move(waiting);
+  co_return core.noted(std::move(answer));
+}
+
 Committer::Committer(DriveCore& core, WorkersFactory& workers)
     : core_(core), thread_(workers.make("commit-" + std::to_string(core.expected.slot), 1)) {}
 
@@ -147,7 +163,8 @@ std::size_t Committer::run_batch(const std::shared_ptr<OpenDrive>& life, Ops& op
   const CallTimer timer(core_.metrics.batch, core_.clock);
   const LaneMark mark(core_.health, Lane::commits, core_.clock);
   batch_->clear();
-  const OpBatch::Parts parts{*life->index, *batch_, rows_, core_.groups, *core_.files, core_.usage};
+  const OpBatch::Parts parts{*life->index, *batch_,     rows_,        core_.groups,
+                             *core_.files, core_.usage, core_.places, core_.expected.deployment};
   OpBatch batch(parts, core_.clock.unix_ms());
   std::vector<Result<OpAnswer>> answers;
   answers.reserve(std::min(ops.size() - first, kMaxBatchOps));

@@ -71,4 +71,9 @@ class Committer {
   std::unique_ptr<Workers> thread_;  // last
 };
 
+// Gives the change to the committer, and waits for its answer. Errors: of the change; deadline, unavailable.
+// core and committer outlive the call.
+Task<Result<OpAnswer>> submit_change(DriveCore& core, Committer& committer, Ctx& ctx,
+                                     std::unique_ptr<DriveOp> op);
+
 }  // namespace ostraka::disk

@@ -182,7 +182,8 @@ struct ListRow {
 struct ListPage {
   std::vector<ListRow> rows;  // ascending by key, then sub
   bool end = false;           // nothing follows the last row
-  bool refilling = false;     // the drive is being refilled: what it does not list may exist
+  bool refilling = false;  // the drive is being refilled, or a group has left it: what it does not list may
+                           // exist
   std::shared_ptr<const void> storage;
 };
 
@@ -244,9 +245,13 @@ struct OrphanReport {
   std::vector<DataId> some;  // of the files
 };
 
+class GroupMoves;  // group_move.h
+
 class Drive {
  public:
   virtual ~Drive() = default;
+  // For who moves groups between drives. nullptr: the drive cannot take part in that. As long as the drive.
+  virtual GroupMoves* moves() noexcept { return nullptr; }
   virtual DriveId id() const noexcept = 0;
   virtual bool online() const noexcept = 0;  // a hint: calls fail fast with unavailable while it is false
   virtual Task<Result<DriveInfo>> info(Ctx& ctx) = 0;

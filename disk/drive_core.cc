@@ -209,6 +209,7 @@ Result<> DriveCore::try_open() {
   life->index = std::move(*index);
   TRY_VOID(check_index(*life->index, life->folder.format));
   TRY_VOID(groups.load(*life->index));
+  TRY_VOID(places.load(*life->index));
   TRY_VOID(usage.load(*life->index, clock.unix_ms()));
   if (const auto cleared = clear_refilling(*life); !cleared)
     log::warn("drive keeps its mark as being refilled drive={} reason=\"{}\"", path, cleared.error().detail);

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "disk/drive.h"
+#include "disk/group_move_op.h"
 #include "runtime/shard.h"
 #include "runtime/task.h"
 
@@ -38,7 +39,8 @@ enum class OpKind : std::uint8_t {
   readmit_row,
   correct_usage,
   take_orphans,
-  drop_inline
+  drop_inline,
+  move
 };
 
 struct DriveOp {
@@ -64,6 +66,8 @@ struct DriveOp {
   std::uint64_t birth = 0;               // readmit: of the group; readmit_row: of the row
   BucketUsage usage;                     // correct_usage: as counted; changes: when the count began
   std::vector<std::string> inline_keys;  // drop_inline: of values that no row names
+
+  std::shared_ptr<MoveChange> move;  // move
 
   Shard* shard = nullptr;             // where the answer goes
   Completion<Result<OpAnswer>> done;  // none: nobody waits

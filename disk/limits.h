@@ -40,6 +40,10 @@ inline constexpr std::size_t kMaxListBytes = 8U << 20;  // of one page
 inline constexpr std::size_t kMaxKeyReads = 256;           // of one read_many
 inline constexpr std::size_t kMaxKeyReadBytes = 8U << 20;  // of its answer: records and inline shards
 
+inline constexpr std::size_t kMoveStepRows = 4000;       // looked at for one page of rows that move,
+inline constexpr std::size_t kMovePageRows = 256;        // and in it,
+inline constexpr std::size_t kMovePageBytes = 4U << 20;  // but at least one
+
 inline constexpr std::size_t kScanStepRows =
     1000;  // of one job of a long scan, which leaves the threads to others
 inline constexpr std::int64_t kStagedForMs =

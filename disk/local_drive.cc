@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "base/log.h"
+#include "disk/found_files.h"
 #include "disk/row_key.h"
 #include "disk/row_read.h"
 #include "disk/scan.h"
@@ -58,8 +59,7 @@ Result<> check_request(const CommitRequest& request, std::int64_t now_ms) {
   return {};
 }
 
-// Which of the files are on the drive with a footer that fits. Synced, since whoever wrote them may have
-// died, or be at work still, before his own sync. Blocks.
+// Which of the files are on the drive. Blocks.
 std::vector<DataId> verified_files(DriveCore& core, const VersionRecord& record, std::uint8_t shard_index,
                                    const std::vector<DataId>& unknown) {
   std::vector<DataId> good;
@@ -71,9 +71,7 @@ std::vector<DataId> verified_files(DriveCore& core, const VersionRecord& record,
     ref.part_bytes = part.size;
     ref.data_shards = record.data_shards;
     ref.parity_shards = record.parity_shards;
-    const auto shard = open_shard_file(core, ref);
-    Result<> durable = shard ? (*shard).file->sync() : Result<>(fail(shard.code(), shard.error().detail));
-    if (durable) durable = core.fs.sync_dir(data_folder(core.path, part.data));
+    const Result<> durable = check_durable_shard(core, ref);
     if (durable) {
       good.push_back(part.data);
     } else {
@@ -84,30 +82,12 @@ std::vector<DataId> verified_files(DriveCore& core, const VersionRecord& record,
   return good;
 }
 
-// The files that a commit looks up on disk: from before the look until the commit has been tried they are
-// known to the table, so that what is unlinked meanwhile does not count as found.
-class FoundFiles {
- public:
-  explicit FoundFiles(FileTable& table) : table_(table) {}
-  FoundFiles(const FoundFiles&) = delete;
-  FoundFiles& operator=(const FoundFiles&) = delete;
-  ~FoundFiles() { table_.end_look(looked_at_); }
-  void look_at(const std::vector<DataId>& files) {
-    table_.begin_look(files);
-    looked_at_.insert(looked_at_.end(), files.begin(), files.end());
-  }
-  std::vector<DataId> verified;
-
- private:
-  FileTable& table_;
-  std::vector<DataId> looked_at_;
-};
-
 }  // namespace
 
 LocalDrive::LocalDrive(const DriveDeps& deps, std::string path, DriveFormat expected)
     : core_(deps, std::move(path), std::move(expected)),
       committer_(core_, deps.workers),
+      moves_(core_, committer_),
       watch_(core_, committer_, deps.workers) {}
 
 LocalDrive::~LocalDrive() = default;
@@ -174,19 +154,7 @@ Task<Result<>> LocalDrive::discard(Ctx&, DataId data) {
 }
 
 Task<Result<OpAnswer>> LocalDrive::submit(Ctx& ctx, std::unique_ptr<DriveOp> op) {
-  if (ctx.deadline < core_.clock.now()) co_return fail(Errc::deadline);
-  CO_TRY(life, core_.noted(core_.use()));
-  op->deadline = ctx.deadline;
-  op->shard = &ctx.shard;
-  auto start = [this, op = std::move(op)](Completion<Result<OpAnswer>> done) mutable {
-    op->done = std::move(done);
-    auto refused = committer_.submit(std::move(op));
-    if (refused)
-      refused->done(fail(Errc::unavailable, core_.path + ": too many changes wait for this drive"));
-  };
-  auto waiting = suspend<Result<OpAnswer>>(std::move(start));
-  Result<OpAnswer> answer = co_await std::move(waiting);
-  co_return core_.noted(std::move(answer));
+  return submit_change(core_, committer_, ctx, std::move(op));
 }
 
 Task<Result<CommitAnswer>> LocalDrive::commit(Ctx& ctx, ObjectRef ref, CommitRequest request) {
@@ -278,7 +246,8 @@ void LocalDrive::retire(ObjectRef ref, VersionId id, bool tombstone) {
 std::optional<Result<Held>> LocalDrive::try_read(const ObjectRef& ref, ReadSpec spec) {
   const auto life = core_.open();
   if (!life || core_.hesitates() || !core_.online()) return std::nullopt;
-  if (!check_ref(ref) || ref.epoch > core_.groups.state(ref.group).epoch) return std::nullopt;
+  if (!check_ref(ref) || !core_.places.serves(ref.group)) return std::nullopt;
+  if (ref.epoch > core_.groups.state(ref.group).epoch) return std::nullopt;
   const CallTimer timer(core_.metrics.read, core_.clock);
   auto held = read_row(core_, *life, ref, spec, Tier::memory);
   if (held && !*held) core_.note(held->code());
@@ -295,6 +264,7 @@ Task<Result<>> LocalDrive::learn_epoch(Ctx& ctx, const ObjectRef& ref) {
 Task<Result<Held>> LocalDrive::read(Ctx& ctx, ObjectRef ref, ReadSpec spec) {
   const CallTimer timer(core_.metrics.read, core_.clock);
   CO_TRY_VOID(check_ref(ref));
+  if (!core_.places.serves(ref.group)) co_return moved_away();
   if (knows_not(ref)) {
     auto learning = learn_epoch(ctx, ref);
     CO_TRY_VOID(co_await std::move(learning));
@@ -337,7 +307,7 @@ Task<Result<ListPage>> LocalDrive::list(Ctx& ctx, ListSpec spec) {
     core_.note(Errc::corrupt);
     log::error("rows of a listing failed their checksum drive={} rows={}", core_.path, scanned->corrupt_rows);
   }
-  scanned->page.refilling = core_.groups.refilling();
+  scanned->page.refilling = core_.groups.refilling() || core_.places.any_left();
   co_return std::move(scanned->page);
 }
 

@@ -10,6 +10,7 @@
 #include "disk/drive.h"
 #include "disk/drive_core.h"
 #include "disk/health_watch.h"
+#include "disk/local_group_moves.h"
 
 namespace ostraka::disk {
 
@@ -50,6 +51,7 @@ class LocalDrive final : public Drive {
   // An operator says that it is well: it is used again at once, and what it did is forgotten.
   void trust_again() { core_.health.forget(core_.clock.now()); }
 
+  GroupMoves* moves() noexcept override { return &moves_; }
   DriveId id() const noexcept override { return core_.expected.drive(); }
   bool online() const noexcept override { return core_.online(); }
   Task<Result<DriveInfo>> info(Ctx& ctx) override;
@@ -94,7 +96,8 @@ class LocalDrive final : public Drive {
 
   DriveCore core_;
   Committer committer_;  // after core_: ends first
-  HealthWatch watch_;    // before both of them
+  LocalGroupMoves moves_;
+  HealthWatch watch_;  // before both of them
 };
 
 }  // namespace ostraka::disk

@@ -72,12 +72,15 @@ Result<OpAnswer> OpBatch::apply(DriveOp& op) {
       return take_orphans(op);
     case OpKind::drop_inline:
       return drop_inline(op);
+    case OpKind::move:
+      return move(op);
     default:
       return change_key(op);
   }
 }
 
 Result<OpAnswer> OpBatch::change_key(DriveOp& op) {
+  if (!serves(op.ref.group)) return moved_away();
   GroupState group = group_of(op.ref.group);
   if (refuses_older_epochs(op) && !epoch_is_current(group, op.ref.epoch)) {
     return fail(Errc::stale_epoch,
@@ -419,6 +422,8 @@ Result<> OpBatch::write() {
     p_.rows.grew(encoded.size());
     row->second.bytes = encoded.size();
   }
+  note_changes();
+  write_raw_rows();
   for (const auto& [group, state] : groups_) {
     const std::string encoded = GroupTable::encode(state);
     const std::string_view part = encoded;
@@ -435,6 +440,8 @@ void OpBatch::settle(bool durable) {
     return;
   }
   for (const auto& [group, state] : groups_) p_.groups.set(group, state);
+  for (const auto& [group, entry] : places_) p_.places.set(group, entry);
+  if (changes_ > 0) p_.places.set_changes(p_.places.changes() + changes_);
   for (const auto& [bucket, usage] : usage_) p_.usage.set(usage);
   for (auto& [owner, files] : dropped_) p_.files.drop(owner, std::move(files));
 }

@@ -10,6 +10,7 @@
 
 #include "disk/drive_op.h"
 #include "disk/file_table.h"
+#include "disk/group_places.h"
 #include "disk/group_table.h"
 #include "disk/meta_index.h"
 #include "disk/row_cache.h"
@@ -26,6 +27,8 @@ class OpBatch {
     GroupTable& groups;
     FileTable& files;
     UsageTable& usage;
+    GroupPlaces& places;
+    const DeploymentId& deployment;
   };
   OpBatch(Parts parts, std::int64_t now_ms) : p_(parts), now_ms_(now_ms) {}
 
@@ -64,6 +67,31 @@ class OpBatch {
   Result<OpAnswer> correct_usage(DriveOp& op);
   Result<OpAnswer> take_orphans(DriveOp& op);
   Result<OpAnswer> drop_inline(DriveOp& op);
+  // Of groups that move: op_batch_move.cc.
+  Result<OpAnswer> move(DriveOp& op);
+  Result<MoveRecord> open_move(const MoveTicket& ticket);
+  Result<OpAnswer> begin_move(const MoveChange& change, GroupPlace place);
+  Result<OpAnswer> seal_groups(const MoveChange& change, const std::vector<std::uint16_t>& groups);
+  Result<OpAnswer> take_back(const MoveChange& change, const std::vector<std::uint16_t>& groups);
+  Result<OpAnswer> own(const MoveChange& change, const std::vector<std::uint16_t>& groups);
+  Result<OpAnswer> end_drop(const MoveChange& change, const std::vector<std::uint16_t>& groups);
+  Result<OpAnswer> import_rows(MoveChange& change, MoveRecord record);
+  Result<OpAnswer> drop_rows(const MoveChange& change);
+  Result<> replace_row(MoveChange::Row& moved);
+  bool claim_moved_files(const MoveChange& change);
+  Result<> check_places(const std::vector<std::uint16_t>& groups, GroupPlace place,
+                        GroupPlace or_place) const;
+  Result<> forget_changes(std::uint16_t group, std::uint64_t through);
+  void note_changes();
+  void write_raw_rows();                                         // rows lose their place in memory
+  std::vector<std::uint16_t> groups_of(const Uuid& move) const;  // as of this batch, ascending
+  GroupPlaces::Entry place_of(std::uint16_t group) const;
+  bool serves(std::uint16_t group) const;
+  void set_place(std::uint16_t group, GroupPlace place, const Uuid& move);
+  // Records of the drive itself.
+  void put_own(const std::string& name, std::string sealed);
+  void erase_own(const std::string& name);
+
   void count_usage();
   BucketUsage& usage_of(BucketId bucket);  // as of this batch
   void changed(Row& row);
@@ -77,7 +105,11 @@ class OpBatch {
   std::map<BucketId, BucketUsage> usage_;                     // changed in this batch
   std::vector<std::pair<VersionId, std::vector<DataId>>> dropped_;
   std::vector<DataId> claimed_;
-  std::vector<DataId> orphans_;  // taken in this batch
+  std::vector<DataId> orphans_;                         // taken in this batch
+  std::map<std::uint16_t, GroupPlaces::Entry> places_;  // set in this batch
+  std::map<std::string, std::string> raw_rows_;         // moved here, and not decoded
+  std::uint64_t changes_ = 0;                           // noted in this batch
+  bool leaving_ = false;                                // a group began to leave in this batch
   std::size_t row_bytes_ = 0;
   std::int64_t heal_entries_ = 0;
   bool needs_sync_ = false;

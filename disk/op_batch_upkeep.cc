@@ -8,6 +8,7 @@
 namespace ostraka::disk {
 
 Result<OpAnswer> OpBatch::readmit(DriveOp& op) {
+  if (!serves(op.ref.group)) return moved_away();
   GroupState group = group_of(op.ref.group);
   if (!group.refilling) return OpAnswer{};
   if (group.birth != op.birth) {
@@ -22,6 +23,7 @@ Result<OpAnswer> OpBatch::readmit(DriveOp& op) {
 // The rules for an emptied drive, for one row. What it knew is of no newer epoch than the drive ever heard
 // of; and what is remembered of a row is as good as what lies in the index.
 Result<OpAnswer> OpBatch::begin_row(DriveOp& op) {
+  if (!serves(op.ref.group)) return moved_away();
   OpAnswer answer;
   TRY(readable, p_.rows.readable(p_.index, op.row));
   needs_sync_ = true;

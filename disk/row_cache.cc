@@ -24,6 +24,11 @@ Result<RowCache::Map::value_type*> RowCache::load(MetaIndex& index, const std::s
   return &*young_.emplace(key, std::move(row)).first;
 }
 
+void RowCache::forget(const std::string& key) {
+  young_.erase(key);
+  old_.erase(key);
+}
+
 Result<bool> RowCache::readable(MetaIndex& index, const std::string& key) {
   if (young_.contains(key) || old_.contains(key)) return true;
   TRY(found, index.get(Column::rows, key, scratch_, Tier::all));

@@ -34,6 +34,7 @@ class RowCache {
   Map::value_type* begin_anew(const std::string& key);
   // The row for a look only, without remembering it.
   Result<KeyState> peek(MetaIndex& index, const std::string& key);
+  void forget(const std::string& key);  // no reference to it may be left
   void grew(std::size_t bytes) noexcept { young_bytes_ += bytes; }
   void shrink();  // after a batch
   void clear();   // after a batch that failed

@@ -72,6 +72,7 @@ std::optional<Result<Held>> read_row(DriveCore& core, OpenDrive& life, const Obj
                                      const ReadSpec& spec, Tier tier) {
   const std::string key = row_key(ref);
   Held held;
+  if (!core.places.serves(ref.group)) return Result<Held>(moved_away());
   // Before the row: a group that is full by now need not have been so when the row was read.
   const GroupState group = core.groups.state(ref.group);
   for (int tries = 0;; ++tries) {
@@ -122,6 +123,7 @@ class RowsWalk {
     const KeyRead& one = reads_[i];
     const std::string& key = keys_[i];
     Held held;
+    if (!core_.places.serves(one.ref.group)) return moved_away();
     if (!walk_to(key)) return alone(one);
     if (cursor_->valid() && cursor_->key() == key) {
       auto state = decode_key_row(cursor_->value());

@@ -1,0 +1,15 @@
+// Which placement group a key is in. The same for ever: objects must be found again by later releases.
+#pragma once
+
+#include <cstdint>
+#include <string_view>
+
+#include "base/ids.h"
+
+namespace ostraka {
+
+// SipHash-2-4 keyed by the deployment id, of the bucket id (8 bytes, big-endian) and the key, modulo
+// kPlacementGroups.
+std::uint16_t placement_group(const DeploymentId& deployment, BucketId bucket, std::string_view key) noexcept;
+
+}  // namespace ostraka
