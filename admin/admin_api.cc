@@ -214,7 +214,7 @@ Result<ApiJson> AdminApi::trust_drive(const Request& request) {
   const auto found = std::find(context_.drive_paths.begin(), context_.drive_paths.end(), path);
   if (found == context_.drive_paths.end() || !context_.trust_drive)
     return fail(Errc::not_found, fmt::format("no drive has the folder \"{}\"", path));
-  context_.trust_drive(static_cast<std::size_t>(found - context_.drive_paths.begin()));
+  TRY_VOID(context_.trust_drive(static_cast<std::size_t>(found - context_.drive_paths.begin())));
   return ApiJson{{"drive", path}};
 }
 

@@ -30,9 +30,10 @@ struct ApiContext {
   object::HealService& heal;
   object::Scanner& scanner;
   object::Usage& usage;
-  std::vector<disk::Drive*> drives;                        // by slot
-  std::vector<std::string> drive_paths;                    // by slot
-  std::function<void(std::size_t slot)> trust_drive = {};  // one that was taken out is well again
+  std::vector<disk::Drive*> drives;      // by slot
+  std::vector<std::string> drive_paths;  // by slot
+  // One that was taken out is well again. invalid_argument: it is on another node.
+  std::function<Result<>(std::size_t slot)> trust_drive = {};
 };
 
 inline constexpr std::string_view kApiPath = "/admin/v1/";

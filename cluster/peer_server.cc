@@ -1,5 +1,7 @@
 #include "cluster/peer_server.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <nlohmann/json.hpp>
 
@@ -72,19 +74,16 @@ PeerServer::PeerServer(const std::vector<Shard*>& shards, MetricRegistry& metric
 void PeerServer::set_service(const std::string& prefix, PeerService* service) {
   CHECK(prefix.ends_with('.') && is_peer_method(prefix));
   const std::lock_guard lock(mutex_);
-  if (service != nullptr) {
-    services_[prefix] = service;
-  } else {
-    services_.erase(prefix);
-  }
+  services_[prefix] = service;
 }
 
-PeerService* PeerServer::find(std::string_view method) const {
-  const std::size_t dot = method.find('.');
-  if (dot == std::string_view::npos) return nullptr;
+Result<PeerService*> PeerServer::find(std::string_view method) const {
   const std::lock_guard lock(mutex_);
-  const auto found = services_.find(method.substr(0, dot + 1));
-  return found == services_.end() ? nullptr : found->second;
+  const auto found = services_.find(method.substr(0, method.find('.') + 1));
+  if (found == services_.end())
+    return fail(Errc::unsupported_version, fmt::format("no such call here: {}", method));
+  if (found->second == nullptr) return fail(Errc::unavailable, "the node is starting or stopping");
+  return found->second;
 }
 
 Task<> PeerServer::serve(Ctx& ctx, net::RequestHead& head, net::BodySource& body, net::ResponseSink& sink) {
@@ -147,8 +146,7 @@ Task<Result<PeerAnswer>> PeerServer::receive_and_serve(Ctx& ctx, const net::Requ
   Clock& clock = ctx.shard.clock();
   CO_TRY(deadline, deadline_of(head, clock.now()));
   Ctx call_ctx{ctx.shard, deadline, request_id_of(head, ctx.request_id)};
-  PeerService* service = find(method);
-  if (service == nullptr) co_return fail(Errc::unsupported_version, "no such call here: " + method);
+  CO_TRY(service, find(method));
   CO_TRY(message, co_await read_frame(body, *head.content_length, method));
   if (message.frame.kind != FrameKind::call) co_return fail(Errc::malformed, "not a call");
   PeerCall call;

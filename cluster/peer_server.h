@@ -32,13 +32,14 @@ class PeerServer final : public net::Service {
   // shards: all on which requests come.
   PeerServer(const std::vector<Shard*>& shards, MetricRegistry& metrics, PeerServerConfig config);
   // Calls whose method begins with prefix ("drive.") go to the service, which outlives this or is taken out
-  // (nullptr) once no call can be inside. At any time.
+  // (nullptr) once no call can be inside; where there is none yet or any more they are answered with
+  // unavailable. At any time.
   void set_service(const std::string& prefix, PeerService* service);
   Task<> serve(Ctx& ctx, net::RequestHead& head, net::BodySource& body, net::ResponseSink& sink) override;
 
  private:
   using Services = std::map<std::string, PeerService*, std::less<>>;
-  PeerService* find(std::string_view method) const;
+  Result<PeerService*> find(std::string_view method) const;
   Task<Result<>> hello(net::ResponseSink& sink) const;
   Task<Result<>> answer_call(Ctx& ctx, net::RequestHead& head, std::string method, net::BodySource& body,
                              net::ResponseSink& sink);

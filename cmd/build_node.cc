@@ -3,12 +3,16 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <nlohmann/json.hpp>
 #include <set>
+#include <utility>
 
 #include "admin/admin_api.h"
 #include "base/encoding.h"
 #include "base/hash.h"
 #include "base/hlc.h"
+#include "base/log.h"
+#include "cluster/drive_service.h"
 #include "cluster/local_lock_service.h"
 #include "cluster/placement_change.h"
 #include "cmd/drive_replacer.h"
@@ -30,7 +34,7 @@
 namespace ostraka::cmd {
 namespace {
 
-constexpr std::string_view kPlacementDocument = "cluster/placement";
+constexpr std::string_view kScannerMatter = "scanner";
 constexpr Duration kDriveWatchPeriod = std::chrono::seconds(1);
 constexpr Duration kDriveWatchDeadline = std::chrono::seconds(30);
 
@@ -53,11 +57,14 @@ Task<Result<cluster::Placement>> load_placement(Ctx& ctx, control::ControlStore&
     co_return placement;
   }
   std::vector<cluster::PlacementDrive> placed;
-  for (const DriveId& id : drives.ids) placed.push_back({id});
+  for (std::size_t slot = 0; slot < drives.ids.size(); ++slot)
+    placed.push_back({drives.ids[slot], drives.nodes[slot]});
   cluster::Placement placement = cluster::Placement::make(drives.deployment, placed, drives.geometry.drives(),
                                                           drives.geometry.parity_shards);
   std::string json = placement.to_json();
   const auto made = co_await control.put(ctx, std::string(kPlacementDocument), std::move(json), 0);
+  if (made.failed_with(Errc::conflict))
+    co_return fail(Errc::unavailable, "another node makes the placement table");
   if (!made) co_return fail(made.code(), "the placement table could not be written: " + made.error().detail);
   co_return placement;
 }
@@ -109,8 +116,8 @@ class ServingNode final : public Node {
         classes_(classes),
         drives_(std::move(drives)),
         hlc_(random_origin(deps.random)),
-        control_(
-            {deps.clock, deps.random, deps.fs, background_, locks_, drives_.local, config.control_store}),
+        control_({deps.clock, deps.random, deps.fs, background_, locks_, here(drives_), config.control_store,
+                  self_of(deps), deps.peers.has_value()}),
         epochs_(control_, drives_.deployment, std::string(kPlacementDocument)),
         console_({deps.clock,
                   deps.fs,
@@ -125,6 +132,7 @@ class ServingNode final : public Node {
         front_(config.s3_probes ? &probes_ : nullptr, starting_) {}
 
   Task<Result<>> load(Ctx& ctx) override {
+    meet_peers();
     CO_TRY_VOID(co_await control_.load(ctx));
     replacer_ = std::make_unique<DriveReplacer>(replacer_deps());
     CO_TRY_VOID(co_await replacer_->begin(ctx));
@@ -132,6 +140,7 @@ class ServingNode final : public Node {
     placement_ = std::make_unique<cluster::Placement>(std::move(placement));
     CO_TRY(layout, layout_of(*placement_, drives_));
     make_sets();
+    follow_epochs();
     buckets_ = std::make_unique<object::BucketStore>(control_, deps_.clock, deps_.random, config_.region);
     objects_ = std::make_unique<object::ErasureObjectLayer>(
         object::LayerDeps{deps_.clock, deps_.random, hlc_, locks_, background_, *buckets_, *object_sets_});
@@ -145,6 +154,7 @@ class ServingNode final : public Node {
     start_healing(ctx.shard);
     start_scanning(ctx.shard);
     console_.lead_api_to(*api_);
+    serve_peers(ctx.shard);
     console_.begin_serving(std::move(layout));  // last: whoever waits for it may use all of the above
     co_return Result<>{};
   }
@@ -159,9 +169,83 @@ class ServingNode final : public Node {
     if (heal_) co_await heal_->close();
     co_await background_.close();
     co_await control_.close();
+    for (cluster::RemoteDrive* drive : drives_.remote)
+      if (drive != nullptr) co_await drive->close();
+    if (drive_service_) {
+      deps_.peers->serve(std::string(kDriveCalls), nullptr);
+      co_await drive_service_->close();
+    }
   }
 
  private:
+  static std::vector<disk::LocalDrive*> here(const NodeDrives& drives) {
+    std::vector<disk::LocalDrive*> out = drives.local;
+    std::erase(out, nullptr);
+    return out;
+  }
+
+  static control::Member self_of(const Deps& deps) {
+    control::Member self;
+    if (!deps.peers) return self;
+    self.name = deps.peers->self;
+    self.address = deps.peers->address;
+    self.facts = nlohmann::json{{"version", std::string(version())}}.dump();
+    return self;
+  }
+
+  // --- of a cluster
+
+  void meet_peers() {
+    if (!deps_.peers || std::exchange(met_, true)) return;
+    for (cluster::RemoteDrive* drive : drives_.remote)
+      if (drive != nullptr) drive->start();
+  }
+
+  // From now on this node's drives serve its peers: those that were replaced are known, and all are
+  // registered.
+  void serve_peers(Shard& shard) {
+    if (!deps_.peers) return;
+    std::vector<disk::Drive*> own;
+    for (disk::LocalDrive* drive : here(drives_)) own.push_back(drive);
+    drive_service_ = std::make_unique<cluster::DriveService>(
+        cluster::DriveServiceDeps{deps_.clock, deps_.random, shard}, own);
+    drive_service_->start();
+    deps_.peers->serve(std::string(kDriveCalls), drive_service_.get());
+  }
+
+  // Other nodes raise epochs, too.
+  void follow_epochs() {
+    if (!deps_.peers) return;
+    const auto raise = [this](const control::DocumentPtr& table) {
+      if (!table) return;
+      const auto placement = cluster::Placement::from_json(drives_.deployment, table->content);
+      if (!placement) {
+        log::error("the placement table cannot be read, and is used as it was: {}", placement.error().detail);
+        return;
+      }
+      for (unsigned group = 0; group < kPlacementGroups; ++group)
+        sets_[group]->raise_epoch(placement->group(static_cast<std::uint16_t>(group)).epoch);
+    };
+    control_.watch(std::string(kPlacementDocument),
+                   [raise](const std::string& name, const control::DocumentPtr& now) {
+                     if (name == kPlacementDocument) raise(now);
+                   });
+    raise(control_.get(kPlacementDocument));  // what changed before it was watched
+  }
+
+  bool is_here(std::size_t slot) const { return drives_.local[slot] != nullptr; }
+
+  // One node does what has to be done for a group: that of its first drive in service.
+  bool tends(std::uint16_t group) const {
+    if (group >= kPlacementGroups) return true;  // an entry that says nothing: whoever finds it
+    for (const DriveId& id : placement_->group(group).drives) {
+      const auto slot = static_cast<std::size_t>(std::find(drives_.ids.begin(), drives_.ids.end(), id) -
+                                                 drives_.ids.begin());
+      if (drives_.drives[slot]->online()) return is_here(slot);
+    }
+    return true;
+  }
+
   void make_sets() {
     set_context_ = std::make_unique<erasure::SetContext>(erasure::SetContext{.clock = deps_.clock,
                                                                              .random = deps_.random,
@@ -191,6 +275,10 @@ class ServingNode final : public Node {
                           deps_.shards};
     if (deps.shards.empty()) deps.shards.push_back(&shard);
     deps.clients = [this] { return s3_->client_load(); };
+    if (deps_.peers) {
+      deps.refills = [this](std::size_t drive) { return is_here(drive); };
+      deps.tends = [this](std::uint16_t group) { return tends(group); };
+    }
     heal_ = std::make_unique<object::HealService>(std::move(deps));
     heal_->start();
   }
@@ -202,17 +290,31 @@ class ServingNode final : public Node {
     deps.heal = [this](Ctx& ctx, disk::ObjectRef ref, erasure::HealSpec spec) {
       return heal_->heal(ctx, std::move(ref), spec, object::HealCause::scanner);
     };
-    scanner_ = std::make_unique<object::Scanner>(
-        std::move(deps), object::ScannerConfig{config_.scanner_period, deps_.clock.unix_ms()});
+    object::ScannerConfig scanner{config_.scanner_period, deps_.clock.unix_ms()};
+    if (deps_.peers) {
+      scanner.no_writer_before_ms = 0;  // other nodes write, too
+      control::Election& election = control_.election();
+      election.stand(std::string(kScannerMatter));
+      deps.leads = [&election] { return election.leading(kScannerMatter).has_value(); };
+      deps.leader = [&election] { return election.leader(kScannerMatter); };
+    }
+    scanner_ = std::make_unique<object::Scanner>(std::move(deps), scanner);
     usage_ = std::make_unique<object::Usage>(object::UsageDeps{deps_.clock, deps_.metrics, *buckets_,
                                                                pointers(drives_.drives),
                                                                placement_->set_drives(), background_});
-    api_ = std::make_unique<admin::AdminApi>(
-        admin::ApiContext{deps_.clock, *verifier_, *buckets_, *object_sets_, *heal_, *scanner_, *usage_,
-                          pointers(drives_.drives), drives_.paths,
-                          [this](std::size_t slot) { drives_.local[slot]->trust_again(); }});
+    api_ = std::make_unique<admin::AdminApi>(admin::ApiContext{
+        deps_.clock, *verifier_, *buckets_, *object_sets_, *heal_, *scanner_, *usage_,
+        pointers(drives_.drives), drives_.paths, [this](std::size_t slot) { return trust_drive(slot); }});
     console_.lead_usage_to(*usage_);
     scanner_->start_loop(deps_.shards.empty() ? shard : *deps_.shards.front());
+  }
+
+  Result<> trust_drive(std::size_t slot) {
+    if (!is_here(slot))
+      return fail(Errc::invalid_argument, fmt::format("{} is a drive of {}: ask that node (--endpoint)",
+                                                      drives_.paths[slot], drives_.nodes[slot]));
+    drives_.local[slot]->trust_again();
+    return {};
   }
 
   DriveReplacer::Deps replacer_deps() {
@@ -220,6 +322,7 @@ class ServingNode final : public Node {
             .random = deps_.random,
             .control = control_,
             .embedded = control_.embedded(),
+            .in_cluster = deps_.peers.has_value(),
             .deployment = drives_.deployment,
             .placement_document = std::string(kPlacementDocument),
             .drives = drives_.local,
@@ -236,6 +339,7 @@ class ServingNode final : public Node {
       const bool stopping = co_await self->stopping_.wait_until(self->deps_.clock, next);
       if (stopping) co_return;
       for (std::size_t slot = 0; slot < self->watched_.size(); ++slot) {
+        if (!self->is_here(slot)) continue;
         Watched& watched = self->watched_[slot];
         if (watched.busy || (watched.in_service && self->drives_.drives[slot]->online())) continue;
         watched.busy = true;  // a drive that hangs keeps nobody from looking after the others
@@ -279,6 +383,7 @@ class ServingNode final : public Node {
     bool busy = false;        // being looked after
   };
   std::vector<Watched> watched_;
+  bool met_ = false;  // remote drives have been started
   // made by load()
   std::unique_ptr<DriveReplacer> replacer_;
   std::unique_ptr<cluster::Placement> placement_;
@@ -294,6 +399,7 @@ class ServingNode final : public Node {
   std::unique_ptr<object::Scanner> scanner_;
   std::unique_ptr<object::Usage> usage_;
   std::unique_ptr<admin::AdminApi> api_;
+  std::unique_ptr<cluster::DriveService> drive_service_;
 };
 
 }  // namespace

@@ -2,12 +2,18 @@
 // it with the kernel's clock, randomness and files; a simulator calls it with its own.
 #pragma once
 
+#include <array>
+#include <functional>
 #include <memory>
+#include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "admin/admin_service.h"
 #include "base/metrics.h"
+#include "cluster/remote_drive.h"
+#include "cluster/transport.h"
 #include "cmd/config.h"
 #include "control/control_store.h"
 #include "disk/drive.h"
@@ -21,16 +27,31 @@
 
 namespace ostraka::cmd {
 
+inline constexpr std::string_view kPlacementDocument = "cluster/placement";
+inline constexpr std::string_view kDriveCalls = "drive.";
+inline constexpr std::array<std::string_view, 1> kPeerCalls{kDriveCalls};  // that a node of a cluster serves
+
 // The drives of the deployment, by slot; those that are away too.
 struct NodeDrives {
   DeploymentId deployment;
   erasure::Geometry geometry;
   std::vector<DriveId> ids;
-  std::vector<std::string> paths;
+  std::vector<cluster::NodeName> nodes;     // that they are on; empty names: there is only one
+  std::vector<std::string> paths;           // folders, or URLs of drives of a cluster
   std::vector<std::uint64_t> file_systems;  // drives with the same number share one; 0: not known
   std::vector<bool> awaited;  // not there, with nothing else amiss: it serves as soon as it is mounted
   std::vector<std::unique_ptr<disk::Drive>> drives;
-  std::vector<disk::LocalDrive*> local;  // the same drives
+  std::vector<disk::LocalDrive*> local;       // the same drives; null: on another node
+  std::vector<cluster::RemoteDrive*> remote;  // the same drives; null: on this one
+};
+
+// What a node of a cluster needs beyond its drives. All of it outlives the node.
+struct Peers {
+  cluster::NodeName self;
+  std::string address;  // where the others reach it; for people
+  cluster::Transport& transport;
+  // Calls of peers with that prefix go to the service; null: there is none yet, or any more.
+  std::function<void(const std::string& prefix, cluster::PeerService* service)> serve;
 };
 
 // All but `drives` outlives the node.
@@ -41,6 +62,7 @@ struct Deps {
   MetricRegistry& metrics;
   std::vector<Shard*> shards = {};  // that serve: the node's own work uses their buffers; none: the one that
                                     // build_node() runs on
+  std::optional<Peers> peers = {};  // none: this is the only node
 };
 
 // Owns what serves. Close it before it is destroyed, while the shards still run; destroy it before they go.

@@ -178,8 +178,8 @@ constexpr std::string_view kAddressRule =
     "an IP address (or localhost) and a port, for example 127.0.0.1:9000, [::1]:9000 or :9000 for all";
 constexpr std::string_view kDurationRule = "a time from 100ms to 60m, for example 30s";
 constexpr Setting kSettings[] = {
-    {"address", "where S3 is served", "127.0.0.1:9000", kAddressRule,
-     [](C& c, Text t) { return set_address(c.address, t); }},
+    {"address", "where S3 is served", "127.0.0.1:9000; of a node of a cluster its port, on all addresses",
+     kAddressRule, [](C& c, Text t) { return set_address(c.address, t) && (c.address_given = true); }},
     {"console_address", "where the status page, health and metrics are served, without authentication",
      "127.0.0.1:9001", kAddressRule, [](C& c, Text t) { return set_address(c.console_address, t); }},
     {"erasure_set", "data and parity shards of each object, fixed when the drives are first used",
@@ -371,6 +371,22 @@ Result<> take_control_password(ControlStoreConfig& config, const ConfigSources& 
                                           : "setting control.user: OSTRAKA_CONTROL_PASSWORD is not set");
 }
 
+Result<> check_cluster(const ServerConfig& config) {
+  if (config.cluster_drives.empty()) return {};
+  const auto missing = [&](std::string_view setting, std::string_view why) {
+    return fail(Errc::invalid_argument,
+                fmt::format("setting {}: it is not given, and {} is a drive of a cluster: {}. See "
+                            "docs/cluster.md",
+                            setting, config.drives.front(), why));
+  };
+  if (config.control_store.etcd.empty())
+    return missing("control.store", "its nodes agree in etcd, --control-store etcd://HOST:PORT,...");
+  if (config.cluster_certs_dir.empty())
+    return missing("cluster.certs_dir",
+                   "its nodes know each other by certificates, which `ostraka admin certs` makes");
+  return {};
+}
+
 // What one setting alone cannot tell.
 Result<> check_together(const ServerConfig& config) {
   if (config.address == config.console_address && config.address.port != 0) {
@@ -378,6 +394,7 @@ Result<> check_together(const ServerConfig& config) {
         Errc::invalid_argument,
         fmt::format("setting console_address: {} is the address of S3 already", to_string(config.address)));
   }
+  TRY_VOID(check_cluster(config));
   if (!config.erasure_set) return {};
   if (config.drives.size() < config.erasure_set->drives()) {
     return fail(Errc::invalid_argument,
@@ -434,6 +451,8 @@ Result<ServerConfig> load_config(Fs& fs, const ConfigSources& sources) {
   if (!sources.drives.empty()) patterns = sources.drives;
   TRY(drives, expand_drives(patterns));
   config.drives = std::move(drives);
+  TRY(of_nodes, drives_of_nodes(config.drives));
+  config.cluster_drives = std::move(of_nodes);
   TRY_VOID(take_credential(config, sources));
   TRY_VOID(take_control_password(config.control_store, sources));
   TRY_VOID(check_together(config));

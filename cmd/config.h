@@ -15,6 +15,7 @@
 
 #include "base/log.h"
 #include "base/result.h"
+#include "cluster/topology.h"
 #include "erasure/codec.h"
 #include "net/address.h"
 #include "runtime/fs.h"
@@ -39,8 +40,10 @@ struct ControlStoreConfig {
 };
 
 struct ServerConfig {
-  std::vector<std::string> drives;  // folders, expanded
+  std::vector<std::string> drives;                // folders or URLs, expanded
+  std::vector<cluster::DriveUrl> cluster_drives;  // the same; empty: they are folders of the only node
   HostPort address{"127.0.0.1", 9000};
+  bool address_given = false;  // a node of a cluster is reached on all addresses unless it is told otherwise
   HostPort console_address{"127.0.0.1", 9001};
   std::optional<erasure::Geometry> erasure_set;  // none: what the deployment has, or by the number of drives
   std::string region = "us-east-1";

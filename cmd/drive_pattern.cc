@@ -3,9 +3,11 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <map>
 #include <string_view>
 
 #include "base/encoding.h"
+#include "disk/drive_format.h"
 
 namespace ostraka::cmd {
 namespace {
@@ -28,7 +30,8 @@ Result<Range> parse_range(std::string_view text, std::string_view pattern) {
   const auto first = parse_u64(from), last = parse_u64(to);
   if (!first || !last) return bad("has a bound that is not a number");
   if (*first > *last) return bad("descends");
-  if (*last - *first >= kMaxDrives) return bad(fmt::format("names more than {} drives", kMaxDrives));
+  if (*last - *first >= disk::kMaxDrives)
+    return bad(fmt::format("names more than {} drives", disk::kMaxDrives));
   const bool padded = (from.size() > 1 && from.front() == '0') || (to.size() > 1 && to.front() == '0');
   return Range{*first, *last, padded ? std::max(from.size(), to.size()) : 0};
 }
@@ -42,8 +45,8 @@ Result<> expand_one(std::string_view pattern, std::string prefix, std::string_vi
     }
     prefix += rest;
     while (prefix.size() > 1 && prefix.back() == '/') prefix.pop_back();
-    if (out.size() == kMaxDrives) {
-      return fail(Errc::invalid_argument, fmt::format("more than {} drives", kMaxDrives));
+    if (out.size() == disk::kMaxDrives) {
+      return fail(Errc::invalid_argument, fmt::format("more than {} drives", disk::kMaxDrives));
     }
     out.push_back(std::move(prefix));
     return {};
@@ -65,14 +68,6 @@ Result<> expand_one(std::string_view pattern, std::string prefix, std::string_vi
 Result<std::vector<std::string>> expand_drives(const std::vector<std::string>& patterns) {
   std::vector<std::string> out;
   for (const std::string& pattern : patterns) {
-    if (pattern.find("://") != std::string::npos) {
-      return fail(
-          Errc::invalid_argument,
-          fmt::format(
-              "drive {}: this release serves the folders of one machine; drives on other nodes (a cluster) "
-              "are not served yet. Give folders, for example /mnt/d{{1...6}}",
-              pattern));
-    }
     if (pattern.empty()) return fail(Errc::invalid_argument, "a drive is the empty string");
     TRY_VOID(expand_one(pattern, "", pattern, out));
   }
@@ -85,6 +80,37 @@ Result<std::vector<std::string>> expand_drives(const std::vector<std::string>& p
   const auto twice = std::adjacent_find(sorted.begin(), sorted.end());
   if (twice != sorted.end()) {
     return fail(Errc::invalid_argument, fmt::format("drive {}: named twice", *twice));
+  }
+  return out;
+}
+
+Result<std::vector<cluster::DriveUrl>> drives_of_nodes(const std::vector<std::string>& drives) {
+  std::vector<cluster::DriveUrl> out;
+  std::map<std::string, std::uint16_t> ports;
+  for (const std::string& drive : drives) {
+    if (drive.find("://") == std::string::npos) {
+      if (out.empty()) continue;
+      return fail(Errc::invalid_argument,
+                  fmt::format("drive {}: a folder beside drives of nodes such as {}; name every drive by its "
+                              "node, http://NODE:PORT/FOLDER",
+                              drive, to_string(out.front())));
+    }
+    TRY(url, cluster::parse_drive_url(drive));
+    if (out.empty() && &drive != &drives.front()) {
+      return fail(Errc::invalid_argument,
+                  fmt::format("drive {}: a folder beside drives of nodes such as {}; name every drive by its "
+                              "node, http://NODE:PORT/FOLDER",
+                              drives.front(), drive));
+    }
+    const auto [known, added] = ports.emplace(url.node, url.port);
+    if (known->second != url.port) {
+      return fail(Errc::invalid_argument,
+                  fmt::format("drive {}: {} has port {} in another drive; a node has one port", drive,
+                              url.node, known->second));
+    }
+    if (std::find(out.begin(), out.end(), url) != out.end())
+      return fail(Errc::invalid_argument, fmt::format("drive {}: named twice", drive));
+    out.push_back(std::move(url));
   }
   return out;
 }

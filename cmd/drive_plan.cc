@@ -100,6 +100,50 @@ Result<> check_geometry(const DriveFormat& format, std::size_t folders,
   return {};
 }
 
+// folders[i] was named as the place of slots[i].
+void seat_folders(DrivePlan& plan, const std::vector<FoundFolder>& folders,
+                  const std::vector<std::size_t>& slots, const DriveFormat& deployment) {
+  // Identity decides: who holds a drive has its seat, wherever it was named.
+  std::map<std::size_t, std::vector<std::size_t>> claims;  // by slot: indices into folders
+  for (std::size_t i = 0; i < folders.size(); ++i) {
+    const DriveFormat* format = format_of(folders[i]);
+    if (format != nullptr && format->deployment == deployment.deployment) claims[format->slot].push_back(i);
+  }
+  std::vector<bool> seated(folders.size(), false);
+  for (std::size_t place = 0; place < slots.size(); ++place) {
+    const std::size_t slot = slots[place];
+    if (claims[slot].size() != 1) continue;
+    const std::size_t i = claims[slot].front();
+    plan.seats[slot] = Seat{.folder = folders[i].path, .usable = true};
+    seated[i] = true;
+    if (i != place) {
+      plan.notices.push_back(
+          fmt::format("{}: it holds the drive of slot {}, but is named in place {}; it serves as what it is",
+                      folders[i].path, slot + 1, slots[i] + 1));
+    }
+  }
+  // The others keep their place where it is free, so that a drive that returns is found where it was.
+  const auto left_out = [&](const FoundFolder& folder) {
+    return Seat{
+        .folder = folder.path, .awaited = is_awaited(folder), .problem = problem_of(folder, deployment)};
+  };
+  std::vector<std::size_t> left_over;
+  for (std::size_t i = 0; i < folders.size(); ++i) {
+    if (seated[i]) continue;
+    if (!plan.seats[slots[i]].usable) {
+      plan.seats[slots[i]] = left_out(folders[i]);
+    } else {
+      left_over.push_back(i);
+    }
+  }
+  for (const std::size_t slot : slots) {
+    if (!plan.seats[slot].folder.empty()) continue;
+    CHECK(!left_over.empty());
+    plan.seats[slot] = left_out(folders[left_over.back()]);
+    left_over.pop_back();
+  }
+}
+
 }  // namespace
 
 Result<DrivePlan> plan_drives(const std::vector<FoundFolder>& folders,
@@ -114,47 +158,54 @@ Result<DrivePlan> plan_drives(const std::vector<FoundFolder>& folders,
   TRY(deployment, elect_deployment(folders));
   TRY_VOID(check_geometry(deployment, folders.size(), wanted));
 
-  // Identity decides: who holds a drive has its seat, wherever it was named.
-  const std::size_t n = folders.size();
-  std::vector<std::vector<std::size_t>> claims(n);  // by slot: indices into folders
-  for (std::size_t i = 0; i < n; ++i) {
-    const DriveFormat* format = format_of(folders[i]);
-    if (format != nullptr && format->deployment == deployment.deployment) claims[format->slot].push_back(i);
-  }
-  std::vector<bool> seated(n, false);
-  plan.seats.resize(n);
-  for (std::size_t slot = 0; slot < n; ++slot) {
-    if (claims[slot].size() != 1) continue;
-    const std::size_t i = claims[slot].front();
-    plan.seats[slot] = {.folder = folders[i].path, .usable = true};
-    seated[i] = true;
-    if (i != slot) {
-      plan.notices.push_back(
-          fmt::format("{}: it holds the drive of slot {}, but is named in place {}; it serves as what it is",
-                      folders[i].path, slot + 1, i + 1));
-    }
-  }
-  // The others keep their place where it is free, so that a drive that returns is found where it was.
-  const auto left_out = [&](const FoundFolder& folder) {
-    return Seat{folder.path, false, is_awaited(folder), problem_of(folder, deployment)};
-  };
-  std::vector<std::size_t> left_over;
-  for (std::size_t i = 0; i < n; ++i) {
-    if (seated[i]) continue;
-    if (!plan.seats[i].usable) {
-      plan.seats[i] = left_out(folders[i]);
-    } else {
-      left_over.push_back(i);
-    }
-  }
-  for (Seat& seat : plan.seats) {
-    if (!seat.folder.empty()) continue;
-    CHECK(!left_over.empty());
-    seat = left_out(folders[left_over.back()]);
-    left_over.pop_back();
-  }
+  std::vector<std::size_t> slots(folders.size());
+  for (std::size_t slot = 0; slot < slots.size(); ++slot) slots[slot] = slot;
+  plan.seats.resize(slots.size());
+  seat_folders(plan, folders, slots, deployment);
   plan.format = std::move(deployment);
   return plan;
+}
+
+Result<NodePlan> plan_node_drives(const cluster::Topology& topology, const cluster::NodeName& self,
+                                  const std::vector<FoundFolder>& folders, const std::vector<bool>& seen) {
+  NodePlan out;
+  DrivePlan& plan = out.drives;
+  plan.format.deployment = topology.deployment;
+  plan.format.drives = topology.ids();
+  plan.format.data_shards = static_cast<std::uint8_t>(topology.data_shards);
+  plan.format.parity_shards = static_cast<std::uint8_t>(topology.parity_shards);
+  plan.format.created_ms = topology.created_ms;
+  std::vector<std::size_t> slots;
+  for (std::size_t slot = 0; slot < topology.slots.size(); ++slot) {
+    const cluster::DriveUrl& url = topology.slots[slot].url;
+    plan.seats.emplace_back();
+    if (url.node == self) {
+      slots.push_back(slot);
+    } else {
+      plan.seats.back() = Seat{.folder = to_string(url), .elsewhere = true};
+    }
+  }
+  CHECK(slots.size() == folders.size());
+  for (const FoundFolder& folder : folders) {
+    const DriveFormat* format = format_of(folder);
+    if (format == nullptr || format->deployment != topology.deployment) continue;
+    const bool known = format->slot < plan.seats.size() && format->drive() == topology.slots[format->slot].id;
+    if (known && !plan.seats[format->slot].elsewhere) continue;
+    return fail(
+        Errc::wrong_drive,
+        fmt::format(
+            "{}: it holds {}, which is not a drive of this node ({}). It is left as it is; put it back",
+            folder.path,
+            known ? "the drive " + plan.seats[format->slot].folder : "a drive that the cluster does not know",
+            self));
+  }
+  seat_folders(plan, folders, slots, plan.format);
+  for (std::size_t i = 0; i < slots.size(); ++i) {
+    const Seat& seat = plan.seats[slots[i]];
+    const bool empty = folders[i].format && !*folders[i].format && seat.folder == folders[i].path;
+    if (empty && !seen[slots[i]]) out.new_slots.push_back(slots[i]);
+  }
+  return out;
 }
 
 erasure::Geometry default_geometry(std::size_t drives) {

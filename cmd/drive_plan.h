@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "base/result.h"
+#include "cluster/topology.h"
 #include "disk/drive_format.h"
 #include "erasure/codec.h"
 
@@ -21,7 +22,8 @@ struct FoundFolder {
 
 // One drive of the deployment and the folder that is, or should be, its own.
 struct Seat {
-  std::string folder;
+  std::string folder;        // a URL for a drive of another node
+  bool elsewhere = false;    // on another node
   bool usable = false;       // the folder held this drive
   bool awaited = false;      // it does not, and holds nothing else: the drive may still be mounted there
   std::string problem = {};  // else: why it is left out, for people
@@ -40,6 +42,16 @@ struct DrivePlan {
 // others unusable: nothing is formatted then).
 Result<DrivePlan> plan_drives(const std::vector<FoundFolder>& folders,
                               std::optional<erasure::Geometry> wanted);
+
+// The seats of a cluster, of which `self` has some. folders: its own, in the order of their slots. new_slots:
+// the slots whose folders are empty and that were never in service; they are to be formatted. Errors, for
+// people: wrong_drive (two of the folders hold the same drive).
+struct NodePlan {
+  DrivePlan drives;
+  std::vector<std::size_t> new_slots;
+};
+Result<NodePlan> plan_node_drives(const cluster::Topology& topology, const cluster::NodeName& self,
+                                  const std::vector<FoundFolder>& folders, const std::vector<bool>& seen);
 
 // The geometry of a new deployment when none is wanted: up to 16 drives form one set, with the default
 // parity.

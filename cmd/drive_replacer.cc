@@ -15,7 +15,7 @@ using cluster::RegisteredDrive;
 
 constexpr Duration kFirstPause = std::chrono::seconds(2);  // after a failure; then twice as long
 constexpr Duration kLongestPause = std::chrono::minutes(5);
-constexpr int kPutTries = 5;  // of a document that others change, too
+constexpr int kPutTries = 20;  // of a document that others change, too
 constexpr Duration kLookAgain = std::chrono::seconds(1);
 
 // Where the drive was last seen. Of one that was never seen since there is a register: its folder is a mount
@@ -26,7 +26,9 @@ bool place_is_known(const std::vector<disk::LocalDrive*>& drives, const DriveReg
   if (known[slot]) return known[slot]->mount_point == mount_point;
   if (mount_point == drives[slot]->folder()) return true;
   for (std::size_t other = 0; other < drives.size(); ++other) {
-    if (drives[other]->online() && known[other] && known[other]->mount_point == mount_point) return true;
+    if (drives[other] != nullptr && drives[other]->online() && known[other] &&
+        known[other]->mount_point == mount_point)
+      return true;
   }
   return false;
 }
@@ -145,6 +147,7 @@ Task<Result<>> DriveReplacer::begin(Ctx& ctx) {
   std::vector<std::size_t> slots;
   std::vector<RegisteredDrive> seen;
   for (std::size_t slot = 0; slot < d_.drives.size(); ++slot) {
+    if (d_.drives[slot] == nullptr) continue;
     disk::LocalDrive& drive = *d_.drives[slot];
     const bool was_registered = known[slot].has_value();
     if (was_registered) drive.require_incarnation(known[slot]->incarnation);
@@ -158,6 +161,7 @@ Task<Result<>> DriveReplacer::begin(Ctx& ctx) {
   for (std::size_t i = 0; i < slots.size(); ++i)
     d_.drives[slots[i]]->require_incarnation(seen[i].incarnation);
   const Result<> updated = co_await update_register(ctx, std::move(slots), std::move(seen));
+  if (!updated && d_.in_cluster) co_return updated;
   if (!updated) log::warn("the register of drives is not up to date: {}", updated.error().detail);
   co_return Result<>();
 }
@@ -196,7 +200,7 @@ Task<std::string> DriveReplacer::objection(Ctx& ctx, std::size_t slot, std::stri
         drive.folder(), mount_point, slot, before);
   }
   for (std::size_t other = 0; other < d_.drives.size(); ++other) {
-    if (other == slot || !d_.drives[other]->closed()) continue;
+    if (other == slot || d_.drives[other] == nullptr || !d_.drives[other]->closed()) continue;
     const auto look = co_await d_.drives[other]->look_at_folder(ctx);
     if (!look || !look->format || !*look->format) continue;
     const disk::DriveFormat& format = **look->format;
@@ -207,9 +211,10 @@ Task<std::string> DriveReplacer::objection(Ctx& ctx, std::size_t slot, std::stri
         "order, or restart the server: identity decides then",
         drive.folder(), d_.drives[other]->folder(), slot);
   }
+  if (d_.embedded == nullptr) co_return std::string();
   const auto answering = static_cast<std::size_t>(std::count_if(
       d_.drives.begin(), d_.drives.end(), [](const disk::LocalDrive* other) { return other->online(); }));
-  if (d_.embedded == nullptr || answering >= d_.embedded->majority()) co_return std::string();
+  if (answering >= d_.embedded->majority()) co_return std::string();
   const bool others_are_lost = co_await d_.embedded->others_are_lost(ctx);
   if (!others_are_lost) {
     co_return fmt::format(

@@ -40,16 +40,18 @@ class DriveReplacer {
     Random& random;
     control::ControlStore& control;
     cluster::EmbeddedControlStore* embedded;  // the same, where it is kept on these drives; else null
+    bool in_cluster = false;                  // other nodes have drives of the deployment, too
     DeploymentId deployment;
     std::string placement_document;
-    std::vector<disk::LocalDrive*> drives;  // by slot
+    std::vector<disk::LocalDrive*> drives;  // by slot; null: on another node, whose own replacer has it
     // Makes those who use the group carry the epoch from now on.
     std::function<void(std::uint16_t group, std::uint64_t epoch)> raise_epoch;
   };
   explicit DriveReplacer(Deps deps) : d_(std::move(deps)), slots_(d_.drives.size()) {}
 
   // After the control store is loaded: refuses replaced drives, and registers where the others lie. Errors:
-  // unsupported_version, malformed.
+  // unsupported_version, malformed; of a cluster, where a drive that is not registered is taken for a new one
+  // at the next start, those of ControlStore::put.
   Task<Result<>> begin(Ctx& ctx);
   // The drive has come into service.
   Task<> note_place(Ctx& ctx, std::size_t slot);

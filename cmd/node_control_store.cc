@@ -93,7 +93,8 @@ Error kept_in_etcd(const StoreMark& mark) {
           mark.cluster, mark.identity)};
 }
 
-NodeControlStore::NodeControlStore(NodeControlStoreDeps deps) : d_(std::move(deps)) {
+NodeControlStore::NodeControlStore(NodeControlStoreDeps deps)
+    : d_(std::move(deps)), lone_(d_.self), leader_of_one_(d_.self.name) {
   if (!d_.config.etcd.empty()) return;
   embedded_ = std::make_unique<cluster::EmbeddedControlStore>(d_.clock, d_.background, d_.locks,
                                                               as_drives(d_.drives));
@@ -130,7 +131,8 @@ Task<Result<>> NodeControlStore::load_from_etcd(Ctx& ctx, std::optional<StoreMar
   }
   const bool any = std::any_of(d_.drives.begin(), d_.drives.end(),
                                [](const disk::LocalDrive* drive) { return drive->online(); });
-  if (!any) co_return fail(Errc::unavailable, "no drive answers");
+  // A node of a cluster that lost all its drives gets them filled by the others.
+  if (!any && !d_.in_cluster) co_return fail(Errc::unavailable, "no drive answers");
   const bool used = co_await hold_documents(ctx, d_.drives);
   if (used && !mark) {
     co_return fail(Errc::invalid_argument,
@@ -138,12 +140,7 @@ Task<Result<>> NodeControlStore::load_from_etcd(Ctx& ctx, std::optional<StoreMar
                    "`ostraka admin control-store migrate`");
   }
   if (!client_) {
-    CO_TRY(config, etcd_config(d_.fs, d_.config));
-    client_ = std::make_unique<cluster::EtcdClient>(ctx.shard, std::move(config));
-    follower_ = std::make_unique<cluster::EtcdFollower>(*client_, cluster::etcd_keys_of(cluster));
-    in_etcd_ = std::make_unique<cluster::EtcdControlStore>(*client_, *follower_, d_.random);
-    for (auto& [prefix, watcher] : early_watchers_) in_etcd_->watch(std::move(prefix), std::move(watcher));
-    early_watchers_.clear();
+    CO_TRY_VOID(co_await connect(ctx));
   }
   std::optional<std::string> expected;
   if (mark) expected = mark->identity;
@@ -152,9 +149,37 @@ Task<Result<>> NodeControlStore::load_from_etcd(Ctx& ctx, std::optional<StoreMar
   now.cluster = cluster;
   now.identity = in_etcd_->identity();
   const std::size_t marked = co_await write_store_mark(ctx, d_.drives, std::move(now));
-  if (marked == 0) co_return fail(Errc::unavailable, "no drive could be marked with where the documents are");
+  if (marked == 0 && any)
+    co_return fail(Errc::unavailable, "no drive could be marked with where the documents are");
   store_ = in_etcd_.get();
+  join();
   co_return Result<>();
+}
+
+Task<Result<>> NodeControlStore::connect(Ctx& ctx) {
+  CO_TRY(config, etcd_config(d_.fs, d_.config));
+  client_ = std::make_unique<cluster::EtcdClient>(ctx.shard, std::move(config));
+  follower_ = std::make_unique<cluster::EtcdFollower>(*client_, cluster::etcd_keys_of(d_.config.cluster));
+  in_etcd_ = std::make_unique<cluster::EtcdControlStore>(*client_, *follower_, d_.random);
+  for (auto& [prefix, watcher] : early_watchers_) in_etcd_->watch(std::move(prefix), std::move(watcher));
+  early_watchers_.clear();
+  if (!d_.in_cluster) co_return Result<>();
+  session_ = std::make_unique<cluster::EtcdSession>(*client_, cluster::EtcdSessionSpec{});
+  etcd_members_ = std::make_unique<cluster::EtcdMembership>(*client_, *follower_, *session_, d_.self);
+  etcd_election_ = std::make_unique<cluster::EtcdElection>(*client_, *follower_, *session_, d_.self.name);
+  in_etcd_->on_revision(
+      [members = etcd_members_.get()](std::uint64_t revision) { members->set_revision(revision); });
+  membership_ = etcd_members_.get();
+  election_ = etcd_election_.get();
+  co_return Result<>();
+}
+
+// Once the documents are known, so that who sees this node knows what it knows.
+void NodeControlStore::join() {
+  if (!session_ || std::exchange(joined_, true)) return;
+  session_->start();
+  etcd_members_->join();
+  etcd_election_->start();
 }
 
 Task<> NodeControlStore::close() {
@@ -162,6 +187,10 @@ Task<> NodeControlStore::close() {
   co_await follower_->close();
   client_->abort();
   co_await in_etcd_->close();
+  if (!session_) co_return;
+  co_await etcd_members_->close();
+  co_await etcd_election_->close();
+  co_await session_->close();
 }
 
 Task<Result<>> NodeControlStore::sync_drive(Ctx& ctx, disk::LocalDrive& drive) {

@@ -8,6 +8,10 @@
 
 #include "cluster/embedded_control_store.h"
 #include "cluster/etcd_control_store.h"
+#include "cluster/etcd_election.h"
+#include "cluster/etcd_membership.h"
+#include "cluster/etcd_session.h"
+#include "cluster/lone_node.h"
 #include "cluster/store_mark.h"
 #include "cmd/config.h"
 #include "disk/local_drive.h"
@@ -22,6 +26,8 @@ struct NodeControlStoreDeps {
   control::LockService& locks;
   std::vector<disk::LocalDrive*> drives;  // of the node, by slot
   const ControlStoreConfig& config;
+  control::Member self;     // as the other members of a cluster see this node
+  bool in_cluster = false;  // one of several: then its documents are in etcd
 };
 
 // What the drives that are online say about where the documents are kept. Errors: wrong_drive (two of them
@@ -49,6 +55,9 @@ class NodeControlStore final : public control::ControlStore {
   std::size_t drives_to_load() const;  // that must answer
   // null: not on the drives.
   cluster::EmbeddedControlStore* embedded() noexcept { return embedded_.get(); }
+  // Of this node alone, or of a cluster after load(). Thread safe as they are.
+  control::Membership& membership() noexcept { return *membership_; }
+  control::Election& election() noexcept { return *election_; }
   // A drive has come into service: gives it what it lacks.
   Task<Result<>> sync_drive(Ctx& ctx, disk::LocalDrive& drive);
 
@@ -61,6 +70,8 @@ class NodeControlStore final : public control::ControlStore {
 
  private:
   Task<Result<>> load_embedded(Ctx& ctx, std::optional<cluster::StoreMark> mark);
+  Task<Result<>> connect(Ctx& ctx);
+  void join();
   Task<Result<>> load_from_etcd(Ctx& ctx, std::optional<cluster::StoreMark> mark);
 
   const NodeControlStoreDeps d_;
@@ -68,6 +79,14 @@ class NodeControlStore final : public control::ControlStore {
   std::unique_ptr<cluster::EtcdClient> client_;
   std::unique_ptr<cluster::EtcdFollower> follower_;
   std::unique_ptr<cluster::EtcdControlStore> in_etcd_;
+  std::unique_ptr<cluster::EtcdSession> session_;
+  std::unique_ptr<cluster::EtcdMembership> etcd_members_;
+  std::unique_ptr<cluster::EtcdElection> etcd_election_;
+  cluster::LoneMembership lone_;
+  cluster::LoneElection leader_of_one_;
+  control::Membership* membership_ = &lone_;
+  control::Election* election_ = &leader_of_one_;
+  bool joined_ = false;
   control::ControlStore* store_ = nullptr;                       // one of them, once it is there
   std::vector<std::pair<std::string, Watcher>> early_watchers_;  // from before that
 };

@@ -30,10 +30,19 @@ class Opener {
     } else {
       TRY_VOID(finish_formatting(plan));
     }
-    for (const Seat& seat : plan.seats) {
-      if (!seat.usable) log::warn("drive left out: {}", seat.problem);
+    return start(plan, nullptr);
+  }
+
+  Result<NodeDrives> open_those_of(const ClusterOpening& cluster) {
+    TRY(plan, plan_node_drives(cluster.topology, cluster.self, inspect(), cluster.seen));
+    for (const std::string& notice : plan.drives.notices) log::warn("{}", notice);
+    TRY_VOID(format(plan.drives, plan.new_slots));
+    for (const std::size_t slot : plan.new_slots) {
+      Seat& seat = plan.drives.seats[slot];
+      seat = Seat{.folder = seat.folder, .usable = true};
+      log::info("formatted a new drive drive={} slot={}", seat.folder, slot);
     }
-    return start(plan);
+    return start(plan.drives, &cluster);
   }
 
  private:
@@ -112,7 +121,11 @@ class Opener {
     return {};
   }
 
-  Result<NodeDrives> start(const DrivePlan& plan) {
+  // cluster: null when all seats are on this node.
+  Result<NodeDrives> start(const DrivePlan& plan, const ClusterOpening* cluster) {
+    for (const Seat& seat : plan.seats) {
+      if (!seat.usable && !seat.elsewhere) log::warn("drive left out: {}", seat.problem);
+    }
     NodeDrives out;
     out.deployment = plan.format.deployment;
     out.geometry = erasure::Geometry{plan.format.data_shards, plan.format.parity_shards};
@@ -124,6 +137,7 @@ class Opener {
         std::make_shared<disk::FailingQuota>(plan.format.data_shards, plan.format.parity_shards);
     const disk::DriveDeps deps{o_.fs, o_.clock, o_.indexes, o_.workers, o_.metrics, quota};
     threads_->for_each(plan.seats.size(), [&](std::size_t slot) {
+      if (plan.seats[slot].elsewhere) return;
       disk::DriveFormat expected = plan.format;
       expected.slot = static_cast<unsigned>(slot);
       auto drive = std::make_unique<disk::LocalDrive>(deps, plan.seats[slot].folder, std::move(expected));
@@ -133,12 +147,27 @@ class Opener {
     });
     for (std::size_t slot = 0; slot < plan.seats.size(); ++slot) {
       const Seat& seat = plan.seats[slot];
-      out.paths.push_back(seat.folder);
+      out.local.push_back(local[slot]);
+      out.nodes.push_back(cluster == nullptr ? "" : cluster->topology.slots[slot].url.node);
+      if (cluster == nullptr) {
+        out.paths.push_back(seat.folder);
+      } else {
+        out.paths.push_back(to_string(cluster->topology.slots[slot].url));
+      }
+      out.remote.push_back(nullptr);
+      if (seat.elsewhere) {
+        std::unique_ptr<cluster::RemoteDrive> remote =
+            cluster->remote({out.nodes.back(), out.ids[slot], out.paths.back(), static_cast<unsigned>(slot)});
+        out.remote.back() = remote.get();
+        out.drives[slot] = std::move(remote);
+        out.awaited.push_back(false);
+        out.file_systems.push_back(0);
+        continue;
+      }
       const Result<>& drive = started[slot];
       const bool gone_since =
           seat.usable && (drive.failed_with(Errc::not_found) || drive.failed_with(Errc::io));
       out.awaited.push_back(!drive && (seat.awaited || gone_since));
-      out.local.push_back(local[slot]);
       const auto identity = o_.fs.identity(plan.seats[slot].folder);
       out.file_systems.push_back(identity ? identity->device : 0);
       // What the plan left out was told already.
@@ -159,6 +188,10 @@ Result<NodeDrives> open_drives(DriveOpening opening) {
     return fail(Errc::invalid_argument, "too few folders for the erasure set");
   }
   return Opener(std::move(opening)).open();
+}
+
+Result<NodeDrives> open_cluster_drives(DriveOpening opening, ClusterOpening cluster) {
+  return Opener(std::move(opening)).open_those_of(cluster);
 }
 
 }  // namespace ostraka::cmd

@@ -2,11 +2,15 @@
 // nothing was ever stored in any of them.
 #pragma once
 
+#include <functional>
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
 
 #include "base/metrics.h"
+#include "cluster/remote_drive.h"
+#include "cluster/topology.h"
 #include "cmd/build_node.h"
 #include "disk/meta_index.h"
 #include "erasure/codec.h"
@@ -33,5 +37,16 @@ struct DriveOpening {
 // once the cause is gone. Errors, for people: those of plan_drives(), invalid_argument (too few folders for
 // the geometry), and of formatting.
 Result<NodeDrives> open_drives(DriveOpening opening);
+
+// The drives of a cluster: those of this node opened, or formatted when they are new; the others by `remote`,
+// one of each slot. opening.folders: this node's, in the order of their slots; `wanted` says nothing here.
+// Blocks. Errors, for people: those of plan_node_drives() and of formatting.
+struct ClusterOpening {
+  const cluster::Topology& topology;
+  const cluster::NodeName& self;
+  const std::vector<bool>& seen;  // of join_cluster()
+  std::function<std::unique_ptr<cluster::RemoteDrive>(cluster::RemoteDriveSpec spec)> remote;
+};
+Result<NodeDrives> open_cluster_drives(DriveOpening opening, ClusterOpening cluster);
 
 }  // namespace ostraka::cmd

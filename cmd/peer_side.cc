@@ -12,10 +12,9 @@ std::size_t peer_bytes_per_shard(const ServerConfig& config, unsigned threads) {
   return std::max<std::size_t>(2 * cluster::kMaxPeerBody, config.buffer_memory_bytes / 4 / threads);
 }
 
-Result<PeerSide> make_peer_side(Fs& fs, MetricRegistry& metrics, const ServerConfig& config,
-                                const std::vector<Shard*>& shards) {
+PeerSide make_peer_side(Random& random, MetricRegistry& metrics, const ServerConfig& config,
+                        std::shared_ptr<net::PeerTls> tls, const std::vector<Shard*>& shards, Shard& main) {
   PeerSide out;
-  TRY(tls, net::PeerTls::load(fs, config.cluster_certs_dir));
   out.tls = std::move(tls);
   metrics.gauge_callback("ostraka_peer_certificate_expires_timestamp_seconds",
                          "When this node's certificate expires, unix time", {},
@@ -25,7 +24,23 @@ Result<PeerSide> make_peer_side(Fs& fs, MetricRegistry& metrics, const ServerCon
   server.build = version();
   server.body_bytes_per_shard = peer_bytes_per_shard(config, static_cast<unsigned>(shards.size()));
   out.server = std::make_unique<cluster::PeerServer>(shards, metrics, std::move(server));
+  cluster::HttpTransportConfig transport;
+  transport.tls = out.tls;
+  std::vector<Shard*> callers = shards;
+  callers.push_back(&main);
+  out.transport =
+      std::make_unique<cluster::HttpTransport>(std::move(callers), random, metrics, std::move(transport));
   log::info("peers know this node as {}", to_uri(out.tls->self()));
+  return out;
+}
+
+std::map<cluster::NodeName, net::HostPort> addresses_of(const cluster::Topology& topology) {
+  std::map<cluster::NodeName, net::HostPort> out;
+  for (const cluster::Topology::Slot& slot : topology.slots) {
+    net::HostPort& address = out[slot.url.node];
+    address.host = slot.url.node;
+    address.port = slot.url.port;
+  }
   return out;
 }
 

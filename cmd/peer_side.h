@@ -2,15 +2,17 @@
 // docs/cluster.md.
 #pragma once
 
+#include <map>
 #include <memory>
 #include <vector>
 
 #include "base/metrics.h"
+#include "cluster/http_transport.h"
 #include "cluster/peer_server.h"
+#include "cluster/topology.h"
 #include "cmd/config.h"
 #include "net/http_server.h"
 #include "net/peer_tls.h"
-#include "runtime/fs.h"
 #include "runtime/shard.h"
 
 namespace ostraka::cmd {
@@ -18,6 +20,7 @@ namespace ostraka::cmd {
 struct PeerSide {
   std::shared_ptr<net::PeerTls> tls;  // this node's name is tls->self().node
   std::unique_ptr<cluster::PeerServer> server;
+  std::unique_ptr<cluster::HttpTransport> transport;
 
   net::PeerPort port() const {
     net::PeerPort out;
@@ -30,8 +33,12 @@ struct PeerSide {
 // What the bodies of peers' calls may take, a shard: a quarter of memory.buffers, all shards together.
 std::size_t peer_bytes_per_shard(const ServerConfig& config, unsigned threads);
 
-// From config.cluster_certs_dir, which is set. shards: those that serve. Errors: those of PeerTls::load.
-Result<PeerSide> make_peer_side(Fs& fs, MetricRegistry& metrics, const ServerConfig& config,
-                                const std::vector<Shard*>& shards);
+// tls: of config.cluster_certs_dir. shards: those that serve; calls are made on them and on `main`. Close the
+// transport before it goes.
+PeerSide make_peer_side(Random& random, MetricRegistry& metrics, const ServerConfig& config,
+                        std::shared_ptr<net::PeerTls> tls, const std::vector<Shard*>& shards, Shard& main);
+
+// Where the nodes of the topology are.
+std::map<cluster::NodeName, net::HostPort> addresses_of(const cluster::Topology& topology);
 
 }  // namespace ostraka::cmd

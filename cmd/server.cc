@@ -13,6 +13,7 @@
 #include "admin/health.h"
 #include "base/log.h"
 #include "cmd/build_node.h"
+#include "cmd/join_cluster.h"
 #include "cmd/open_drives.h"
 #include "cmd/peer_side.h"
 #include "cmd/smart_watch.h"
@@ -64,11 +65,11 @@ disk::IndexBudget::Spec index_budget(const ServerConfig& config) {
   return spec;
 }
 
-ShardSpec shard_spec(const ServerConfig& config, const NodeDrives& drives, unsigned threads) {
+ShardSpec shard_spec(const ServerConfig& config, const erasure::Geometry& geometry, unsigned threads) {
   // Classes that do not fit are refused by make_node(); any size will do until then.
-  const auto classes = object::make_storage_classes(drives.geometry, config.reduced_parity.value_or(0));
+  const auto classes = object::make_storage_classes(geometry, config.reduced_parity.value_or(0));
   ShardSpec spec;
-  spec.slab_bytes = slab_bytes(drives.geometry, classes ? classes->reduced : drives.geometry);
+  spec.slab_bytes = slab_bytes(geometry, classes ? classes->reduced : geometry);
   const std::uint64_t of_peers =
       config.cluster_certs_dir.empty() ? 0 : peer_bytes_per_shard(config, threads) * threads;
   const std::uint64_t rest = config.buffer_memory_bytes - std::min(config.buffer_memory_bytes, of_peers);
@@ -160,12 +161,13 @@ std::string banner(const ServerConfig& config, const NodeFacts& node,
   return out;
 }
 
-// Sets `stop` at the first signal, or when the wait is cancelled.
-Task<> wait_for_signal(Process* process, Event* stop) {
+// Sets `stop` at the first signal.
+Task<> wait_for_signal(boost::asio::basic_signal_set<IoExecutor>* signals, Event* stop) {
   boost::system::error_code error;
   auto token = boost::asio::redirect_error(kAwait, error);
-  co_await process->signals.async_wait(token);
-  process->signals.clear(error);  // a second signal ends the process at once, which is safe too
+  co_await signals->async_wait(token);
+  if (error) co_return;
+  signals->clear(error);  // a second signal ends the process at once, which is safe too
   stop->set();
 }
 
@@ -228,6 +230,7 @@ Task<Result<>> serve(Process& process, Deps deps, NodeDrives drives) {
   const bool shared_file_system = share_a_file_system(drives.file_systems);
   const std::size_t hoped_for = drives_to_hope_for(drives);
   std::vector<disk::LocalDrive*> local = drives.local;
+  std::erase(local, nullptr);
   CO_TRY(node, make_node(deps, std::move(drives), config));
   const SmartWatch smart(deps.fs, process.workers, find_smartctl(deps.fs), std::move(local));
   admin::AdminService& console = node->console();
@@ -247,7 +250,7 @@ Task<Result<>> serve(Process& process, Deps deps, NodeDrives drives) {
                                  process.metrics);
   Gate tasks;
   Event stop;
-  tasks.spawn(process.main.executor(), wait_for_signal(&process, &stop));
+  tasks.spawn(process.main.executor(), wait_for_signal(&process.signals, &stop));
   process.shards.start();
   Result<> serving = s3_server.start();
   const bool s3_listens = serving.has_value();
@@ -269,14 +272,77 @@ Task<Result<>> serve(Process& process, Deps deps, NodeDrives drives) {
   if (s3_listens) co_await s3_server.stop(config.shutdown_timeout);
   if (console_listens) co_await console_server.stop(std::chrono::seconds(1));
   co_await node->close();
+  if (process.peers) co_await process.peers->transport->close();
   process.signals.cancel();
   co_await tasks.close();
   co_return serving;
 }
 
+// Until etcd answers; nothing serves before that, since it is not known which drives there are. Without a
+// membership and without an error when a signal ended it.
+Task<Result<std::optional<Membership>>> join(Shard* main, boost::asio::basic_signal_set<IoExecutor>* signals,
+                                             JoinDeps deps) {
+  Gate tasks;
+  Event stop;
+  tasks.spawn(main->executor(), wait_for_signal(signals, &stop));
+  Result<std::optional<Membership>> out;
+  std::string told;
+  while (!stop.is_set()) {
+    Ctx ctx{*main, deps.clock.now() + kStartDeadline, "join"};
+    Result<Membership> joined = co_await join_cluster(ctx, deps);
+    if (joined) {
+      out = std::optional(std::move(*joined));
+      break;
+    }
+    if (!joined.failed_with(Errc::unavailable) && !joined.failed_with(Errc::in_doubt) &&
+        !joined.failed_with(Errc::deadline)) {
+      out = tl::unexpected<Error>(joined.error());
+      break;
+    }
+    if (joined.error().detail != told) log::warn("waiting for the cluster: {}", joined.error().detail);
+    told = joined.error().detail;
+    const TimePoint next = deps.clock.now() + kStartRetry;
+    co_await stop.wait_until(deps.clock, next);
+  }
+  signals->cancel();
+  co_await tasks.close();
+  co_return out;
+}
+
+// And which folders are this node's own.
+Result<std::optional<Membership>> join_as(Shard& main, boost::asio::basic_signal_set<IoExecutor>& signals,
+                                          JoinDeps deps, std::vector<std::string>& folders) {
+  folders.clear();
+  for (const cluster::DriveUrl& url : deps.config.cluster_drives)
+    if (url.node == deps.self) folders.push_back(url.folder);
+  if (folders.empty()) {
+    return fail(
+        Errc::invalid_argument,
+        fmt::format("this node is {} by its certificate ({}), and none of the drives is on it: name them "
+                    "as http://{}:PORT/FOLDER, or give the node the certificate of its own",
+                    deps.self, deps.config.cluster_certs_dir, deps.self));
+  }
+  return run_to_end(main, join(&main, &signals, std::move(deps)));
+}
+
+erasure::Geometry geometry_of(const cluster::Topology& topology) {
+  return {static_cast<std::uint8_t>(topology.data_shards), static_cast<std::uint8_t>(topology.parity_shards)};
+}
+
+Peers peers_of(PeerSide& side, const cluster::Topology& topology) {
+  const cluster::NodeName& self = side.tls->self().node;
+  const net::HostPort address = addresses_of(topology).at(self);
+  const auto serve = [server = side.server.get()](const std::string& prefix, cluster::PeerService* service) {
+    server->set_service(prefix, service);
+  };
+  for (const std::string_view prefix : kPeerCalls) serve(std::string(prefix), nullptr);
+  return Peers{self, to_string(address), *side.transport, serve};
+}
+
 }  // namespace
 
-int run_server(const ServerConfig& config) {
+int run_server(const ServerConfig& given) {
+  ServerConfig config = given;
   const auto say = [](const Error& error) {
     std::fprintf(stderr, "ostraka: %s\n", error.detail.c_str());
     return 1;
@@ -301,19 +367,47 @@ int run_server(const ServerConfig& config) {
     if (!loaded) return say(loaded.error());
     tls = *loaded;
   }
-  auto drives =
-      open_drives({clock, random, fs, indexes, workers, metrics, config.drives, config.erasure_set, true});
-  if (!drives) return say(drives.error());
-  warn_of_few_files(config, drives->geometry, files_max);
-  ShardPool shards(threads, clock, shard_spec(config, *drives, threads));
+  DriveOpening opening{clock, random, fs, indexes, workers, metrics, config.drives, config.erasure_set, true};
+  std::shared_ptr<net::PeerTls> peer_tls;
+  if (!config.cluster_certs_dir.empty()) {
+    auto loaded = net::PeerTls::load(fs, config.cluster_certs_dir);
+    if (!loaded) return say(loaded.error());
+    peer_tls = std::move(*loaded);
+  }
+  std::optional<Membership> cluster;
+  std::optional<NodeDrives> drives;
+  if (!config.cluster_drives.empty()) {
+    auto joined = join_as(main, signals, {clock, random, fs, config, peer_tls->self().node}, opening.folders);
+    if (!joined) return say(joined.error());
+    if (!*joined) return 0;
+    cluster = std::move(*joined);
+    if (!config.address_given)
+      config.address = {"0.0.0.0", addresses_of(cluster->topology).at(peer_tls->self().node).port};
+  } else {
+    auto opened = open_drives(std::move(opening));
+    if (!opened) return say(opened.error());
+    drives = std::move(*opened);
+  }
+  const erasure::Geometry geometry = cluster ? geometry_of(cluster->topology) : drives->geometry;
+  warn_of_few_files(config, geometry, files_max);
+  ShardPool shards(threads, clock, shard_spec(config, geometry, threads));
   watch_pools(metrics, shards, budget);
   Deps deps{clock, random, fs, metrics};
   for (std::size_t i = 0; i < shards.size(); ++i) deps.shards.push_back(&shards[i]);
   std::optional<PeerSide> peers;
-  if (!config.cluster_certs_dir.empty()) {
-    auto made = make_peer_side(fs, metrics, config, deps.shards);
-    if (!made) return say(made.error());
-    peers = std::move(*made);
+  if (peer_tls) peers = make_peer_side(random, metrics, config, std::move(peer_tls), deps.shards, main);
+  if (cluster) {
+    peers->transport->set_nodes(addresses_of(cluster->topology));
+    const cluster::NodeName& self = peers->tls->self().node;
+    const auto remote = [&](cluster::RemoteDriveSpec spec) {
+      Shard& home = shards[spec.slot % shards.size()];
+      return std::make_unique<cluster::RemoteDrive>(
+          cluster::RemoteDriveDeps{*peers->transport, clock, random, home}, std::move(spec));
+    };
+    auto opened = open_cluster_drives(std::move(opening), {cluster->topology, self, cluster->seen, remote});
+    if (!opened) return say(opened.error());
+    drives = std::move(*opened);
+    deps.peers.emplace(peers_of(*peers, cluster->topology));
   }
   Process process{config,  metrics,        workers,          shards,   main,
                   signals, std::move(tls), std::move(peers), files_max};

@@ -13,7 +13,7 @@ namespace ostraka::disk {
 namespace {
 
 constexpr unsigned kVersion = 2;  // 1: without incarnation and refilling; still written where there are none
-constexpr std::size_t kMaxFormatBytes = 64U << 10;
+constexpr std::size_t kMaxFormatBytes = 128U << 10;
 constexpr std::string_view kKind = "ostraka-drive";
 
 using Json = nlohmann::ordered_json;
@@ -64,7 +64,7 @@ DriveFormat parse_fields(const Json& json) {
       throw std::runtime_error("incarnation is no id");
     format.refilling = json.at("refilling").get<bool>();
   }
-  if (format.drives.empty() || format.drives.size() > kMaxSetDrives)
+  if (format.drives.empty() || format.drives.size() > kMaxDrives)
     throw std::runtime_error("number of drives");
   if (format.slot >= format.drives.size()) throw std::runtime_error("slot");
   if (format.data_shards == 0 || format.parity_shards > format.data_shards ||

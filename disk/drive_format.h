@@ -16,6 +16,8 @@
 
 namespace ostraka::disk {
 
+inline constexpr std::size_t kMaxDrives = 1024;  // of a deployment
+
 struct DriveFormat {
   DeploymentId deployment;
   unsigned slot = 0;            // of this drive in `drives`

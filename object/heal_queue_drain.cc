@@ -134,6 +134,7 @@ Task<> HealQueueDrain::read_queue() {
 }
 
 void HealQueueDrain::consider(QueuedHeal queued) {
+  if (core_.deps.tends && !core_.deps.tends(queued.entry.group)) return;
   ++known_;
   const auto known = items_.find(queued.name);
   if (known != items_.end()) {

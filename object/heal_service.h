@@ -1,5 +1,6 @@
 // HealService: repairs what is lacking on drives. It drains the durable heal queue, fills drives that lost
-// their data, and heals what an operator asks for. One a node; in a cluster one leader a group.
+// their data, and heals what an operator asks for. One a node; in a cluster each sees
+// to a part.
 //
 // Everything runs under its own gate, on the shards it was given, and yields to clients (heal_pace.h).
 #pragma once
@@ -29,9 +30,12 @@ struct HealDeps {
   MetricRegistry& metrics;
   const ObjectSets& sets;
   const BucketStore& buckets;
-  std::vector<disk::Drive*> drives;  // of this node, by slot
+  std::vector<disk::Drive*> drives;  // of the deployment, by slot
   std::vector<Shard*> shards;        // heals take turns on them; the service itself lives on the first
   std::function<ClientLoad()> clients = {};  // what they ask just now; empty: not known. Thread safe
+  // In a cluster, what this node sees to; empty: everything. Thread safe.
+  std::function<bool(std::size_t drive)> refills = {};  // by slot
+  std::function<bool(std::uint16_t group)> tends = {};  // works off the heal queue
 };
 
 // Thread safe. Close it before it is destroyed, while its shards run.

@@ -62,6 +62,7 @@ Task<> Refiller::run() {
 
 void Refiller::look(const GroupStates& states) {
   for (std::size_t drive = 0; drive < states.size(); ++drive) {
+    if (core_.deps.refills && !core_.deps.refills(drive)) continue;
     const bool known = targets_.contains(drive);
     if (!states[drive]) {
       if (known) targets_.at(drive).progress->set_phase(Phase::waiting, "the drive is away");

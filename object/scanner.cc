@@ -16,6 +16,7 @@ namespace {
 
 constexpr Duration kFirstPassAfter = std::chrono::seconds(10);  // a start has other things to do
 constexpr Duration kLookAgain = std::chrono::minutes(10);       // whether a pass is due
+constexpr Duration kLookForLead = std::chrono::seconds(5);      // whether this node leads now
 constexpr Duration kStateCall = std::chrono::seconds(30);
 constexpr Duration kWaitStep = std::chrono::milliseconds(100);
 
@@ -46,6 +47,11 @@ class Scanner::Impl {
       const std::lock_guard lock(mutex_);
       if (stopping_.load()) return fail(Errc::closed, "the scanner has stopped");
       if (!loaded_) return fail(Errc::unavailable, "the scanner is starting");
+      if (!leads()) {
+        const std::string leader = deps_.leader ? deps_.leader() : "";
+        return fail(Errc::unavailable, leader.empty() ? "no node leads the scanner just now: try again"
+                                                      : "scans are made by " + leader + ": ask that node");
+      }
       if (requested_) return fail(Errc::conflict, fmt::format("pass {} is under way", requested_->number));
       number = ++last_number_;
       requested_ = Request{number, deep, false};
@@ -138,6 +144,12 @@ class Scanner::Impl {
         continue;
       }
       const TimePoint now = self->deps_.clock.now();
+      if (!co_await self->take_over()) {
+        self->wake_.reset();
+        const TimePoint next = now + kLookForLead;
+        co_await self->wake_.wait_until(self->deps_.clock, next);
+        continue;
+      }
       const TimePoint due = std::max(first, now + self->until_due());
       if (due <= now) {
         co_await self->run_in_background();
@@ -146,6 +158,19 @@ class Scanner::Impl {
       self->wake_.reset();
       co_await self->wake_.wait_until(self->deps_.clock, std::min(due, now + kLookAgain));
     }
+  }
+
+  bool leads() const { return !deps_.leads || deps_.leads(); }
+
+  // Whether background passes are this node's. What another node has done is read when they become so.
+  Task<bool> take_over() {
+    if (!leads()) {
+      led_ = false;
+      co_return false;
+    }
+    if (!led_ && deps_.leads) co_await load();
+    led_ = true;
+    co_return leads();
   }
 
   Ctx ctx() { return Ctx{*shard_, deps_.clock.now() + kStateCall, "scanner"}; }
@@ -209,10 +234,12 @@ class Scanner::Impl {
       fresh.started_ms = deps_.clock.unix_ms();
       co_await save();
     }
-    std::function<bool()> should_end = [this] { return stopping_.load() || request().has_value(); };
+    std::function<bool()> should_end = [this] {
+      return stopping_.load() || request().has_value() || !leads();
+    };
     const bool complete = co_await run(*store_.state.background, std::move(should_end));
     if (!complete) {
-      co_await save();
+      if (leads()) co_await save();  // who leads now has gone on from the last checkpoint
       co_return;
     }
     PassState pass = std::move(*store_.state.background);
@@ -277,6 +304,7 @@ class Scanner::Impl {
   std::optional<std::int64_t> deep_ms_;
   // of the loop's shard
   ScanStateStore store_;
+  bool led_ = false;  // at the last look
   Event wake_;
   PassRunner* runner_ = nullptr;
 };

@@ -1,5 +1,6 @@
-// Scanner: finds and repairs by itself what nobody reads. One a node. In the background it makes one deep
-// pass over all keys in each period; on demand it makes one at full speed.
+// Scanner: finds and repairs by itself what nobody reads. One a node; in a
+// cluster that of the leader makes the passes in the background, one deep pass over all keys in each period.
+// On demand it makes one at full speed.
 //
 // A pass goes over the rows of all drives in row-key order, side by side. Each key whose rows differ or are
 // not at rest, and in a deep pass every key, is given to ErasureSet::heal, which alone decides what is wrong
@@ -31,6 +32,10 @@ struct ScannerDeps {
   // How a key is healed; empty: by its set. The heal service puts itself here, to remember what was done.
   std::function<Task<Result<erasure::HealReport>>(Ctx& ctx, disk::ObjectRef ref, erasure::HealSpec spec)>
       heal;
+  // In a cluster: whether passes are this node's; empty: always. And whose they are; "": nobody's. Thread
+  // safe.
+  std::function<bool()> leads = {};
+  std::function<std::string()> leader = {};
 };
 
 struct ScannerConfig {
@@ -57,7 +62,7 @@ class Scanner {
 
   // Begins a pass on demand at full speed, and gives its number. A background pass under way is put aside and
   // goes on afterwards (a deep pass on demand that ends replaces it). Errors: conflict (one runs already: its
-  // number is in status().number), closed.
+  // number is in status().number), unavailable (another node makes the passes), closed.
   Result<std::uint64_t> start(bool deep);
   // Ends the pass on demand, if one runs; what it has repaired stays repaired.
   void cancel();

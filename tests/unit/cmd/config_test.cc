@@ -236,5 +236,19 @@ TEST(ConfigDocumentTest, ListsEverySetting) {
   }
 }
 
+TEST_F(ConfigTest, ACluster) {
+  sources_.drives = {"http://node{1...2}:9000/d{1...2}"};
+  EXPECT_THAT(refusal(), HasSubstr("setting control.store: it is not given"));
+  sources_.flags["control.store"] = "etcd://e1:2379";
+  EXPECT_THAT(refusal(), HasSubstr("setting cluster.certs_dir: it is not given"));
+  sources_.flags["cluster.certs_dir"] = "/certs";
+  const ServerConfig config = load();
+  ASSERT_EQ(config.cluster_drives.size(), 4U);
+  EXPECT_EQ(to_string(config.cluster_drives[2]), "http://node2:9000/d1");
+  EXPECT_FALSE(config.address_given);
+  environment_["OSTRAKA_ADDRESS"] = "10.0.0.1:9000";
+  EXPECT_TRUE(load().address_given);
+}
+
 }  // namespace
 }  // namespace ostraka::cmd

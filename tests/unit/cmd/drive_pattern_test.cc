@@ -46,10 +46,38 @@ TEST(DrivePatternTest, RefusesWhatIsNoRange) {
   EXPECT_THAT(refusal({""}), HasSubstr("empty"));
 }
 
-TEST(DrivePatternTest, RefusesAClusterTheSameDriveTwiceAndNone) {
-  EXPECT_THAT(refusal({"http://node{1...4}:9000/d{1...6}"}), HasSubstr("cluster"));
+TEST(DrivePatternTest, RefusesTheSameDriveTwiceAndNone) {
   EXPECT_THAT(refusal({"/d{1...3}", "/d2/"}), HasSubstr("/d2: named twice"));
   EXPECT_THAT(refusal({}), HasSubstr("no drives"));
+}
+
+Result<std::vector<cluster::DriveUrl>> of_nodes(const std::vector<std::string>& patterns) {
+  TRY(drives, expand_drives(patterns));
+  return drives_of_nodes(drives);
+}
+
+std::string refusal_of_nodes(const std::vector<std::string>& patterns) {
+  const auto drives = of_nodes(patterns);
+  EXPECT_FALSE(drives.has_value());
+  return drives ? "" : drives.error().detail;
+}
+
+TEST(DrivePatternTest, DrivesOfNodesAreInOrderOfTheNodes) {
+  const auto drives = of_nodes({"http://node{1...2}:9000/data/d{1...2}"});
+  ASSERT_TRUE(drives.has_value()) << drives.error().detail;
+  EXPECT_THAT(*drives, ElementsAre(cluster::DriveUrl{"node1", 9000, "/data/d1"},
+                                   cluster::DriveUrl{"node1", 9000, "/data/d2"},
+                                   cluster::DriveUrl{"node2", 9000, "/data/d1"},
+                                   cluster::DriveUrl{"node2", 9000, "/data/d2"}));
+  EXPECT_TRUE(of_nodes({"/d{1...3}"})->empty()) << "folders of this machine";
+}
+
+TEST(DrivePatternTest, RefusesDrivesOfNodesThatDoNotFitTogether) {
+  EXPECT_THAT(refusal_of_nodes({"http://n1:9000/d1", "/d2"}), HasSubstr("drive /d2: a folder beside"));
+  EXPECT_THAT(refusal_of_nodes({"/d2", "http://n1:9000/d1"}), HasSubstr("drive /d2: a folder beside"));
+  EXPECT_THAT(refusal_of_nodes({"http://n1:9000/d1", "http://n1:9001/d2"}), HasSubstr("has port 9000"));
+  EXPECT_THAT(refusal_of_nodes({"http://n1:9000/d1", "https://n1:9000/d1"}), HasSubstr("named twice"));
+  EXPECT_THAT(refusal_of_nodes({"http://n1/d1"}), HasSubstr("names no port"));
 }
 
 }  // namespace

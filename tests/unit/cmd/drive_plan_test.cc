@@ -141,5 +141,65 @@ TEST(DrivePlanTest, DefaultGeometries) {
   EXPECT_EQ(text(40), "12+4");
 }
 
+// Two nodes with two drives each.
+cluster::Topology two_nodes() {
+  const disk::DriveFormat format = drive(0);
+  cluster::Topology topology;
+  topology.deployment = format.deployment;
+  topology.data_shards = topology.parity_shards = 2;
+  for (unsigned slot = 0; slot < 4; ++slot) {
+    const cluster::NodeName node = slot < 2 ? "n1" : "n2";
+    topology.slots.push_back({{node, 9000, "/d" + std::to_string(slot % 2 + 1)}, format.drives[slot]});
+  }
+  return topology;
+}
+
+TEST(NodePlanTest, TheNodesOwnFoldersAreSeatedAndTheOthersAreElsewhere) {
+  const auto plan =
+      plan_node_drives(two_nodes(), "n2", {holding(1, 2), holding(2, 3)}, {true, true, true, true});
+  ASSERT_TRUE(plan.has_value()) << plan.error().detail;
+  const auto& seats = plan->drives.seats;
+  ASSERT_EQ(seats.size(), 4U);
+  EXPECT_TRUE(seats[0].elsewhere && seats[1].elsewhere);
+  EXPECT_EQ(seats[1].folder, "http://n1:9000/d2");
+  EXPECT_TRUE(seats[2].usable && seats[3].usable);
+  EXPECT_EQ(seats[3].folder, "/d2");
+  EXPECT_TRUE(plan->new_slots.empty());
+  EXPECT_EQ(plan->drives.format.drives, drive(0).drives);
+  EXPECT_FALSE(plan->drives.fresh);
+}
+
+TEST(NodePlanTest, IdentityDecidesAmongTheFoldersOfTheNode) {
+  const auto plan =
+      plan_node_drives(two_nodes(), "n2", {holding(1, 3), holding(2, 2)}, {true, true, true, true});
+  ASSERT_TRUE(plan.has_value());
+  EXPECT_EQ(plan->drives.seats[2].folder, "/d2");
+  EXPECT_EQ(plan->drives.seats[3].folder, "/d1");
+  EXPECT_THAT(plan->drives.notices.front(), HasSubstr("is named in place 4"));
+}
+
+TEST(NodePlanTest, OnlyADriveThatWasNeverInServiceIsFormatted) {
+  const auto plan = plan_node_drives(two_nodes(), "n2", {empty(1), empty(2)}, {true, true, false, true});
+  ASSERT_TRUE(plan.has_value());
+  EXPECT_EQ(plan->new_slots, std::vector<std::size_t>{2});
+  EXPECT_TRUE(plan->drives.seats[3].awaited) << "it lost its data, or is not mounted";
+  EXPECT_THAT(plan->drives.seats[3].problem, HasSubstr("/d2: it is empty, where a drive"));
+}
+
+TEST(NodePlanTest, AFolderThatCannotBeReadIsNotFormatted) {
+  const auto plan = plan_node_drives(two_nodes(), "n2", {folder(1, fail(Errc::io, "/d1: broken")), empty(2)},
+                                     {false, false, false, false});
+  ASSERT_TRUE(plan.has_value());
+  EXPECT_EQ(plan->new_slots, std::vector<std::size_t>{3});
+  EXPECT_FALSE(plan->drives.seats[2].usable);
+}
+
+TEST(NodePlanTest, RefusesTheDriveOfAnotherNode) {
+  const auto plan =
+      plan_node_drives(two_nodes(), "n2", {holding(1, 0), holding(2, 3)}, {true, true, true, true});
+  ASSERT_TRUE(plan.failed_with(Errc::wrong_drive));
+  EXPECT_THAT(plan.error().detail, HasSubstr("/d1: it holds the drive http://n1:9000/d1"));
+}
+
 }  // namespace
 }  // namespace ostraka::cmd

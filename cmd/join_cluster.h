@@ -1,0 +1,35 @@
+// Joining a cluster: what a node has to know before it opens its drives: the topology that all nodes agree
+// on, and which of its drives were in service before.
+#pragma once
+
+#include <vector>
+
+#include "cluster/topology.h"
+#include "cmd/config.h"
+#include "runtime/ctx.h"
+#include "runtime/fs.h"
+#include "runtime/random.h"
+
+namespace ostraka::cmd {
+
+struct Membership {
+  cluster::Topology topology;
+  std::vector<bool> seen;  // by slot: it was in service once, so its folder must not be taken for a new one
+};
+
+struct JoinDeps {
+  Clock& clock;
+  Random& random;
+  Fs& fs;
+  const ServerConfig& config;  // of a cluster
+  cluster::NodeName self;
+};
+
+// Reads the topology from etcd, or makes it when this is the first node that starts. Asks etcd once, so call
+// it again after unavailable and in_doubt. Other errors, for people: invalid_argument (the command line is
+// not what the other nodes were told; the store in etcd is that of one node), wrong_drive (the drives of this
+// node are not those of the cluster in etcd), and those of etcd_config(), EtcdControlStore::load() and of the
+// documents.
+Task<Result<Membership>> join_cluster(Ctx& ctx, JoinDeps deps);
+
+}  // namespace ostraka::cmd
