@@ -67,6 +67,15 @@ Task<bool> takes_changes(EtcdClient* client, Clock* clock) {
 
 }  // namespace
 
+Task<bool> reaches(Clock* clock, std::function<bool()> reached) {
+  const TimePoint give_up = clock->now() + std::chrono::seconds(10);
+  while (!reached()) {
+    if (clock->now() >= give_up) co_return false;
+    co_await sleep_for(*clock, std::chrono::milliseconds(1));
+  }
+  co_return true;
+}
+
 EtcdCluster::EtcdCluster(std::size_t members) : folder_(new_folder()), members_(members) {
   begin();
 }

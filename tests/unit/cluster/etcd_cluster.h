@@ -5,12 +5,18 @@
 #include <sys/types.h>
 
 #include <cstdint>
+#include <functional>
 #include <string>
 #include <vector>
 
 #include "cluster/etcd_client.h"
+#include "runtime/clock.h"
+#include "runtime/task.h"
 
 namespace ostraka::cluster {
+
+// Whether that comes about within ten seconds.
+Task<bool> reaches(Clock* clock, std::function<bool()> reached);
 
 class EtcdCluster {
  public:

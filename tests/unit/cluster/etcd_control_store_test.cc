@@ -56,15 +56,6 @@ struct Node {
   std::vector<std::string> news;
 };
 
-Task<bool> reaches(Clock* clock, std::function<bool()> reached) {
-  const TimePoint give_up = clock->now() + std::chrono::seconds(10);
-  while (!reached()) {
-    if (clock->now() >= give_up) co_return false;
-    co_await sleep_for(*clock, std::chrono::milliseconds(1));
-  }
-  co_return true;
-}
-
 class EtcdControlStoreTest : public testing::Test {
  protected:
   std::unique_ptr<Node> node(EtcdConfig config) {

@@ -73,15 +73,6 @@ struct Node {
   bool closed = false;
 };
 
-Task<bool> reaches(Clock* clock, std::function<bool()> reached) {
-  const TimePoint give_up = clock->now() + std::chrono::seconds(10);
-  while (!reached()) {
-    if (clock->now() >= give_up) co_return false;
-    co_await sleep_for(*clock, std::chrono::milliseconds(1));
-  }
-  co_return true;
-}
-
 class EtcdSessionTest : public testing::Test {
  protected:
   bool eventually(std::function<bool()> reached) {

@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <string>
 #include <utility>
 #include <vector>
@@ -34,6 +35,20 @@ inline void expect_readable_without(World& world, std::vector<unsigned> away, co
   ASSERT_TRUE(back.has_value()) << back.error().detail;
   EXPECT_TRUE(*back == body);
   for (const unsigned slot : away) world.memory[slot]->set_online(true);
+}
+
+// A writer that dies when only these drives have its version.
+inline void leave_behind(World& world, std::vector<unsigned> on, const std::string& body) {
+  for (unsigned slot = 0; slot < world.faulty.size(); ++slot) {
+    const bool takes = std::find(on.begin(), on.end(), slot) != on.end();
+    world.faulty[slot]->follow([takes](std::string_view call) {
+      Fate fate;
+      fate.request_lost = (call == "commit" && !takes) || call == "fence" || call == "withdraw";
+      return fate;
+    });
+  }
+  EXPECT_TRUE(world.run(put_small(&world, world.ref, body)).failed_with(Errc::in_doubt));
+  for (const auto& drive : world.faulty) drive->follow({});
 }
 
 // Loses requests of one kind.

@@ -13,20 +13,6 @@ using std::chrono::seconds;
 
 constexpr std::size_t kMiB = 1U << 20;
 
-// A writer that dies when only these drives have its version.
-void leave_behind(World& world, std::vector<unsigned> on, const std::string& body) {
-  for (unsigned slot = 0; slot < world.faulty.size(); ++slot) {
-    const bool takes = std::find(on.begin(), on.end(), slot) != on.end();
-    world.faulty[slot]->follow([takes](std::string_view call) {
-      Fate fate;
-      fate.request_lost = (call == "commit" && !takes) || call == "fence" || call == "withdraw";
-      return fate;
-    });
-  }
-  EXPECT_TRUE(world.run(put_small(&world, world.ref, body)).failed_with(Errc::in_doubt));
-  for (const auto& drive : world.faulty) drive->follow({});
-}
-
 void expect_readmitted(World& world, unsigned slot) {
   const disk::KeyState* state = world.memory[slot]->state(world.ref);
   ASSERT_NE(state, nullptr);
