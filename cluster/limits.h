@@ -15,6 +15,7 @@ inline constexpr std::size_t kMaxImportBytes = 256U << 20;
 inline constexpr auto kDocumentGrace = std::chrono::milliseconds(200);  // for the drives beyond the majority
 
 inline constexpr double kSpreadTolerance = 0.1;  // between what a drive carries and what its size says
+inline constexpr double kRebalanceSlack = 0.05;  // of a drive's share, that no data is moved for
 inline constexpr int kPlacementPuts = 5;         // of the placement table, which others change, too
 
 inline constexpr std::size_t kMaxPeerHead = 16U << 20;  // of a peer call or its answer: a page of a listing

@@ -205,4 +205,12 @@ void Placement::raise_epoch(std::uint16_t group, std::uint64_t known) {
   epoch = std::max(epoch, known) + 1;
 }
 
+bool Placement::move_slot(std::uint16_t group, unsigned slot, const DriveId& from, const DriveId& to) {
+  std::vector<DriveId>& drives = groups_[group].drives;
+  if (slot >= drives.size() || drives[slot] != from) return false;
+  if (std::find(drives.begin(), drives.end(), to) != drives.end()) return false;
+  drives[slot] = to;
+  return true;
+}
+
 }  // namespace ostraka::cluster

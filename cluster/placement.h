@@ -38,6 +38,10 @@ class Placement {
   // The group gets a new epoch, newer than `known` too.
   void raise_epoch(std::uint16_t group, std::uint64_t known);
 
+  // The slot goes from one drive to another. False, and nothing is changed: it is not on that drive, or the
+  // other has a slot of the group already.
+  bool move_slot(std::uint16_t group, unsigned slot, const DriveId& from, const DriveId& to);
+
   std::uint16_t group_of(BucketId bucket, std::string_view key) const noexcept {
     return placement_group(deployment_, bucket, key);
   }
