@@ -96,13 +96,7 @@ ApiNames names_of(const ApiContext& context) {
 
 AdminApi::AdminApi(ApiContext context) : context_(std::move(context)), names_(names_of(context_)) {}
 
-std::string_view AdminApi::Request::parameter(std::string_view name) const noexcept {
-  for (const auto& [key, value] : query)
-    if (key == name) return value;
-  return {};
-}
-
-Task<Result<AdminApi::Request>> AdminApi::admit(const net::RequestHead& head, net::BodySource& body) const {
+Task<Result<ApiRequest>> AdminApi::admit(const net::RequestHead& head, net::BodySource& body) const {
   const auto authentication = context_.verifier.verify(head);
   if (!authentication) co_return fail(Errc::access_denied, authentication.error().message);
   if (!authentication->principal.root)
@@ -114,7 +108,7 @@ Task<Result<AdminApi::Request>> AdminApi::admit(const net::RequestHead& head, ne
   if (!constant_time_equal(hex(digest(DigestKind::sha256, text)), authentication->payload_sha256))
     co_return fail(Errc::payload_hash_mismatch, "the body is not the one that was signed");
 
-  Request request;
+  ApiRequest request;
   if (head.method != net::Method::get && head.method != net::Method::post)
     co_return fail(Errc::method_not_allowed, "GET and POST are served here");
   request.reads = head.method == net::Method::get;
@@ -134,7 +128,62 @@ Task<Result<AdminApi::Request>> AdminApi::admit(const net::RequestHead& head, ne
   co_return request;
 }
 
-Task<Result<ApiJson>> AdminApi::answer(Ctx& ctx, const Request& request) {
+Task<Result<ApiJson>> AdminApi::answer(Ctx& ctx, const ApiRequest& request) {
+  if (context_.peers) co_return co_await answer_as_cluster(ctx, request);
+  co_return co_await answer_here(ctx, request);
+}
+
+// Who has to be asked; this node's own name: itself.
+cluster::NodeName AdminApi::node_for(const ApiRequest& request) const {
+  const ApiPeers& peers = *context_.peers;
+  if (request.path == "drive/trust") {
+    const auto path = member(request.body, "drive", std::string());
+    const auto found = std::find(context_.drive_paths.begin(), context_.drive_paths.end(), path.value_or(""));
+    if (found == context_.drive_paths.end()) return peers.self;
+    return peers.node_of_drive[static_cast<std::size_t>(found - context_.drive_paths.begin())];
+  }
+  const cluster::NodeName leader = peers.leader();
+  return leader.empty() ? peers.self : leader;
+}
+
+Task<Result<ApiJson>> AdminApi::answer_as_cluster(Ctx& ctx, const ApiRequest& request) {
+  const ApiPeers& peers = *context_.peers;
+  const bool of_all = (request.path == "heal" && request.reads) || request.path == "heal/priority";
+  std::string passed_on = encode_request(request);
+  if (!of_all) {
+    cluster::NodeName node = node_for(request);
+    if (node == peers.self) co_return co_await answer_here(ctx, request);
+    co_return co_await ask_peer(ctx, peers, std::move(node), std::move(passed_on));
+  }
+  CO_TRY(out, co_await answer_here(ctx, request));
+  const std::vector<PeerSaid> others = co_await ask_all_peers(ctx, peers, std::move(passed_on));
+  ApiJson silent = ApiJson::array();
+  for (const PeerSaid& said : others) {
+    if (!said.answer)
+      silent.push_back({{"node", said.node}, {"message", said.answer.error().detail}});
+    else if (request.reads)
+      merge_heal_status(out, *said.answer);
+  }
+  out["not_asked"] = std::move(silent);
+  co_return out;
+}
+
+Task<Result<cluster::PeerAnswer>> AdminApi::serve(Ctx& ctx, const cluster::NodeName& from,
+                                                  cluster::PeerCall call) {
+  if (call.method != std::string(kAdminCalls) + "call")
+    co_return fail(Errc::unsupported_version, "no such call here: " + call.method);
+  CO_TRY(request, decode_request(call.head));
+  auto answering = answer_here(ctx, request);
+  const Result<ApiJson> out = co_await std::move(answering);
+  if (!request.reads)
+    log::info("admin request={} from={} path={} ok={}", ctx.request_id, from, request.path, out.has_value());
+  if (!out) co_return tl::unexpected<Error>(out.error());
+  cluster::PeerAnswer answer;
+  answer.head = out->dump(-1, ' ', false, ApiJson::error_handler_t::replace);
+  co_return answer;
+}
+
+Task<Result<ApiJson>> AdminApi::answer_here(Ctx& ctx, const ApiRequest& request) {
   if (request.path == "heal" || request.path.starts_with("heal/")) co_return heal(request);
   if (request.path == "scan" || request.path.starts_with("scan/")) co_return scan(request);
   if (request.path == "drive/trust" && !request.reads) co_return trust_drive(request);
@@ -147,7 +196,7 @@ Task<Result<ApiJson>> AdminApi::answer(Ctx& ctx, const Request& request) {
   co_return fail(Errc::not_found, fmt::format("the admin API has no {}", request.path));
 }
 
-Result<ApiJson> AdminApi::heal(const Request& request) {
+Result<ApiJson> AdminApi::heal(const ApiRequest& request) {
   if (request.reads) {
     if (request.path == "heal") return heal_status_json(context_.heal.status(), names_);
     TRY(id, number(std::string_view(request.path).substr(5)));
@@ -184,7 +233,7 @@ Result<ApiJson> AdminApi::heal(const Request& request) {
   return fail(Errc::not_found, fmt::format("the admin API has no {}", request.path));
 }
 
-Result<ApiJson> AdminApi::scan(const Request& request) {
+Result<ApiJson> AdminApi::scan(const ApiRequest& request) {
   if (request.reads && request.path == "scan") {
     ApiJson out = scan_pass_json(context_.scanner.status(), names_);
     const auto last = context_.scanner.last_deep_pass_ms();
@@ -209,7 +258,7 @@ Result<ApiJson> AdminApi::scan(const Request& request) {
   return fail(Errc::not_found, fmt::format("the admin API has no {}", request.path));
 }
 
-Result<ApiJson> AdminApi::trust_drive(const Request& request) {
+Result<ApiJson> AdminApi::trust_drive(const ApiRequest& request) {
   TRY(path, member(request.body, "drive", std::string()));
   const auto found = std::find(context_.drive_paths.begin(), context_.drive_paths.end(), path);
   if (found == context_.drive_paths.end() || !context_.trust_drive)
@@ -218,7 +267,7 @@ Result<ApiJson> AdminApi::trust_drive(const Request& request) {
   return ApiJson{{"drive", path}};
 }
 
-Task<Result<ApiJson>> AdminApi::inspect(Ctx& ctx, const Request& request) {
+Task<Result<ApiJson>> AdminApi::inspect(Ctx& ctx, const ApiRequest& request) {
   const std::string bucket(request.parameter("bucket")), key(request.parameter("key"));
   if (bucket.empty() || key.empty())
     co_return fail(Errc::invalid_argument, "bucket and key: of which object");
@@ -243,7 +292,7 @@ Task<Result<ApiJson>> AdminApi::inspect(Ctx& ctx, const Request& request) {
 Task<> AdminApi::serve(Ctx& ctx, net::RequestHead& head, net::BodySource& body, net::ResponseSink& sink) {
   ctx.deadline = deadline_after(context_.clock.now(), kLongestAnswer);
   Result<ApiJson> out = fail(Errc::internal);
-  Result<Request> request = co_await admit(head, body);
+  Result<ApiRequest> request = co_await admit(head, body);
   if (request) {
     out = co_await answer(ctx, *request);
     if (!request->reads)

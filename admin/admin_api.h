@@ -4,10 +4,12 @@
 #pragma once
 
 #include <functional>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
 
+#include "admin/admin_peers.h"
 #include "admin/api_json.h"
 #include "base/result.h"
 #include "disk/drive.h"
@@ -34,32 +36,30 @@ struct ApiContext {
   std::vector<std::string> drive_paths;  // by slot
   // One that was taken out is well again. invalid_argument: it is on another node.
   std::function<Result<>(std::size_t slot)> trust_drive = {};
+  std::optional<ApiPeers> peers = {};  // none: this is the only node
 };
 
 inline constexpr std::string_view kApiPath = "/admin/v1/";
 
-// Thread safe.
-class AdminApi final : public net::Service {
+// Thread safe. What peers ask (calls "admin.*") is answered for this node alone.
+class AdminApi final : public net::Service, public cluster::PeerService {
  public:
   explicit AdminApi(ApiContext context);
   Task<> serve(Ctx& ctx, net::RequestHead& head, net::BodySource& body, net::ResponseSink& sink) override;
+  Task<Result<cluster::PeerAnswer>> serve(Ctx& ctx, const cluster::NodeName& from,
+                                          cluster::PeerCall call) override;
 
  private:
-  // A request that was let in: what it asks for.
-  struct Request {
-    bool reads = true;                                                 // GET; otherwise POST
-    std::string path;                                                  // behind kApiPath
-    std::vector<std::pair<std::string, std::string>> query;            // decoded
-    ApiJson body;                                                      // an object; empty for GET
-    std::string_view parameter(std::string_view name) const noexcept;  // "" when absent
-  };
   // Errors are for people; access_denied and signature_mismatch become 403.
-  Task<Result<Request>> admit(const net::RequestHead& head, net::BodySource& body) const;
-  Task<Result<ApiJson>> answer(Ctx& ctx, const Request& request);
-  Result<ApiJson> heal(const Request& request);
-  Result<ApiJson> scan(const Request& request);
-  Result<ApiJson> trust_drive(const Request& request);
-  Task<Result<ApiJson>> inspect(Ctx& ctx, const Request& request);
+  Task<Result<ApiRequest>> admit(const net::RequestHead& head, net::BodySource& body) const;
+  Task<Result<ApiJson>> answer(Ctx& ctx, const ApiRequest& request);
+  Task<Result<ApiJson>> answer_as_cluster(Ctx& ctx, const ApiRequest& request);
+  Task<Result<ApiJson>> answer_here(Ctx& ctx, const ApiRequest& request);
+  cluster::NodeName node_for(const ApiRequest& request) const;
+  Result<ApiJson> heal(const ApiRequest& request);
+  Result<ApiJson> scan(const ApiRequest& request);
+  Result<ApiJson> trust_drive(const ApiRequest& request);
+  Task<Result<ApiJson>> inspect(Ctx& ctx, const ApiRequest& request);
 
   const ApiContext context_;
   const ApiNames names_;

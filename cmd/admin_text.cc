@@ -121,6 +121,9 @@ std::string heal_status_text(const Json& status, std::int64_t now_ms) {
     for (const Json& drive : member(queue, "waiting"))
       out += fmt::format("          {} of them wait for {}\n", count(drive, "entries"), text(drive, "drive"));
   }
+  for (const Json& node : member(status, "not_asked"))
+    out += fmt::format("          without {}, which did not answer: {}\n", text(node, "node"),
+                       text(node, "message"));
   out += fmt::format("Priority  {} (idle, normal or high); {} keys at once just now\n",
                      text(status, "priority"), count(status, "in_flight"));
   for (const Json& refill : member(status, "refills")) {

@@ -172,7 +172,7 @@ class ServingNode final : public Node {
     for (cluster::RemoteDrive* drive : drives_.remote)
       if (drive != nullptr) co_await drive->close();
     if (drive_service_) {
-      deps_.peers->serve(std::string(kDriveCalls), nullptr);
+      for (const std::string_view calls : kPeerCalls) deps_.peers->serve(std::string(calls), nullptr);
       co_await drive_service_->close();
     }
   }
@@ -211,6 +211,7 @@ class ServingNode final : public Node {
         cluster::DriveServiceDeps{deps_.clock, deps_.random, shard}, own);
     drive_service_->start();
     deps_.peers->serve(std::string(kDriveCalls), drive_service_.get());
+    deps_.peers->serve(std::string(admin::kAdminCalls), api_.get());
   }
 
   // Other nodes raise epochs, too.
@@ -231,6 +232,12 @@ class ServingNode final : public Node {
                      if (name == kPlacementDocument) raise(now);
                    });
     raise(control_.get(kPlacementDocument));  // what changed before it was watched
+  }
+
+  std::vector<cluster::NodeName> members() {
+    std::vector<cluster::NodeName> out;
+    for (const control::MemberPtr& member : control_.membership().members()) out.push_back(member->name);
+    return out;
   }
 
   bool is_here(std::size_t slot) const { return drives_.local[slot] != nullptr; }
@@ -302,9 +309,17 @@ class ServingNode final : public Node {
     usage_ = std::make_unique<object::Usage>(object::UsageDeps{deps_.clock, deps_.metrics, *buckets_,
                                                                pointers(drives_.drives),
                                                                placement_->set_drives(), background_});
-    api_ = std::make_unique<admin::AdminApi>(admin::ApiContext{
-        deps_.clock, *verifier_, *buckets_, *object_sets_, *heal_, *scanner_, *usage_,
-        pointers(drives_.drives), drives_.paths, [this](std::size_t slot) { return trust_drive(slot); }});
+    admin::ApiContext api{deps_.clock,   *verifier_,
+                          *buckets_,     *object_sets_,
+                          *heal_,        *scanner_,
+                          *usage_,       pointers(drives_.drives),
+                          drives_.paths, [this](std::size_t slot) { return trust_drive(slot); }};
+    if (deps_.peers) {
+      api.peers.emplace(admin::ApiPeers{
+          deps_.peers->self, deps_.peers->transport, background_, [this] { return members(); },
+          [this] { return control_.election().leader(kScannerMatter); }, drives_.nodes});
+    }
+    api_ = std::make_unique<admin::AdminApi>(std::move(api));
     console_.lead_usage_to(*usage_);
     scanner_->start_loop(deps_.shards.empty() ? shard : *deps_.shards.front());
   }

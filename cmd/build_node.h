@@ -10,6 +10,7 @@
 #include <string_view>
 #include <vector>
 
+#include "admin/admin_peers.h"
 #include "admin/admin_service.h"
 #include "base/metrics.h"
 #include "cluster/remote_drive.h"
@@ -29,7 +30,8 @@ namespace ostraka::cmd {
 
 inline constexpr std::string_view kPlacementDocument = "cluster/placement";
 inline constexpr std::string_view kDriveCalls = "drive.";
-inline constexpr std::array<std::string_view, 1> kPeerCalls{kDriveCalls};  // that a node of a cluster serves
+inline constexpr std::array<std::string_view, 2> kPeerCalls{
+    kDriveCalls, admin::kAdminCalls};  // that a node of a cluster serves
 
 // The drives of the deployment, by slot; those that are away too.
 struct NodeDrives {

@@ -78,10 +78,12 @@ Task<> HealQueueDrain::look() {
   Ctx ctx = core_.ctx("heal-queue");
   ctx.deadline = now + kHealPoll;
   bool returned = false;
+  bool passed_on = false;  // groups that the drive's node has seen to are perhaps this one's now
   const std::vector<std::uint64_t> erased = erased_;
   for (std::size_t i = 0; i < drives.size(); ++i) {
     const bool online = drives[i]->online();
     returned = returned || (online && !online_[i]);
+    passed_on = passed_on || (core_.deps.tends && !online && online_[i]);
     online_[i] = online;
     if (online) fan->start(ctx.shard.executor(), core_.gate, i, ask_info(drives[i], ctx));
   }
@@ -97,12 +99,13 @@ Task<> HealQueueDrain::look() {
     const std::uint64_t meanwhile = erased_[i] - erased[i];
     grew = grew || counts[i] > counted_[i] + meanwhile;
     counts[i] -= std::min(counts[i], meanwhile);
+    counted_[i] = std::min(counted_[i], counts[i]);  // other nodes erase entries, too
     most_counted_ = std::max(most_counted_, counts[i]);
   }
   if (returned) promote_all();
   const bool old = now - last_read_ >= kHealRescan && most_counted_ > 0;
   const bool emptied = left_some_ && items_.empty();
-  read_again_ = read_again_ || returned || grew || old || emptied;
+  read_again_ = read_again_ || returned || passed_on || grew || old || emptied;
   if (read_again_ && now >= read_not_before_) {
     counted_ = std::move(counts);
     read_again_ = false;
@@ -336,7 +339,9 @@ void HealQueueDrain::publish() {
   HealQueueStatus now;
   now.ready = items_.size();
   now.backing_off = later_.size();
-  now.entries = std::max({known_, now.ready, most_counted_});
+  now.entries = std::max(known_, now.ready);
+  if (!core_.deps.tends) now.entries = std::max(now.entries, most_counted_);
+
   now.oldest_ms = oldest_ms_;
   for (const auto& [name, item] : items_) {
     const std::int64_t when = item.queued.entry.when_ms;

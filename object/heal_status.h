@@ -68,7 +68,9 @@ HealedKey describe(const disk::ObjectRef& ref, std::span<disk::Drive* const> dri
                    bool dry_run, std::int64_t now_ms, const Result<erasure::HealReport>& report);
 
 struct HealQueueStatus {
-  std::uint64_t entries = 0;  // keys recorded; between two looks at the queue the most that any drive holds
+  // Keys recorded that this node sees to; of the only node, between two looks at the queue, the most that any
+  // drive holds.
+  std::uint64_t entries = 0;
   std::uint64_t ready = 0;    // of these, known and to be healed now or after a back-off
   std::uint64_t backing_off = 0;  // of these, tried before and to be tried again later
   std::int64_t oldest_ms = 0;     // when the oldest of them was recorded
