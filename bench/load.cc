@@ -2,8 +2,8 @@
 // blocking thread each. Prints the server's CPU seconds per GiB or per 1,000 operations (from /proc/PID/stat)
 // beside the client's latencies and the server's memory.
 //
-// usage: load --port P --pid PID --op put|get|head|list|delete --size BYTES --count N --workers W [--bucket
-// B] [--seconds-limit S] credentials: OSTRAKA_ROOT_USER, OSTRAKA_ROOT_PASSWORD
+// usage: load [--host ADDRESS] --port P --pid PID --op put|get|head|list|delete --size BYTES --count N
+// --workers W [--bucket B] [--seconds-limit S] credentials: OSTRAKA_ROOT_USER, OSTRAKA_ROOT_PASSWORD
 #include <arpa/inet.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
@@ -32,6 +32,7 @@ using ostraka::hex;
 using ostraka::hmac_sha256;
 
 struct Settings {
+  std::string host = "127.0.0.1";  // an IPv4 address
   unsigned port = 9000;
   int pid = 0;
   std::string op = "put", bucket = "load", user, password;
@@ -58,7 +59,7 @@ class Connection {
                          std::chrono::system_clock::now().time_since_epoch())
                          .count();
     const std::string date = ostraka::amz_date(now), day = date.substr(0, 8);
-    const std::string host = "127.0.0.1:" + std::to_string(settings_.port);
+    const std::string host = settings_.host + ":" + std::to_string(settings_.port);
     const std::string payload_hash = hex(digest(DigestKind::sha256, payload));
     const std::string canonical = method + "\n" + path + "\n" + query + "\nhost:" + host +
                                   "\nx-amz-content-sha256:" + payload_hash + "\nx-amz-date:" + date +
@@ -88,7 +89,7 @@ class Connection {
     sockaddr_in address{};
     address.sin_family = AF_INET;
     address.sin_port = htons(static_cast<std::uint16_t>(settings_.port));
-    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    if (inet_pton(AF_INET, settings_.host.c_str(), &address.sin_addr) != 1) fail("--host");
     if (connect(fd_, reinterpret_cast<sockaddr*>(&address), sizeof address) != 0) fail("connect");
     const int one = 1;
     setsockopt(fd_, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
@@ -192,6 +193,7 @@ std::size_t list_all(Connection& connection, const Settings& settings, std::atom
 int main(int argc, char** argv) {
   Settings settings;
   CLI::App app{"load generator"};
+  app.add_option("--host", settings.host);
   app.add_option("--port", settings.port);
   app.add_option("--pid", settings.pid)->required();
   app.add_option("--op", settings.op)->check(CLI::IsMember({"put", "get", "head", "list", "delete"}));
