@@ -68,6 +68,30 @@ inline constexpr auto kProbePeriod = std::chrono::seconds(5);
 inline constexpr auto kProbeAwayMin = std::chrono::milliseconds(250);  // while it is away, doubled up to
 inline constexpr auto kProbeAwayMax = std::chrono::seconds(4);
 inline constexpr auto kProbeCall = std::chrono::seconds(2);
+// Commit leases on the nodes' lock servers.
+inline constexpr auto kLockLease = std::chrono::seconds(10);   // of a node that is not heard of any more
+inline constexpr auto kLockRenewal = std::chrono::seconds(3);  // by the holder
+inline constexpr auto kLockPlace = std::chrono::seconds(3);    // in a line, of a node that does not ask again
+inline constexpr auto kLockPoll = std::chrono::seconds(1);  // the longest that an answer waits for the lock
+inline constexpr auto kLockCall = std::chrono::seconds(1);  // for a node to answer, beyond that
+inline constexpr auto kLockRetry = std::chrono::milliseconds(100);
+inline constexpr auto kLockPatience = std::chrono::milliseconds(500);  // with some of the leases, not enough
+inline constexpr std::size_t kMaxLockNameBytes = 2048;
+inline constexpr std::size_t kMaxLocks = 1U << 16;  // held and waited for, of all peers together
+inline constexpr std::size_t kMaxPeerLocks = 1U << 14;
+inline constexpr std::size_t kMaxLockLine = 1024;        // that wait for one
+inline constexpr std::size_t kMaxLockPolls = 1024;       // answers that wait
+inline constexpr std::size_t kMaxLocksEnded = 1U << 16;  // claims that ended before they came
+inline constexpr std::size_t kMaxLockReleases = 4096;  // in one message; twice that wait to be sent to a node
+inline constexpr std::size_t kMaxLockRenewals = 256;   // in one message
+// Of a key. As many as there are nodes, up to this: more would cost calls and bear no more lost nodes than
+// the most parity there is.
+inline constexpr std::size_t kMaxLockServers = 15;
+inline constexpr auto kLockSweep = std::chrono::milliseconds(500);
+
+static_assert(2 * kLockRenewal + kLockCall < kLockLease, "a renewal may be lost");
+static_assert(kLockPoll + kLockCall < kLockPlace);
+
 inline constexpr auto kProbeSilence = std::chrono::seconds(1);  // calls are out, and none is answered
 
 static_assert(kMaxPeerPage < kMaxPeerHead);
