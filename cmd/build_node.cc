@@ -14,7 +14,9 @@
 #include "base/log.h"
 #include "cluster/drive_service.h"
 #include "cluster/local_lock_service.h"
+#include "cluster/lock_server.h"
 #include "cluster/placement_change.h"
+#include "cluster/quorum_lock_service.h"
 #include "cmd/drive_replacer.h"
 #include "cmd/node_control_store.h"
 #include "cmd/starting_s3.h"
@@ -132,7 +134,7 @@ class ServingNode final : public Node {
         front_(config.s3_probes ? &probes_ : nullptr, starting_) {}
 
   Task<Result<>> load(Ctx& ctx) override {
-    meet_peers();
+    meet_peers(ctx.shard);
     CO_TRY_VOID(co_await control_.load(ctx));
     replacer_ = std::make_unique<DriveReplacer>(replacer_deps());
     CO_TRY_VOID(co_await replacer_->begin(ctx));
@@ -143,7 +145,7 @@ class ServingNode final : public Node {
     follow_epochs();
     buckets_ = std::make_unique<object::BucketStore>(control_, deps_.clock, deps_.random, config_.region);
     objects_ = std::make_unique<object::ErasureObjectLayer>(
-        object::LayerDeps{deps_.clock, deps_.random, hlc_, locks_, background_, *buckets_, *object_sets_});
+        object::LayerDeps{deps_.clock, deps_.random, hlc_, locks(), background_, *buckets_, *object_sets_});
     credentials_ =
         std::make_unique<iam::RootCredentials>(config_.root_user, iam::Secret(config_.root_password));
     verifier_ = std::make_unique<iam::SigV4Verifier>(*credentials_, config_.region, deps_.clock);
@@ -171,10 +173,11 @@ class ServingNode final : public Node {
     co_await control_.close();
     for (cluster::RemoteDrive* drive : drives_.remote)
       if (drive != nullptr) co_await drive->close();
-    if (drive_service_) {
-      for (const std::string_view calls : kPeerCalls) deps_.peers->serve(std::string(calls), nullptr);
-      co_await drive_service_->close();
-    }
+    if (!lock_server_) co_return;
+    for (const std::string_view calls : kPeerCalls) deps_.peers->serve(std::string(calls), nullptr);
+    co_await quorum_locks_->close();
+    co_await lock_server_->close();
+    if (drive_service_) co_await drive_service_->close();
   }
 
  private:
@@ -195,10 +198,27 @@ class ServingNode final : public Node {
 
   // --- of a cluster
 
-  void meet_peers() {
-    if (!deps_.peers || std::exchange(met_, true)) return;
+  void meet_peers(Shard& shard) {
+    if (!deps_.peers || lock_server_) return;
     for (cluster::RemoteDrive* drive : drives_.remote)
       if (drive != nullptr) drive->start();
+    lock_server_ = std::make_unique<cluster::LockServer>(cluster::LockServerDeps{deps_.clock, shard});
+    lock_server_->start();
+    deps_.peers->serve(std::string(kLockCalls), lock_server_.get());
+    quorum_locks_ = std::make_unique<cluster::QuorumLockService>(
+        cluster::QuorumLockDeps{deps_.peers->transport, *lock_server_, deps_.clock, deps_.random, shard},
+        deps_.peers->self);
+    quorum_locks_->start();
+    std::vector<cluster::NodeName> nodes = drives_.nodes;
+    std::sort(nodes.begin(), nodes.end());
+    nodes.erase(std::unique(nodes.begin(), nodes.end()), nodes.end());
+    quorum_locks_->set_nodes(std::move(nodes));
+  }
+
+  // Commit leases: of this node alone, or of the cluster.
+  control::LockService& locks() noexcept {
+    if (quorum_locks_) return *quorum_locks_;
+    return locks_;
   }
 
   // From now on this node's drives serve its peers: those that were replaced are known, and all are
@@ -257,7 +277,7 @@ class ServingNode final : public Node {
     set_context_ = std::make_unique<erasure::SetContext>(erasure::SetContext{.clock = deps_.clock,
                                                                              .random = deps_.random,
                                                                              .hlc = hlc_,
-                                                                             .locks = locks_,
+                                                                             .locks = locks(),
                                                                              .background = background_,
                                                                              .metrics = deps_.metrics,
                                                                              .epochs = &epochs_});
@@ -398,8 +418,9 @@ class ServingNode final : public Node {
     bool busy = false;        // being looked after
   };
   std::vector<Watched> watched_;
-  bool met_ = false;  // remote drives have been started
   // made by load()
+  std::unique_ptr<cluster::LockServer> lock_server_;
+  std::unique_ptr<cluster::QuorumLockService> quorum_locks_;
   std::unique_ptr<DriveReplacer> replacer_;
   std::unique_ptr<cluster::Placement> placement_;
   std::unique_ptr<erasure::SetContext> set_context_;
