@@ -10,7 +10,7 @@ build_packages=(
 )
 test_packages=(
   clang-19 clang-tidy-19 clang-format-19 libclang-rt-19-dev
-  libfuse3-dev fuse3 etcd-server s3cmd rclone restic chromium chromium-driver python3-venv curl openssl
+  libfuse3-dev fuse3 etcd-server etcd-client s3cmd rclone restic chromium chromium-driver python3-venv curl openssl
   iproute2 nftables docker-compose haproxy
 )
 runtime_packages=(

@@ -237,6 +237,7 @@ class Long(Case):
             for node in rest[:3]:
                 self.serves(node, "away")
             self.refuses("node4", "away")
+            self.assertEqual(self.node["node4"].get("/health/ready")[0], 503, "the balancer leaves it alone")
         self.split(lambda: self.net.split(["node4"], rest), during)
 
     def test_two_and_two(self):
@@ -245,6 +246,7 @@ class Long(Case):
         def during():
             for node in self.node:
                 self.refuses(node, "halves")
+                self.assertEqual(self.node[node].get("/health/ready")[0], 503)
         self.split(lambda: self.net.split(["node1", "node2", *members[:2]], ["node3", "node4", members[2]]), during)
 
     def test_one_way_deaf(self):

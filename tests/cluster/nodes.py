@@ -208,15 +208,20 @@ class Cluster:
         host = self.net.add(name)
         return Process(host, self.folder / f"{name}.log", lambda: self._etcd_command(host), {"PATH": netns.search_path()})
 
+    def initial_cluster(self) -> str:
+        return ",".join(f"{member.name}=http://{member.host.address}:{ETCD_PEER_PORT}" for member in self.etcd)
+
+    def etcd_data(self, name: str) -> Path:
+        return self.folder / f"{name}.data"
+
     def _etcd_command(self, host: netns.Host) -> list[str]:
-        everyone = ",".join(f"{member.name}=http://{member.host.address}:{ETCD_PEER_PORT}" for member in self.etcd)
         # Elections take twice the time of etcd's defaults: the machine is small, and all members are on it.
-        return ["etcd", "--name", host.name, "--data-dir", str(self.folder / f"{host.name}.data"),
+        return ["etcd", "--name", host.name, "--data-dir", str(self.etcd_data(host.name)),
                 "--listen-client-urls", f"http://{host.address}:{ETCD_PORT}",
                 "--advertise-client-urls", f"http://{host.address}:{ETCD_PORT}",
                 "--listen-peer-urls", f"http://{host.address}:{ETCD_PEER_PORT}",
                 "--initial-advertise-peer-urls", f"http://{host.address}:{ETCD_PEER_PORT}",
-                "--initial-cluster", everyone, "--initial-cluster-token", "ostraka-test", "--logger", "zap",
+                "--initial-cluster", self.initial_cluster(), "--initial-cluster-token", "ostraka-test", "--logger", "zap",
                 "--heartbeat-interval", "200", "--election-timeout", "2000"]
 
     def _balancer(self) -> Process:

@@ -1,0 +1,129 @@
+"""What docs/cluster.md promises for bad days, with the cluster of cluster_test.py: a node replaced, etcd lost or restored, a wrong list
+of drives, wrong clocks. Needs boto3 as that does, and etcdctl."""
+
+import shutil
+
+import netns
+import nodes
+from cluster_test import BUCKET, Case
+from nodes import wait_for
+from sdk_load import s3, status_of
+
+REFILLED_S = 300
+
+
+class Recovery(Case):
+    def etcdctl(self, *words: str) -> None:
+        netns.execute("env", "ETCDCTL_API=3", "etcdctl", *words)
+
+    def ends_by_itself(self, node: nodes.Node, seconds: float = 60) -> tuple[int, str]:
+        """Its status and the end of its log."""
+        wait_for(lambda: not node.running(), f"{node.name} gives up", seconds)
+        status, node.process = node.process.returncode, None
+        return status, node.log_tail(5)
+
+    def test_a_node_replaced(self):
+        """Another machine with the same name and certificate, and empty folders: all that the old one had is made again."""
+        self.start()
+        objects = self.put_some(20, "before", self.cluster.nodes[0].endpoint())
+        lost, other = self.random.sample(self.cluster.nodes, 2)
+        lost.kill()
+        for drive in (self.folder / lost.name).iterdir():
+            shutil.rmtree(drive)
+            drive.mkdir()
+        objects |= self.put_some(6, "meanwhile", other.endpoint())
+        lost.start()
+        self.cluster.wait_ready()
+        wait_for(lambda: all((drive / "format.json").exists() for drive in (self.folder / lost.name).iterdir()), "its drives are formatted")
+        self.wait_healed(REFILLED_S)
+        other.kill()  # every object needs the new drives now
+        left = next(node for node in self.cluster.nodes if node not in (lost, other))
+        self.assert_there(objects, left.endpoint())
+        other.start()
+        self.cluster.wait_ready()
+
+    def test_a_difference_is_named(self):
+        """A node that was told otherwise than the cluster refuses to start, and says what differs."""
+        self.start()
+        node = self.cluster.nodes[3]
+        told = node.command
+        for change, named in ((lambda word: word.replace("d{1...2}", "d{2...3}"), "d1"),
+                              (lambda word: "4+4" if word == "6+2" else word, "4+4")):
+            self.assertEqual(node.stop(), 0)
+            node.command = lambda how=change: [how(word) for word in told()]
+            node.start()
+            status, said = self.ends_by_itself(node)
+            self.assertNotEqual(status, 0)
+            self.assertIn(named, said)
+            node.command = told
+            node.start()
+            self.cluster.wait_ready()
+
+    def test_etcd_restored(self):
+        """From a snapshot: what was known then is known again; a bucket made since is not, and its name may be used again."""
+        self.start()
+        objects = self.put_some(6, "before", self.cluster.nodes[0].endpoint())
+        snapshot = self.folder / "snapshot.db"
+        self.etcdctl("--endpoints", f"http://etcd1:{nodes.ETCD_PORT}", "snapshot", "save", str(snapshot))
+        s3(self.cluster.nodes[1].endpoint()).create_bucket(Bucket="since")
+        objects |= self.put_some(6, "since", self.cluster.nodes[1].endpoint())
+        for node in self.cluster.nodes:
+            self.assertEqual(node.stop(), 0)
+        for member in self.cluster.etcd:
+            member.kill()
+            shutil.rmtree(self.cluster.etcd_data(member.name))
+            self.etcdctl("snapshot", "restore", str(snapshot), "--name", member.name, "--initial-cluster", self.cluster.initial_cluster(),
+                         "--initial-cluster-token", "restored", "--data-dir", str(self.cluster.etcd_data(member.name)),
+                         "--initial-advertise-peer-urls", f"http://{member.host.address}:{nodes.ETCD_PEER_PORT}")
+            member.start()
+        for node in self.cluster.nodes:
+            node.start()
+        self.cluster.wait_ready()
+        for node in self.cluster.nodes:
+            self.assert_there(objects, node.endpoint())
+        self.assertEqual(status_of(s3(self.cluster.nodes[2].endpoint()).create_bucket, Bucket="since"), 200)
+
+    def test_etcd_emptied(self):
+        """Nodes that run serve on; one that starts refuses, and founds no second cluster over drives with data."""
+        self.start()
+        objects = self.put_some(6, "before", self.cluster.nodes[0].endpoint())
+        for member in self.cluster.etcd:
+            member.kill()
+            shutil.rmtree(self.cluster.etcd_data(member.name))
+        for member in self.cluster.etcd:
+            member.start()
+        node = self.cluster.nodes[0]
+        self.assertEqual(node.stop(), 0)
+        node.start()
+        status, said = self.ends_by_itself(node)
+        self.assertNotEqual(status, 0)
+        self.assertIn("Disaster recovery", said)
+        self.assert_there(objects, self.cluster.nodes[1].endpoint())
+
+
+class Clocks(Case):
+    skewed_clocks = True
+
+    def test_wrong_clocks(self):
+        """Up to a minute nobody notices; a node whose clock is far ahead cannot write, and the others can. Set right, it is restarted."""
+        self.start()
+        wrong, right = self.cluster.nodes[1], self.cluster.nodes[2]
+        for error_s in (40, -40):
+            wrong.skew(error_s)
+            objects = self.put_some(3, f"{error_s}", wrong.endpoint()) | self.put_some(3, f"{error_s} right", right.endpoint())
+            self.assert_there(objects, wrong.endpoint())
+            self.assert_there(objects, right.endpoint())
+        wrong.skew(200)
+        wait_for(lambda: status_of(s3(wrong.endpoint(), retries=False).put_object, Bucket=BUCKET, Key="future", Body=b"x") == 503,
+                 "drives refuse what comes from the future")
+        after = self.put_some(3, "after", right.endpoint())
+        self.assert_there(after, wrong.endpoint())
+        wrong.skew(0)  # what it has promised lies ahead still: it begins anew
+        self.assertEqual(wrong.stop(), 0)
+        wrong.start()
+        self.cluster.wait_ready()
+        self.assert_there(self.put_some(3, "set right", wrong.endpoint()), right.endpoint())
+
+
+if __name__ == "__main__":
+    nodes.main()
