@@ -1,12 +1,11 @@
 #include "base/checksum.h"
 
-#include <xxhash.h>
-
 #include <array>
 
 #include "base/check.h"
 #include "base/encoding.h"
 #include "base/hash.h"
+#include "base/xxhash.h"
 
 namespace ostraka {
 

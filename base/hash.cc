@@ -6,17 +6,13 @@
 #include <openssl/crypto.h>
 #include <openssl/evp.h>
 #include <openssl/sha.h>
-#if defined(__x86_64__)
-#include <xxh_x86dispatch.h>  // the same functions with the widest instructions that the CPU has
-#else
-#include <xxhash.h>
-#endif
 
 #include <bit>
 #include <cstring>
 #include <utility>
 
 #include "base/check.h"
+#include "base/xxhash.h"
 
 namespace ostraka {
 

@@ -1,12 +1,7 @@
 #include "base/xxh3_stream.h"
 
-#if defined(__x86_64__)
-#include <xxh_x86dispatch.h>  // the same functions with the widest instructions that the CPU has
-#else
-#include <xxhash.h>
-#endif
-
 #include "base/check.h"
+#include "base/xxhash.h"
 
 namespace ostraka {
 
