@@ -18,8 +18,8 @@ void Scenario::damage_at_rest(Device& device) {
   const auto indexes = device.disk.indexes();
   const std::uint64_t kind = random.below(4);
   if (kind == 0 && !indexes.empty()) {
-    // A row or a record of the drive itself that cannot be read stays so until the drive is filled anew.
-    auto column = disk::Column::inline_data;
+    // A record of the drive itself that cannot be read stays so until the drive is filled anew.
+    auto column = random.chance(0.5) ? disk::Column::rows : disk::Column::inline_data;
     if (anything_goes_) column = static_cast<disk::Column>(random.below(disk::kColumns));
     std::string* value = indexes.front()->nth(column, random.below(1000));
     if (value == nullptr || value->empty()) return;
