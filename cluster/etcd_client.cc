@@ -103,6 +103,7 @@ Task<EtcdClient::Said> EtcdClient::ask(std::size_t member, std::string path, std
   Said said;
   said.then = Said::Then::lost;
   net::ClientRequest request = request_for(member, std::move(path), std::move(body), deadline);
+  request.end_by = deadline;  // of the answer's body too
   auto response = co_await http_.request(std::move(request));
   if (!response) {
     said.error = std::move(response).error();
@@ -138,8 +139,8 @@ Task<Result<>> EtcdClient::log_in(std::size_t member, TimePoint deadline) {
                  "logging in as " + config_.user + ": " + said.error.detail);
 }
 
-Task<Result<std::string>> EtcdClient::call(std::string path, std::string body, Kind kind,
-                                           TimePoint deadline) {
+Task<Result<std::string>> EtcdClient::call(std::string path, std::string body, Kind kind, TimePoint deadline,
+                                           std::size_t* by) {
   Clock& clock = shard_.clock();
   const TimePoint elected_by = std::min(deadline, deadline_after(clock.now(), kEtcdElection));
   bool leaderless = false, logged_in = false;
@@ -160,7 +161,10 @@ Task<Result<std::string>> EtcdClient::call(std::string path, std::string body, K
       }
     }
     if (said.then == Said::Then::good) said = co_await ask(member, path, body, until);
-    if (said.then == Said::Then::good) co_return std::move(said.body);
+    if (said.then == Said::Then::good) {
+      if (by != nullptr) *by = member;
+      co_return std::move(said.body);
+    }
     if (said.then == Said::Then::refused) co_return tl::unexpected<Error>(std::move(said.error));
     if (said.then == Said::Then::log_in) {
       if (logged_in) co_return fail(Errc::access_denied, said.error.detail);
@@ -185,8 +189,11 @@ Task<Result<std::string>> EtcdClient::call(std::string path, std::string body, K
 Task<Result<EtcdRange>> EtcdClient::range(EtcdRangeSpec spec, TimePoint deadline) {
   std::string path = "/v3/kv/range";
   std::string body = etcd_range_request(spec);
-  CO_TRY(text, co_await call(std::move(path), std::move(body), Kind::reads, deadline));
-  co_return parse_etcd_range(text);
+  std::size_t member = 0;
+  CO_TRY(text, co_await call(std::move(path), std::move(body), Kind::reads, deadline, &member));
+  CO_TRY(range, parse_etcd_range(text));
+  range.member = member;
+  co_return range;
 }
 
 Task<Result<EtcdTxn>> EtcdClient::txn(EtcdTxnSpec spec, TimePoint deadline) {

@@ -35,7 +35,7 @@ class EtcdClient {
   EtcdClient(const EtcdClient&) = delete;
   EtcdClient& operator=(const EtcdClient&) = delete;
 
-  // Errors of all: unavailable (no member could carry it out), access_denied, deadline, malformed; of those
+  // Errors of all: unavailable (no member could carry it out), access_denied, malformed; of those
   // that change something: in_doubt (it may have been carried out, or still be), too_large.
   // Also conflict: the revision asked for has been compacted.
   Task<Result<EtcdRange>> range(EtcdRangeSpec spec, TimePoint deadline);
@@ -70,7 +70,9 @@ class EtcdClient {
       lost,        // it may have been carried out
     } then = Then::good;
   };
-  Task<Result<std::string>> call(std::string path, std::string body, Kind kind, TimePoint deadline);
+  // by: the member that answered.
+  Task<Result<std::string>> call(std::string path, std::string body, Kind kind, TimePoint deadline,
+                                 std::size_t* by = nullptr);
   Task<Said> ask(std::size_t member, std::string path, std::string body, TimePoint deadline);
   Task<Result<>> log_in(std::size_t member, TimePoint deadline);
   net::ClientRequest request_for(std::size_t member, std::string path, std::string body, TimePoint deadline);

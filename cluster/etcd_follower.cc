@@ -38,6 +38,7 @@ Task<Result<EtcdRange>> read_everything(EtcdClient& client, EtcdKeys keys, TimeP
     if (!page) co_return page;
     if (spec.revision == 0) {
       all.header = page->header;
+      all.member = page->member;
       spec.revision = page->header.revision;
     }
     for (EtcdKeyValue& entry : page->found) {
@@ -73,12 +74,10 @@ Task<Result<>> EtcdFollower::load(TimePoint deadline) {
   if (!all) co_return tl::unexpected<Error>(std::move(all).error());
   // A revision never goes back, unless etcd was restored from a copy. What was read then may contradict what
   // was told; so may the next change.
-  if (cluster_id_ != 0 && (all->header.cluster_id != cluster_id_ || all->header.revision < revision())) {
-    estranged_ = "etcd at " + to_string(client_.config()) +
-                 " is not the one that was followed, or was restored " + "from an older copy (revision " +
-                 std::to_string(all->header.revision) + ", known are " + std::to_string(revision()) +
-                 "). Restart this server to take what etcd has now";
-    co_return fail(Errc::corrupt, estranged_);
+  if (cluster_id_ != 0 && all->header.cluster_id != cluster_id_) co_return is_of_another(all->member);
+  if (all->header.revision < revision()) {
+    co_return estrange("was restored from an older copy (revision " + std::to_string(all->header.revision) +
+                       ", known are " + std::to_string(revision()) + ")");
   }
   const Result<> accepted = accept(all->found);
   if (!accepted) {
@@ -90,10 +89,26 @@ Task<Result<>> EtcdFollower::load(TimePoint deadline) {
   told_ = all->header.revision;
   next_ = told_ + 1;
   must_load_ = false;
+  foreign_.clear();
   ++loads_;
   tell_reached();
   wake();
   co_return Result<>();
+}
+
+Result<> EtcdFollower::estrange(const std::string& why) {
+  estranged_ = "etcd at " + to_string(client_.config()) + " " + why +
+               ". Restart this server to take what etcd has now";
+  return fail(Errc::corrupt, estranged_);
+}
+
+// One of several may be a wrong address, or have been made anew by mistake. All of them may not.
+Result<> EtcdFollower::is_of_another(std::size_t member) {
+  client_.pass_over(member);
+  foreign_.insert(member);
+  const auto& endpoints = client_.config().endpoints;
+  if (foreign_.size() == endpoints.size()) return estrange("is not the one that was followed");
+  return fail(Errc::unavailable, net::to_string(endpoints[member]) + " is of another etcd");
 }
 
 Result<> EtcdFollower::accept(const std::vector<EtcdKeyValue>& all) {
@@ -198,7 +213,7 @@ Task<Result<>> EtcdFollower::follow() {
       co_return tl::unexpected<Error>(std::move(answer).error());
     }
     if (answer->created) {
-      CO_TRY_VOID(co_await begin(answer->header));
+      CO_TRY_VOID(co_await begin(answer->header, watch->member()));
     }
     CO_TRY_VOID(take(std::move(*answer)));
   }
@@ -206,16 +221,19 @@ Task<Result<>> EtcdFollower::follow() {
 
 // Whether the etcd that answers is the one that was followed. A member may lag behind; all of them together
 // may not.
-Task<Result<>> EtcdFollower::begin(EtcdHeader header) {
-  if (header.cluster_id == cluster_id_ && header.revision >= revision()) co_return Result<>();
+Task<Result<>> EtcdFollower::begin(EtcdHeader header, std::size_t member) {
+  if (header.cluster_id != cluster_id_) co_return is_of_another(member);
+  foreign_.clear();
+  if (header.revision >= revision()) co_return Result<>();
   EtcdRangeSpec spec;
   spec.keys = keys_;
   spec.limit = 1;
   const TimePoint deadline = client_.shard().clock().now() + kEtcdPatience;
   CO_TRY(now, co_await client_.range(spec, deadline));
-  if (now.header.cluster_id == cluster_id_ && now.header.revision >= revision()) co_return Result<>();
+  if (now.header.cluster_id != cluster_id_) co_return is_of_another(now.member);
+  if (now.header.revision >= revision()) co_return Result<>();
   must_load_ = true;
-  co_return fail(Errc::unavailable, "another etcd answers, or one that was restored");
+  co_return fail(Errc::unavailable, "an etcd answers that was restored");
 }
 
 Result<> EtcdFollower::take(EtcdWatchAnswer answer) {
@@ -227,6 +245,9 @@ Result<> EtcdFollower::take(EtcdWatchAnswer answer) {
   if (is_away_) log::info("etcd is followed again");
   is_away_ = false;
   heard_ = true;
+  // Changes of one revision may be spread over the fragments of an answer, and come again when the watch
+  // broke between them. An answer without events, as the first of each watch, ends no revision.
+  const std::uint64_t last = answer.events.empty() ? 0 : answer.events.back().now.mod_revision;
   for (EtcdEvent& event : answer.events) {
     if (event.now.key < keys_.key || event.now.key >= keys_.end)
       return fail(Errc::malformed, "etcd's answer: a key that is not watched");
@@ -242,8 +263,7 @@ Result<> EtcdFollower::take(EtcdWatchAnswer answer) {
     }
     tell(std::move(event));
   }
-  // Changes of one revision may be spread over the fragments of an answer: after the last, all are there.
-  if (!answer.fragment) next_ = std::max(next_.load(), told_ + 1);
+  if (!answer.fragment) next_ = std::max(next_.load(), last + 1);
   tell_reached();
   wake();
   return {};

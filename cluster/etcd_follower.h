@@ -8,6 +8,7 @@
 #include <atomic>
 #include <functional>
 #include <map>
+#include <set>
 #include <span>
 #include <string>
 #include <string_view>
@@ -69,7 +70,9 @@ class EtcdFollower {
  private:
   Task<> run();
   Task<Result<>> follow();  // until the watch breaks
-  Task<Result<>> begin(EtcdHeader header);
+  Task<Result<>> begin(EtcdHeader header, std::size_t member);
+  Result<> estrange(const std::string& why);
+  Result<> is_of_another(std::size_t member);
   Result<> take(EtcdWatchAnswer answer);
   Result<> accept(const std::vector<EtcdKeyValue>& all);
   void tell_all(std::vector<EtcdKeyValue> now);
@@ -87,6 +90,7 @@ class EtcdFollower {
   std::uint64_t told_ = 0;  // the newest; not before next_ in the middle of an answer in fragments
   std::map<std::string, std::uint64_t> known_;  // mod_revision of each key that was told of
   std::uint64_t loads_ = 0;
+  std::set<std::size_t> foreign_;  // members of another etcd, since one of the right one was heard
   bool must_load_ = false;
   bool heard_ = false;    // since the watch was opened
   bool is_away_ = false;  // and the log says so

@@ -42,6 +42,7 @@ struct EtcdRange {
   EtcdHeader header;
   std::vector<EtcdKeyValue> found;  // ascending by key
   bool more = false;                // the limit was reached
+  std::size_t member = 0;           // of the client's endpoints, that answered
 };
 
 struct EtcdCompare {
@@ -108,7 +109,7 @@ std::string etcd_login_request(std::string_view user, std::string_view password)
 Result<EtcdRange> parse_etcd_range(std::string_view text);
 Result<EtcdTxn> parse_etcd_txn(std::string_view text);
 Result<EtcdLease> parse_etcd_lease(std::string_view text);       // of grant
-Result<EtcdLease> parse_etcd_keep_alive(std::string_view text);  // not_found: an error stands in the stream
+Result<EtcdLease> parse_etcd_keep_alive(std::string_view text);  // malformed also: an error in place of one
 Result<std::string> parse_etcd_login(std::string_view text);     // the token
 Result<EtcdStatus> parse_etcd_status(std::string_view text);
 // One message of the stream. An error that etcd sends in place of one: unavailable, with its message.
