@@ -22,10 +22,6 @@ constexpr std::string_view kIdentity = "identity";
 constexpr std::string_view kErased = "erased";  // holds the mark of the last erase
 constexpr std::string_view kDocuments = "doc/";
 
-bool starts_with(std::string_view text, std::string_view prefix) {
-  return text.substr(0, prefix.size()) == prefix;
-}
-
 }  // namespace
 
 // What has been tried to carry out one change.
@@ -57,7 +53,7 @@ DocumentPtr EtcdControlStore::get(std::string_view name) const {
 std::vector<DocumentPtr> EtcdControlStore::list(std::string_view prefix) const {
   std::vector<DocumentPtr> out;
   const std::lock_guard lock(mutex_);
-  for (auto at = documents_.lower_bound(prefix); at != documents_.end() && starts_with(at->first, prefix);
+  for (auto at = documents_.lower_bound(prefix); at != documents_.end() && at->first.starts_with(prefix);
        ++at)
     out.push_back(at->second);
   return out;
@@ -91,6 +87,13 @@ Task<Result<>> EtcdControlStore::load(Ctx& ctx, std::optional<std::string> expec
   co_return Result<>();
 }
 
+Task<Result<bool>> EtcdControlStore::is_founded(TimePoint deadline) {
+  EtcdRangeSpec spec;
+  spec.keys.key = prefix_ + std::string(kIdentity);
+  CO_TRY(identity, co_await client_.range(spec, deadline));
+  co_return !identity.found.empty();
+}
+
 // Of several nodes that found it at once, one does.
 Task<Result<>> EtcdControlStore::found(TimePoint deadline) {
   EtcdTxnSpec spec;
@@ -118,7 +121,7 @@ Result<> EtcdControlStore::accept(std::span<const EtcdKeyValue> all) {
   for (const EtcdKeyValue& entry : all) {
     const std::string_view key = std::string_view(entry.key).substr(prefix_.size());
     if (key == kIdentity) identity = entry.value;
-    if (!starts_with(key, kDocuments)) continue;
+    if (!key.starts_with(kDocuments)) continue;
     documents = true;
     const auto decoded = decode_etcd_document(key.substr(kDocuments.size()), entry.value);
     if (!decoded) return tl::unexpected<Error>(decoded.error());
@@ -142,7 +145,7 @@ Result<> EtcdControlStore::accept(std::span<const EtcdKeyValue> all) {
 void EtcdControlStore::changed(std::string_view key, EtcdEvent event) {
   if (key == kErased && !event.erased) saw_mark(event.now.value, event.now.mod_revision);
   newest_ = std::max(newest_, event.now.mod_revision);
-  if (!starts_with(key, kDocuments)) return;
+  if (!key.starts_with(kDocuments)) return;
   const std::string name(key.substr(kDocuments.size()));
   if (event.erased) {
     apply(name, nullptr);
@@ -178,7 +181,7 @@ void EtcdControlStore::apply(const std::string& name, DocumentPtr now) {
     else
       documents_.erase(name);
     for (const auto& [prefix, watcher] : watchers_)
-      if (starts_with(name, prefix)) told.push_back(watcher);
+      if (name.starts_with(prefix)) told.push_back(watcher);
   }
   for (const Watcher& watcher : told) watcher(name, now);
 }
@@ -249,7 +252,9 @@ Task<EtcdControlStore::Answer> EtcdControlStore::carry_out(Change& change, Try& 
     if (const auto revision = marks_[attempt.mark]) co_return co_await written(change, *revision, attempt);
     if (follower_.closing())
       co_return fail(attempt.doubted ? Errc::in_doubt : Errc::closed, "the control store is closed");
-    if (!follower_.estranged().empty()) co_return fail(Errc::unavailable, follower_.estranged());
+    // What an earlier try did there, nobody can tell.
+    if (!follower_.estranged().empty())
+      co_return fail(attempt.doubted ? Errc::in_doubt : Errc::unavailable, follower_.estranged());
     EtcdTxnSpec spec = transaction(change, attempt);
     auto answer = co_await client_.txn(std::move(spec), attempt.give_up);
     if (answer && answer->succeeded) {
@@ -294,8 +299,9 @@ Task<Result<>> EtcdControlStore::after_refusal(Change& change, Try& attempt, Etc
     if (mark == attempt.mark) marks_[mark] = entry.mod_revision;
   }
   if (identity_now != identity()) {
-    co_return fail(Errc::unavailable, "etcd at " + to_string(client_.config()) +
-                                          " does not hold the control store that this server knows");
+    co_return fail(
+        attempt.doubted ? Errc::in_doubt : Errc::unavailable,
+        "etcd at " + to_string(client_.config()) + " does not hold the control store that this server knows");
   }
   if (marks_[attempt.mark]) co_return Result<>();
 

@@ -39,6 +39,8 @@ class EtcdControlStore final : public control::ControlStore, private EtcdFollowe
   // put() is unavailable. Errors: unavailable (call it again), corrupt (not the store that was expected),
   // unsupported_version, access_denied.
   Task<Result<>> load(Ctx& ctx, std::optional<std::string> expected);
+  // Whether there is a store to load. Errors: those of EtcdClient::range.
+  Task<Result<bool>> is_founded(TimePoint deadline);
   // On the client's shard, after the follower was closed: waits for changes under way.
   Task<> close();
 

@@ -105,6 +105,13 @@ TEST_F(EtcdControlStoreTest, NodesSeeEachOthersChangesInOrder) {
   EXPECT_EQ(a->content("y"), "4");  // whoever lost sees to what
 }
 
+// Where the document is there already.
+Task<> put_into(EtcdControlStore* store, Ctx* ctx, std::optional<Result<control::DocumentPtr>>* out) {
+  std::string name = "x";
+  std::string content = "2";
+  *out = co_await store->put(*ctx, std::move(name), std::move(content), 0);
+}
+
 Task<> race(EtcdControlStore* store, Shard* shard, int times, int* conflicts) {
   Ctx ctx{*shard, kNoDeadline, "race"};
   while (times > 0) {
@@ -304,6 +311,35 @@ TEST_F(EtcdControlStoreTest, RefusesAnEtcdThatIsNotTheOneItKnows) {
   ASSERT_TRUE(other.put("x", "of another").has_value());
   EXPECT_TRUE(a->put("new", "1", 0).failed_with(Errc::unavailable));
   EXPECT_EQ(a->content("x"), "1");
+}
+
+TEST_F(EtcdControlStoreTest, DoesNotKnowWhatBecameOfATryInAnotherStore) {
+  EtcdCluster etcd(1);
+  Relay relay(shard_, etcd.port(0));
+  EtcdConfig through = etcd.config();
+  through.endpoints[0].port = relay.port();
+  {
+    const auto b = node(etcd.config());
+    ASSERT_TRUE(b->put("x", "1").has_value());
+    const auto a = node(through);
+    relay.lose_answers_to = "/v3/kv/txn";
+    relay.lose_at_most = 1000;
+    Ctx ctx{shard_, clock_.now() + std::chrono::seconds(10), "put"};
+    std::optional<Result<control::DocumentPtr>> put;
+    Gate gate;
+    gate.spawn(shard_.executor(), put_into(&a->store, &ctx, &put));
+    ASSERT_TRUE(eventually([&] { return relay.lost > 0; }));
+    EtcdTxnSpec spec;
+    EtcdPut identity;
+    identity.key = "/ostraka/test/store/identity";
+    identity.value = "another";
+    spec.puts.push_back(std::move(identity));
+    ASSERT_TRUE(run_to_end(shard_, b->client.txn(spec, clock_.now() + std::chrono::seconds(5))).has_value());
+    relay.lose_at_most = 0;
+    run_to_end(shard_, gate.close());
+    EXPECT_TRUE(put.value().failed_with(Errc::in_doubt));
+  }
+  run_to_end(shard_, relay.close());
 }
 
 TEST_F(EtcdControlStoreTest, LoadsMoreThanAPage) {
