@@ -154,7 +154,8 @@ void EtcdMembership::changed(std::string_view key, EtcdEvent event) {
   }
   if (name == self_.name) {
     joined_ = now ? event.now.lease : 0;
-    if (!now || event.now.lease != session_.lease()) publish_soon();
+    // An own publication whose answer was lost may be carried out after a newer one.
+    if (!now || event.now.lease != session_.lease() || now->revision < self_.revision) publish_soon();
   }
   std::vector<Watcher> told;
   {
@@ -188,7 +189,9 @@ Task<Result<>> EtcdMembership::wait_here(std::uint64_t revision, TimePoint deadl
   };
   const bool reached = co_await follower_.wait(known, deadline, EtcdFollower::Patience::patient);
   if (reached) co_return Result<>();
-  co_return fail(stopping_ ? Errc::closed : Errc::deadline, "not all members have applied what was changed");
+  if (follower_.closing()) co_return fail(Errc::closed, "the membership is closed");
+  if (!follower_.estranged().empty()) co_return fail(Errc::unavailable, follower_.estranged());
+  co_return fail(Errc::deadline, "not all members have applied what was changed");
 }
 
 }  // namespace ostraka::cluster

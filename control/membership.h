@@ -37,7 +37,7 @@ class Membership {
   // This node's own lease holds until then at least; in the past: it has none.
   virtual TimePoint lease_until() const noexcept = 0;
   // Waits until each of the other members that there are has applied the control store's `revision`, or has
-  // gone. Errors: deadline, closed.
+  // gone. Errors: deadline, closed, unavailable (this node hears of no changes any more).
   virtual Task<Result<>> wait_until_known(Ctx& ctx, std::uint64_t revision) = 0;
 
   // On the shard that it works on; the others hear of it soon:

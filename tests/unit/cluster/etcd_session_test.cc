@@ -145,6 +145,43 @@ TEST_F(EtcdSessionTest, WaitsUntilAllMembersKnowAChange) {
   }
 }
 
+TEST_F(EtcdSessionTest, AMemberThatFollowsNothingAnyMoreIsNotWaitedFor) {
+  EtcdCluster etcd(1);
+  Node a(clock_, shard_, etcd.config(), "a");
+  a.begin();
+  run_to_end(shard_, a.follower.close());
+  EXPECT_TRUE(wait_until_known(a, std::uint64_t{1} << 40, std::chrono::seconds(5)).failed_with(Errc::closed));
+}
+
+TEST_F(EtcdSessionTest, AnOldPublicationThatComesLateIsCorrected) {
+  EtcdCluster etcd(1);
+  Node a(clock_, shard_, etcd.config(), "a"), b(clock_, shard_, etcd.config(), "b");
+  a.begin();
+  b.begin();
+  const std::uint64_t revision = put(b, "1");
+  const auto told = [&](std::uint64_t of) {
+    const auto all = b.members.members();
+    return !all.empty() && all[0]->name == "a" && all[0]->revision == of;
+  };
+  ASSERT_TRUE(eventually([&] { return told(revision); }));
+  control::Member late = *b.members.members()[0];
+  late.revision = 1;
+  bool was_late = false;
+  b.members.watch([&](const std::string& name, const control::MemberPtr& now) {
+    was_late = was_late || (name == "a" && now && now->revision == 1);
+  });
+  EtcdTxnSpec spec;
+  EtcdPut put_late;
+  put_late.key = "/ostraka/test/live/member/a";
+  put_late.value = encode_member(late);
+  put_late.lease = a.session.lease();
+  spec.puts.push_back(std::move(put_late));
+  ASSERT_TRUE(run_to_end(shard_, b.client.txn(spec, clock_.now() + std::chrono::seconds(5))).has_value());
+  ASSERT_TRUE(eventually([&] { return was_late; }));
+  EXPECT_TRUE(eventually([&] { return told(revision); }));
+  EXPECT_TRUE(wait_until_known(b, revision, std::chrono::seconds(5)).has_value());
+}
+
 TEST_F(EtcdSessionTest, ALeaseEndsByTheOwnClock) {
   EtcdCluster etcd(1);
   std::vector<std::uint64_t> leases;
