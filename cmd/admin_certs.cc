@@ -6,6 +6,7 @@
 #include <cstdio>
 #include <set>
 
+#include "net/limits.h"
 #include "net/make_certificates.h"
 #include "runtime/clock.h"
 
@@ -17,7 +18,6 @@ constexpr unsigned kNodeDays = 365;
 constexpr unsigned kMaxDays = 36500;
 constexpr std::int64_t kSecondsADay = 86'400;
 constexpr std::int64_t kClockSkew = 3600;  // of nodes whose clocks are behind
-constexpr std::size_t kMaxFileBytes = 1U << 20;
 
 net::Validity validity_from(std::int64_t now_unix_s, unsigned days) {
   return {now_unix_s - kClockSkew, now_unix_s + static_cast<std::int64_t>(days) * kSecondsADay};
@@ -73,8 +73,8 @@ Result<std::string> make_authority_files(Fs& fs, const AuthoritySpec& spec, std:
 }
 
 Result<std::string> make_node_files(Fs& fs, const NodesSpec& spec, std::int64_t now_unix_s) {
-  TRY(certificate, fs.read_file(spec.authority + "/ca.crt", kMaxFileBytes));
-  TRY(key, fs.read_file(spec.authority + "/ca.key", kMaxFileBytes));
+  TRY(certificate, fs.read_file(spec.authority + "/ca.crt", net::kMaxPemBytes));
+  TRY(key, fs.read_file(spec.authority + "/ca.key", net::kMaxPemBytes));
   const net::CertificateAndKey authority{std::move(certificate), std::move(key)};
   std::set<std::string> seen;
   std::vector<net::CertificateAndKey> made;

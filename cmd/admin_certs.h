@@ -30,8 +30,8 @@ struct NodesSpec {
   std::vector<std::string> nodes;
   unsigned days = 0;
 };
-// Writes NAME/ca.crt, NAME/node.crt and NAME/node.key (mode 0600) for each node, or nothing; gives what to do
-// next. Errors as above.
+// Writes NAME/ca.crt, NAME/node.crt and NAME/node.key (mode 0600) for each node; nothing when one of them is
+// there already. Gives what to do next. Errors as above; after one of Fs, some folders are written.
 Result<std::string> make_node_files(Fs& fs, const NodesSpec& spec, std::int64_t now_unix_s);
 
 }  // namespace ostraka::cmd

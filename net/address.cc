@@ -1,5 +1,9 @@
 #include "net/address.h"
 
+#include <arpa/inet.h>
+
+#include <array>
+
 #include "base/encoding.h"
 
 namespace ostraka::net {
@@ -27,6 +31,12 @@ Result<HostPort> parse_host_port(std::string_view text) {
 std::string to_string(const HostPort& address) {
   const bool is_v6 = address.host.find(':') != std::string::npos;
   return (is_v6 ? "[" + address.host + "]" : address.host) + ":" + std::to_string(address.port);
+}
+
+bool is_ip_address(const std::string& host) {
+  std::array<unsigned char, sizeof(in6_addr)> bytes{};
+  return ::inet_pton(AF_INET, host.c_str(), bytes.data()) == 1 ||
+         ::inet_pton(AF_INET6, host.c_str(), bytes.data()) == 1;
 }
 
 }  // namespace ostraka::net

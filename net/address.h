@@ -17,5 +17,6 @@ struct HostPort {
 // host:port, [v6]:port or :port. Error: invalid_argument, naming the text.
 Result<HostPort> parse_host_port(std::string_view text);
 std::string to_string(const HostPort& address);  // with brackets around IPv6
+bool is_ip_address(const std::string& host);     // and not a name
 
 }  // namespace ostraka::net

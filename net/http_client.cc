@@ -62,7 +62,7 @@ bool has_no_body(std::string_view method, unsigned status) noexcept {
   return method == "HEAD" || status == 204 || status == 304;
 }
 
-// Shared with the handler of a lookup, which nothing can cut short.
+// Shared with the handler of a lookup: once it has begun, nothing can cut it short.
 struct Lookup {
   explicit Lookup(const IoExecutor& executor) : resolver(executor) {}
   boost::asio::ip::basic_resolver<Tcp, IoExecutor> resolver;
@@ -135,6 +135,10 @@ HttpClient::HttpClient(Shard& shard, HttpClientConfig config)
 
 HttpClient::~HttpClient() = default;
 
+Duration HttpClient::stall_of(const ClientRequest& request) const noexcept {
+  return request.stall.value_or(config_.stall_timeout);
+}
+
 std::size_t HttpClient::idle_connections() const noexcept {
   std::size_t count = 0;
   for (const auto& [key, wires] : idle_) count += wires.size();
@@ -198,6 +202,7 @@ Task<Result<HttpClient::Endpoints>> HttpClient::look_up(const HostPort& peer, Ti
   };
   lookup->resolver.async_resolve(peer.host, std::to_string(peer.port), std::move(found));
   const bool in_time = co_await lookup->done.wait_until(shard_.clock(), deadline);
+  if (!in_time) lookup->resolver.cancel();  // one that still waits for the resolver's thread need not begin
   const std::pair<std::string, std::uint16_t> key(peer.host, peer.port);
   if (in_time && !lookup->error) {
     if (last_known_.size() >= kMaxLastKnown) last_known_.clear();
@@ -283,7 +288,7 @@ Task<Result<>> HttpClient::send(Wire& wire, const ClientRequest& request) {
                              iovec{const_cast<char*>(request.body.data()), request.body.size()}};
     for (const ByteSpan part : request.parts)
       parts.push_back({const_cast<std::uint8_t*>(part.data()), part.size()});
-    co_return co_await wire.stream.write(parts, config_.stall_timeout, request.end_by);
+    co_return co_await wire.stream.write(parts, stall_of(request), request.end_by);
   }
   const bool chunked = !request.source_length;
   std::uint64_t left = request.source_length.value_or(0);
@@ -305,7 +310,7 @@ Task<Result<>> HttpClient::send(Wire& wire, const ClientRequest& request) {
     left -= chunked ? 0 : got;
     std::array<iovec, 3> parts{iovec{before.data(), before.size()}, iovec{buffer.data(), got},
                                iovec{after.data(), after.size()}};
-    CO_TRY_VOID(co_await wire.stream.write(parts, config_.stall_timeout, request.end_by));
+    CO_TRY_VOID(co_await wire.stream.write(parts, stall_of(request), request.end_by));
     before.clear();
     if (chunked ? got == 0 : left == 0) co_return Result<>();
   }
@@ -321,7 +326,7 @@ Task<Result<ClientResponse>> HttpClient::receive(std::unique_ptr<Wire>& wire, co
       if (text.size() >= kMaxHeadBytes) co_return fail(Errc::malformed, "a response head over the limit");
       searched = text.size();
       const MutableByteSpan room = input.room();
-      const TimePoint stalled = deadline_after(shard_.clock().now(), config_.stall_timeout);
+      const TimePoint stalled = deadline_after(shard_.clock().now(), stall_of(request));
       const TimePoint deadline = std::min({request.deadline, request.end_by, stalled});
       CO_TRY(got, co_await wire->stream.read(room, MutableByteSpan(), deadline));
       if (got == 0) co_return fail(Errc::closed, "the server closed the connection without an answer");
@@ -338,7 +343,7 @@ Task<Result<ClientResponse>> HttpClient::receive(std::unique_ptr<Wire>& wire, co
 
     WireBodySpec spec{.framing = BodyFraming::until_close,
                       .length = 0,
-                      .stall = config_.stall_timeout,
+                      .stall = stall_of(request),
                       .least_bytes = 1,
                       .end_by = request.end_by};
     if (has_no_body(request.method, parsed->status)) {

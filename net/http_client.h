@@ -55,8 +55,9 @@ struct ClientRequest {
   // Instead of body: read until its end while the request is sent. Must stay until request() returns.
   BodySource* source = nullptr;
   std::optional<std::uint64_t> source_length;  // nullopt: chunked transfer coding
-  TimePoint deadline = kNoDeadline;            // for the response's head; stall_timeout holds in any case
+  TimePoint deadline = kNoDeadline;            // for the response's head
   TimePoint end_by = kNoDeadline;              // for all of it, the response's body too
+  std::optional<Duration> stall;               // instead of stall_timeout
   bool may_connect = true;                     // false: only over a kept connection, else unavailable
   // Told, once there is a connection, how the request can be ended with closed: until request() returns, and
   // on the client's shard.
@@ -87,7 +88,8 @@ class HttpClient {
   // a control character in method, target or a header).
   Task<Result<ClientResponse>> request(ClientRequest request);
   std::size_t idle_connections() const noexcept;
-  // Ends what is under way, bodies included, with Errc::closed. Later requests make new connections.
+  // Ends what is under way on connections, bodies included, with Errc::closed; a request that is still
+  // connecting goes on, to the next address. Later requests make new connections.
   void abort();
 
  private:
@@ -102,6 +104,7 @@ class HttpClient {
   };
   using Endpoints = std::vector<boost::asio::ip::tcp::endpoint>;
   static Key key_of(const ClientRequest& request);
+  Duration stall_of(const ClientRequest& request) const noexcept;
   Task<Result<std::unique_ptr<Wire>>> connect(const ClientRequest& request);
   Task<Result<std::unique_ptr<Wire>>> try_connect(const ClientRequest& request, TimePoint deadline);
   Task<Result<Endpoints>> look_up(const HostPort& peer, TimePoint deadline);

@@ -1,6 +1,7 @@
 // The numbers of HTTP that are not configurable.
 #pragma once
 
+#include <chrono>
 #include <cstddef>
 
 namespace ostraka::net {
@@ -21,6 +22,9 @@ inline constexpr std::size_t kLeastBytesPerTimeout = 64U << 10;
 inline constexpr std::size_t kTlsRecordBytes = 16U << 10;  // the most that one TLS record carries
 inline constexpr std::size_t kTlsSendBytes = 128U << 10;   // of records that leave in one system call
 inline constexpr std::size_t kTlsReadBytes = 64U << 10;    // of records that come in one system call
+inline constexpr std::size_t kMaxPemBytes = 1U << 20;      // of a file with certificates or a key
+// For a connection beyond those of clients to show that it is a peer's.
+inline constexpr auto kStrangerTimeout = std::chrono::seconds(2);
 static_assert(kMaxTargetBytes < kMaxHeadBytes && kMaxHeadBytes <= kInputBytes);
 static_assert(kMaxChunkLineBytes < kInputBytes && kMaxTrailerBytes < kInputBytes);
 

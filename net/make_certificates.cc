@@ -1,11 +1,9 @@
 #include "net/make_certificates.h"
 
-#include <arpa/inet.h>
 #include <openssl/bn.h>
 #include <openssl/pem.h>
 
-#include <array>
-
+#include "net/address.h"
 #include "net/openssl.h"
 
 namespace ostraka::net {
@@ -36,12 +34,6 @@ bool set_serial(X509* certificate) {
   const BigPtr number(BN_new());
   return number && BN_rand(number.get(), kSerialBits, BN_RAND_TOP_ONE, BN_RAND_BOTTOM_ANY) == 1 &&
          BN_to_ASN1_INTEGER(number.get(), X509_get_serialNumber(certificate)) != nullptr;
-}
-
-bool is_address(const std::string& host) {
-  std::array<unsigned char, sizeof(in6_addr)> bytes{};
-  return ::inet_pton(AF_INET, host.c_str(), bytes.data()) == 1 ||
-         ::inet_pton(AF_INET6, host.c_str(), bytes.data()) == 1;
 }
 
 struct Extension {
@@ -121,7 +113,7 @@ Result<CertificateAndKey> make_leaf(const CertificateAndKey& authority, const Le
     names += (names.empty() ? "" : ",") + std::string(kind) + value;
   };
   for (const std::string& uri : spec.uris) add("URI:", uri);
-  for (const std::string& host : spec.hosts) add(is_address(host) ? "IP:" : "DNS:", host);
+  for (const std::string& host : spec.hosts) add(is_ip_address(host) ? "IP:" : "DNS:", host);
   Plan plan{short_name(spec.common_name),
             spec.validity,
             {{NID_basic_constraints, "critical,CA:FALSE"},

@@ -11,6 +11,7 @@
 #include <string_view>
 
 #include "base/result.h"
+#include "net/limits.h"
 
 namespace ostraka::net {
 
@@ -27,8 +28,6 @@ using KeyPtr = std::unique_ptr<EVP_PKEY, FreeBy<EVP_PKEY_free>>;
 using SslPtr = std::unique_ptr<SSL, FreeBy<SSL_free>>;
 using StorePtr = std::unique_ptr<X509_STORE, FreeBy<X509_STORE_free>>;
 using NamesPtr = std::unique_ptr<GENERAL_NAMES, FreeBy<GENERAL_NAMES_free>>;
-
-inline constexpr std::size_t kMaxPemBytes = 1U << 20;
 
 // The text of the first error in the thread's queue, which is empty then.
 std::string openssl_error();

@@ -1,11 +1,11 @@
 #include "net/tls.h"
 
-#include <arpa/inet.h>
 #include <openssl/err.h>
 
 #include <array>
 
 #include "base/log.h"
+#include "net/address.h"
 #include "net/limits.h"
 #include "net/openssl.h"
 
@@ -113,11 +113,8 @@ std::unique_ptr<TlsStream> TlsClientContext::connect(int socket, const std::stri
   if (!*stream) return nullptr;
   SSL* session = stream->session();
   SSL_set_connect_state(session);
-  std::array<unsigned char, sizeof(in6_addr)> address{};
-  const bool is_address = ::inet_pton(AF_INET, host.c_str(), address.data()) == 1 ||
-                          ::inet_pton(AF_INET6, host.c_str(), address.data()) == 1;
   bool fits = false;
-  if (is_address) {
+  if (is_ip_address(host)) {
     fits = X509_VERIFY_PARAM_set1_ip_asc(SSL_get0_param(session), host.c_str()) == 1;
   } else {
     fits = SSL_set1_host(session, host.c_str()) == 1 && SSL_set_tlsext_host_name(session, host.c_str()) == 1;
