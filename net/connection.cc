@@ -166,8 +166,10 @@ Task<> Connection::run(SocketHandle socket, bool is_v6) {
 
 Task<bool> Connection::open(SocketHandle socket, bool is_v6) {
   if (!stream_.adopt(std::move(socket), is_v6)) co_return false;
-  const TimePoint deadline = deadline_after(home_.shard.clock().now(), home_.config.head_timeout);
-  const bool shaken = co_await shake_hands(deadline);
+  Duration patience = home_.config.head_timeout;
+  if (only_peers_) patience = std::min<Duration>(patience, kStrangerTimeout);
+  head_by_ = deadline_after(home_.shard.clock().now(), patience);
+  const bool shaken = co_await shake_hands(head_by_);
   if (!shaken) co_return false;
   if (is_peer()) home_.peers.fetch_add(1, std::memory_order_relaxed);
   if (!only_peers_ || is_peer()) co_return true;
@@ -208,7 +210,9 @@ Task<Result<std::optional<ParsedRequest>>> Connection::read_head() {
   Clock& clock = home_.shard.clock();
   const HttpServerConfig& config = home_.config;
   const Duration idle = is_peer() ? config.peers->idle_timeout : config.idle_timeout;
-  TimePoint deadline = deadline_after(clock.now(), first_ && !is_peer() ? config.head_timeout : idle);
+  TimePoint deadline = deadline_after(clock.now(), idle);
+  if (first_ && !is_peer())
+    deadline = stream_.is_tls() ? deadline_after(clock.now(), config.head_timeout) : head_by_;
   bool begun = false;
   std::size_t searched = 0;
   for (;;) {

@@ -60,8 +60,9 @@ class Connection
   InputBuffer input_;
   std::uint64_t counted_in_ = 0;
   std::uint64_t counted_out_ = 0;
-  bool first_ = true;  // no request yet
-  bool idle_ = true;   // nothing would be lost by closing
+  bool first_ = true;    // no request yet
+  TimePoint head_by_{};  // the first, or a handshake
+  bool idle_ = true;     // nothing would be lost by closing
 };
 
 // What the connections of one shard share. Belongs to the shard, except load.

@@ -29,7 +29,9 @@ struct PeerPort {
   // Longer than any peer keeps a connection that it does not use (HttpClientConfig::keep_idle), so that none
   // is closed just as it is used again.
   Duration idle_timeout = std::chrono::seconds(120);
-  std::size_t max_connections = 4096;  // on top of those of HttpServerConfig, which clients cannot use up
+  // On top of those of HttpServerConfig. A client that comes to one of them has kStrangerTimeout until it is
+  // known to be none, and is sent away.
+  std::size_t max_connections = 4096;
 };
 
 struct HttpServerConfig {

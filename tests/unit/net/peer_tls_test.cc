@@ -303,6 +303,20 @@ TEST_F(PeerTlsTest, ClientsCannotUseUpTheConnectionsOfPeers) {
   EXPECT_EQ(first.response().body, "hello");
 }
 
+TEST_F(PeerTlsTest, NorCanThoseWhoSayNothing) {
+  HttpServerConfig config = with_peers(false);
+  config.max_connections = 1;
+  config.peers->max_connections = 1;
+  start(config);
+  RawClient first(server_->port());
+  first.send(kRequest);
+  EXPECT_EQ(first.response().body, "hello");
+  const TimePoint begin = clock_.now();
+  RawClient silent(server_->port());
+  EXPECT_EQ(silent.rest(), "");
+  EXPECT_LT(clock_.now() - begin, config.head_timeout / 2);
+}
+
 TEST_F(PeerTlsTest, ASilentConnectionIsCutOff) {
   HttpServerConfig config = with_peers(false);
   config.head_timeout = 50ms;
