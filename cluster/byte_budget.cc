@@ -3,7 +3,7 @@
 namespace ostraka::cluster {
 
 Task<Result<ByteBudget::Held>> ByteBudget::take(Clock& clock, TimePoint deadline, std::size_t bytes) {
-  if (line_.empty() && free_ >= bytes) {
+  if (bytes == 0 || (line_.empty() && free_ >= bytes)) {
     free_ -= bytes;
     co_return Held(*this, bytes);
   }
@@ -13,7 +13,7 @@ Task<Result<ByteBudget::Held>> ByteBudget::take(Clock& clock, TimePoint deadline
   if (waiter.granted) co_return Held(*this, bytes);
   waiter.unlink();
   grant();  // those behind may want less
-  co_return fail(Errc::overloaded, "no memory was free in time for the body of a peer call");
+  co_return fail(Errc::overloaded, "no memory was free in time for a peer call");
 }
 
 void ByteBudget::give_back(std::size_t bytes) noexcept {

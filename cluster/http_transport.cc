@@ -197,6 +197,7 @@ Task<Result<PeerAnswer>> HttpTransport::exchange(Ctx& ctx, Peer& peer, PeerCall 
   request.method = "POST";
   request.target = std::string(kPeerPath) + std::to_string(version) + "/" + call.method;
   request.end_by = ctx.deadline;
+  if (ctx.deadline != kNoDeadline) request.stall = Duration::max();  // some calls work for long
   request.may_connect = may_connect;
   request.body = encode_frame(FrameKind::call, call.method, call.head, call.body);
   for (const Slice& slice : call.body) request.parts.push_back(slice.bytes);
@@ -211,6 +212,7 @@ Task<Result<PeerAnswer>> HttpTransport::exchange(Ctx& ctx, Peer& peer, PeerCall 
   if (call.stop) {
     request.on_sending = [stop = call.stop](std::function<void()> end) { stop->on_request(std::move(end)); };
   }
+  if (call.stop && call.stop->requested()) co_return fail(Errc::closed, "given up before it was sent");
   net::HttpClient& client = client_of(ctx.shard);
   auto response = co_await client.request(std::move(request));
   if (call.stop) call.stop->on_request(nullptr);
@@ -218,16 +220,19 @@ Task<Result<PeerAnswer>> HttpTransport::exchange(Ctx& ctx, Peer& peer, PeerCall 
     co_return tl::unexpected<Error>(Error{response.code(), peer.name + ": " + response.error().detail});
   }
   note_success(peer);
+  // An older release than the one that was agreed with runs there now.
+  if (response->status == 404) peer.version.store(0, std::memory_order_relaxed);
   if (response->status != 200 || !response->content_length)
     co_return tl::unexpected<Error>(error_of(response->status));
-  CO_TRY(message, co_await read_frame(*response->body, *response->content_length, call.method));
-  if (message.frame.kind == FrameKind::error && message.frame.body_bytes == 0)
-    co_return tl::unexpected<Error>(decode_error(message.head));
-  if (message.frame.kind != FrameKind::answer)
+  CO_TRY(frame, co_await read_frame(*response->body, *response->content_length, call.method));
+  CO_TRY(head, co_await read_head(*response->body, frame));
+  if (frame.kind == FrameKind::error && frame.body_bytes == 0)
+    co_return tl::unexpected<Error>(decode_error(head));
+  if (frame.kind != FrameKind::answer)
     co_return fail(Errc::malformed, peer.name + " answered something that is no answer");
   PeerAnswer answer;
-  answer.head = std::move(message.head);
-  const std::size_t bytes = message.frame.body_bytes;
+  answer.head = std::move(head);
+  const std::size_t bytes = frame.body_bytes;
   if (bytes == 0) co_return answer;
   if (into.empty()) {
     Buffer buffer = Buffer::on_heap(bytes);
@@ -239,7 +244,7 @@ Task<Result<PeerAnswer>> HttpTransport::exchange(Ctx& ctx, Peer& peer, PeerCall 
     co_return fail(Errc::malformed,
                    peer.name + " answered " + std::to_string(bytes) + " bytes where others were expected");
   }
-  CO_TRY_VOID(co_await read_body(*response->body, message.frame, into));
+  CO_TRY_VOID(co_await read_body(*response->body, frame, into));
   co_return answer;
 }
 

@@ -62,7 +62,8 @@ class HttpTransport final : public Transport {
   void connect_ended(Clock& clock, const net::ConnectOutcome& outcome);
   net::ClientRequest request_to(const Peer& peer, const Ctx& ctx) const;
   Task<Result<PeerAnswer>> exchange(Ctx& ctx, Peer& peer, PeerCall call, std::vector<disk::BlockTarget> into);
-  // Agrees on a version. Whatever goes wrong is unavailable: nothing of a call was sent.
+  // Agrees on a version. Whatever goes wrong is unavailable, as nothing of a call was sent, but where there
+  // is none in common: unsupported_version.
   Task<Result<PeerHello>> negotiate(Ctx& ctx, Peer& peer, bool may_connect);
   Task<Result<PeerHello>> ask_hello(Ctx& ctx, Peer& peer, bool may_connect);
   void note_failure(Peer& peer, TimePoint now, const std::string& why);

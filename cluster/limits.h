@@ -29,6 +29,7 @@ inline constexpr std::size_t kMaxMoveGroups = 64;   // that are sealed together
 
 inline constexpr std::size_t kMaxPeerHead = 16U << 20;  // of a peer call or its answer: a page of a listing
 inline constexpr std::size_t kMaxPeerBody = 4U << 20;
+inline constexpr std::size_t kUncountedHead = 64U << 10;  // of a call: needs no share of the memory for calls
 inline constexpr std::size_t kMaxPeerPage = 15U << 20;  // of rows or records in one answer
 inline constexpr std::size_t kMaxPeerBlocks = 256;      // of a shard file in one body
 inline constexpr std::size_t kMaxPeerIds = 1U << 16;    // of orphans in one answer

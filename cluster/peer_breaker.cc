@@ -37,6 +37,7 @@ bool PeerBreaker::worked() {
   const std::lock_guard lock(mutex_);
   const bool was_open = failures_ >= kBreakerFailures;
   failures_ = 0;
+  probing_ = false;  // it may have been a kept connection that worked, and not the probe's
   return was_open;
 }
 

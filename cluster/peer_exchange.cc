@@ -14,21 +14,22 @@ Task<Result<>> read_exactly(net::BodySource& body, MutableByteSpan out) {
   co_return tl::unexpected<Error>(got.error());
 }
 
-Task<Result<FrameAndHead>> read_frame(net::BodySource& body, std::uint64_t content_length,
-                                      std::string method) {
+Task<Result<PeerFrame>> read_frame(net::BodySource& body, std::uint64_t content_length, std::string method) {
   if (content_length < kPeerFrameBytes) co_return fail(Errc::malformed, "not a peer frame");
   std::array<std::uint8_t, kPeerFrameBytes> prefix{};
   CO_TRY_VOID(co_await read_exactly(body, prefix));
   CO_TRY(frame, decode_frame(prefix, method));
   if (content_length != kPeerFrameBytes + std::uint64_t{frame.head_bytes} + frame.body_bytes)
     co_return fail(Errc::malformed, "a peer frame of another length than its message");
-  FrameAndHead out;
-  out.frame = frame;
-  out.head.resize(frame.head_bytes);
-  const MutableByteSpan room(reinterpret_cast<std::uint8_t*>(out.head.data()), out.head.size());
+  co_return frame;
+}
+
+Task<Result<std::string>> read_head(net::BodySource& body, PeerFrame frame) {
+  std::string head(frame.head_bytes, '\0');
+  const MutableByteSpan room(reinterpret_cast<std::uint8_t*>(head.data()), head.size());
   CO_TRY_VOID(co_await read_exactly(body, room));
-  CO_TRY_VOID(check_head(frame, out.head));
-  co_return out;
+  CO_TRY_VOID(check_head(frame, head));
+  co_return head;
 }
 
 Task<Result<>> read_body(net::BodySource& body, const PeerFrame& frame,

@@ -18,14 +18,11 @@ inline constexpr unsigned kOldestPeerVersion = 1, kNewestPeerVersion = 1;
 
 // The rest of a message that breaks off is Errc::closed.
 Task<Result<>> read_exactly(net::BodySource& body, MutableByteSpan out);
-struct FrameAndHead {
-  PeerFrame frame;
-  std::string head;
-};
-// content_length: of the message, which must be that of the frame. Errors: those of decode_frame and
-// check_head, and of the body.
-Task<Result<FrameAndHead>> read_frame(net::BodySource& body, std::uint64_t content_length,
-                                      std::string method);
+// What precedes the head. content_length: of the message, which must be that of the frame. Errors: those of
+// decode_frame, and of the body.
+Task<Result<PeerFrame>> read_frame(net::BodySource& body, std::uint64_t content_length, std::string method);
+// Errors: those of check_head, and of the body.
+Task<Result<std::string>> read_head(net::BodySource& body, PeerFrame frame);
 // Reads the body into the targets, which are as large together, and compares its hash. Error: corrupt,
 // closed, deadline.
 Task<Result<>> read_body(net::BodySource& body, const PeerFrame& frame,

@@ -147,28 +147,27 @@ Task<Result<PeerAnswer>> PeerServer::receive_and_serve(Ctx& ctx, const net::Requ
   CO_TRY(deadline, deadline_of(head, clock.now()));
   Ctx call_ctx{ctx.shard, deadline, request_id_of(head, ctx.request_id)};
   CO_TRY(service, find(method));
-  CO_TRY(message, co_await read_frame(body, *head.content_length, method));
-  if (message.frame.kind != FrameKind::call) co_return fail(Errc::malformed, "not a call");
-  PeerCall call;
-  call.method = std::move(method);
-  call.head = std::move(message.head);
-  const std::size_t bytes = message.frame.body_bytes;
-  if (bytes == 0) {
-    if (call_ctx.deadline <= clock.now()) co_return fail(Errc::deadline);
-    co_return co_await service->serve(call_ctx, head.peer, std::move(call));
-  }
+  CO_TRY(frame, co_await read_frame(body, *head.content_length, method));
+  if (frame.kind != FrameKind::call) co_return fail(Errc::malformed, "not a call");
   const auto budget = budgets_.find(&ctx.shard);
   CHECK(budget != budgets_.end());
+  const std::size_t of_head = frame.head_bytes > kUncountedHead ? frame.head_bytes : 0;
+  const std::size_t counted = std::min(of_head + frame.body_bytes, config_.body_bytes_per_shard);
   const TimePoint until = std::min(call_ctx.deadline, clock.now() + config_.body_wait);
-  CO_TRY(held, co_await budget->second->take(clock, until, bytes));
-  Buffer buffer = Buffer::on_heap(bytes);
-  std::vector<disk::BlockTarget> into(1);
-  into[0].owner = buffer;
-  into[0].bytes = buffer.span().first(bytes);
-  CO_TRY_VOID(co_await read_body(body, message.frame, into));
-  call.body.push_back(Slice{buffer, into[0].bytes});
-  into.clear();
-  buffer = Buffer();  // the service decides how long it lives
+  CO_TRY(held, co_await budget->second->take(clock, until, counted));
+  PeerCall call;
+  call.method = std::move(method);
+  CO_TRY(call_head, co_await read_head(body, frame));
+  call.head = std::move(call_head);
+  if (frame.body_bytes > 0) {
+    Buffer buffer = Buffer::on_heap(frame.body_bytes);
+    std::vector<disk::BlockTarget> into(1);
+    into[0].owner = buffer;
+    into[0].bytes = buffer.span().first(frame.body_bytes);
+    CO_TRY_VOID(co_await read_body(body, frame, into));
+    const ByteSpan bytes = into[0].bytes;
+    call.body.push_back(Slice{std::move(buffer), bytes});  // the service decides how long it lives
+  }
   if (call_ctx.deadline <= clock.now()) co_return fail(Errc::deadline);
   co_return co_await service->serve(call_ctx, head.peer, std::move(call));
 }

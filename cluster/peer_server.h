@@ -20,8 +20,9 @@ namespace ostraka::cluster {
 struct PeerServerConfig {
   NodeName self;
   std::string build;  // for people
-  // Of bodies that are being received or worked on, a shard. Not of the shard's own slabs: those may all be
-  // held by requests that wait for another node, which waits for us.
+  // Of calls that are being received or worked on, a shard: their bodies, and heads above kUncountedHead.
+  // What is larger is received alone. Not of the shard's own slabs: those may all be held by requests that
+  // wait for another node, which waits for us.
   std::size_t body_bytes_per_shard = 32U << 20;
   Duration body_wait = std::chrono::seconds(10);  // for a part of them
 };

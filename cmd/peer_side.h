@@ -30,7 +30,8 @@ struct PeerSide {
   }
 };
 
-// What the bodies of peers' calls may take, a shard: a quarter of memory.buffers, all shards together.
+// What the bodies of peers' calls may take, a shard: a quarter of memory.buffers, all shards together, but at
+// least two of the largest bodies.
 std::size_t peer_bytes_per_shard(const ServerConfig& config, unsigned threads);
 
 // tls: of config.cluster_certs_dir. shards: those that serve; calls are made on them and on `main`. Close the

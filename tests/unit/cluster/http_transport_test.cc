@@ -20,22 +20,12 @@
 #include "cluster/peer_server.h"
 #include "net/http_server.h"
 #include "runtime/fan_out.h"
+#include "scripted_peer.h"
 
 namespace ostraka::cluster {
 namespace {
 
 using namespace std::chrono_literals;
-
-BufferChain chain_of(const std::vector<std::string>& texts) {
-  BufferChain out;
-  for (const std::string& text : texts) {
-    Buffer buffer = Buffer::on_heap(text.size());
-    std::memcpy(buffer.data(), text.data(), text.size());
-    const ByteSpan bytes = buffer.span().first(text.size());
-    out.push_back(Slice{std::move(buffer), bytes});
-  }
-  return out;
-}
 
 std::string text_of(const BufferChain& chain) {
   std::string out;
@@ -66,7 +56,9 @@ class TestPeer final : public PeerService {
     } else if (call.method == "test.sleep") {
       co_await sleep_for(ctx.shard.clock(), std::chrono::milliseconds(parse_u64(call.head).value()));
     } else if (call.method == "test.hang") {
+      most_inside = std::max(most_inside.load(), ++inside);
       while (!released) co_await sleep_for(ctx.shard.clock(), 5ms);
+      --inside;
     } else if (call.method == "test.large") {
       answer.body = chain_of({std::string(kMaxPeerBody + 1, 'x')});
     } else {
@@ -75,7 +67,8 @@ class TestPeer final : public PeerService {
     co_return answer;
   }
   std::atomic<int> calls{0};
-  std::atomic<bool> released{false};  // what hangs goes on
+  std::atomic<bool> released{false};           // what hangs goes on
+  std::atomic<int> inside{0}, most_inside{0};  // that hang
 };
 
 class TransportTest : public ::testing::Test {
@@ -122,6 +115,7 @@ class TransportTest : public ::testing::Test {
     HttpTransportConfig config;
     config.tls = std::move(as);
     config.connect_timeout = 1s;
+    config.stall_timeout = stall_timeout_;
     transport_ =
         std::make_unique<HttpTransport>(std::vector<Shard*>{&here_}, random_, metrics_, std::move(config));
     transport_->set_nodes({{"node1", {"127.0.0.1", port}}});
@@ -160,6 +154,7 @@ class TransportTest : public ::testing::Test {
   std::unique_ptr<net::HttpServer> server_;
   std::uint16_t port_ = 0;
   std::unique_ptr<HttpTransport> transport_;
+  Duration stall_timeout_ = 60s;
 };
 
 Task<> request_stop_once_served(Clock* clock, TestPeer* peer, std::shared_ptr<CallStop> stop) {
@@ -231,7 +226,7 @@ TEST_F(TransportTest, CallsThatANodeDoesNotKnow) {
     EXPECT_TRUE(call("test.echo"));
   }
   peers_.set_service("test.", nullptr);
-  EXPECT_TRUE(call("test.echo").failed_with(Errc::unsupported_version));
+  EXPECT_TRUE(call("test.echo").failed_with(Errc::unavailable));
 }
 
 TEST_F(TransportTest, DeadlinesTravel) {
@@ -249,6 +244,16 @@ TEST_F(TransportTest, DeadlinesTravel) {
   EXPECT_EQ(service_.calls, before);
   EXPECT_TRUE(call("test.sleep", "300", {}, {}, 60ms).failed_with(Errc::deadline));
   EXPECT_TRUE(call("test.echo"));
+}
+
+TEST_F(TransportTest, ACallMayWorkForAsLongAsItsDeadlineSays) {
+  stall_timeout_ = 50ms;
+  serve_and_connect();
+  EXPECT_TRUE(call("test.sleep", "400"));
+  Ctx unhurried{here_, kNoDeadline, ""};
+  PeerCall made{"test.sleep", "400", {}};
+  EXPECT_TRUE(run_to_end(here_, transport_->call(unhurried, "node1", std::move(made), {}))
+                  .failed_with(Errc::deadline));
 }
 
 TEST_F(TransportTest, WhatIsOverTheLimitIsNotSent) {
@@ -356,92 +361,31 @@ TEST_F(TransportTest, BodiesWaitForMemory) {
   run_to_end(here_, gate.close());
 }
 
-// A server without TLS that answers as it is told: the answers in turn, a connection each for as long as the
-// texts last; an answer that is empty closes the connection after the request has been read.
-class ScriptedPeer {
- public:
-  explicit ScriptedPeer(std::vector<std::vector<std::string>> connections)
-      : listener_(::socket(AF_INET, SOCK_STREAM, 0)) {
-    sockaddr_in address{};
-    address.sin_family = AF_INET;
-    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    socklen_t size = sizeof address;
-    EXPECT_EQ(::bind(listener_, reinterpret_cast<sockaddr*>(&address), size), 0);
-    EXPECT_EQ(::listen(listener_, 8), 0);
-    ::getsockname(listener_, reinterpret_cast<sockaddr*>(&address), &size);
-    port_ = ntohs(address.sin_port);
-    thread_ = std::thread([this, connections = std::move(connections)] { run(connections); });
-  }
-  ~ScriptedPeer() {
-    ::shutdown(listener_, SHUT_RDWR);
-    {
-      const std::lock_guard lock(mutex_);
-      if (current_ >= 0) ::shutdown(current_, SHUT_RDWR);
-      ended_ = true;
-    }
-    thread_.join();
-    ::close(listener_);
-  }
-  std::uint16_t port() const { return port_; }
-  int posts() const { return posts_; }
+Task<> release_when(Clock* clock, TestPeer* peer, int inside, Duration at_last) {
+  const TimePoint until = clock->now() + at_last;
+  while (peer->inside < inside && clock->now() < until) co_await sleep_for(*clock, 1ms);
+  peer->released = true;
+}
 
-  static std::string http(const std::string& body) {
-    return "HTTP/1.1 200 OK\r\nContent-Length: " + std::to_string(body.size()) + "\r\n\r\n" + body;
+TEST_F(TransportTest, SoDoLargeHeads) {
+  serve_and_connect();
+  Gate gate;
+  constexpr std::size_t kCalls = 6;
+  const auto fan = std::make_shared<FanOut<Result<PeerAnswer>>>(kCalls);
+  const std::string head(kMaxPeerBody / 2 + 1, 'x');
+  std::vector<Ctx> contexts(kCalls, Ctx{here_, clock_.now() + 20s, "REQ1"});
+  const NodeName node = "node1";
+  gate.spawn(here_.executor(), release_when(&clock_, &service_, kCalls, 300ms));
+  for (std::size_t i = 0; i < kCalls; ++i) {
+    PeerCall made{"test.hang", head, {}};
+    fan->start(here_.executor(), gate, i, transport_->call(contexts[i], node, std::move(made), {}));
   }
-  static std::string hello(unsigned oldest = 1, unsigned newest = 1) {
-    return http(R"({"node":"node1","build":"x","versions":[)" + std::to_string(oldest) + "," +
-                std::to_string(newest) + "]}");
-  }
-  static std::string answer(const std::string& head, const std::string& body, const std::string& method) {
-    return http(encode_frame(FrameKind::answer, method, head, chain_of({body})) + body);
-  }
-
- private:
-  // Reads one request with its body.
-  bool read_request(int socket) {
-    std::string head;
-    char c = 0;
-    while (!head.ends_with("\r\n\r\n")) {
-      if (::recv(socket, &c, 1, 0) != 1) return false;
-      head += c;
-    }
-    const std::size_t at = head.find("Content-Length: ");
-    std::size_t left = at == std::string::npos ? 0 : std::stoul(head.substr(at + 16));
-    while (left > 0) {
-      if (::recv(socket, &c, 1, 0) != 1) return false;
-      --left;
-    }
-    if (head.starts_with("POST")) ++posts_;
-    return true;
-  }
-  void run(const std::vector<std::vector<std::string>>& connections) {
-    for (const auto& answers : connections) {
-      const int socket = ::accept(listener_, nullptr, nullptr);
-      if (socket < 0 || !set_current(socket)) return;
-      for (const std::string& text : answers) {
-        if (!read_request(socket)) break;
-        ::send(socket, text.data(), text.size(), MSG_NOSIGNAL);
-        if (text.empty()) break;
-      }
-      ::shutdown(socket, SHUT_RDWR);
-      set_current(-1);
-      ::close(socket);
-    }
-  }
-  bool set_current(int socket) {
-    const std::lock_guard lock(mutex_);
-    current_ = socket;
-    if (ended_ && socket >= 0) ::close(socket);
-    return !ended_;
-  }
-  std::mutex mutex_;
-  int current_ = -1;
-  bool ended_ = false;
-  int listener_;
-  std::uint16_t port_ = 0;
-  std::atomic<int> posts_{0};
-  std::thread thread_;
-};
+  EXPECT_TRUE(run_to_end(here_, fan->wait_all(clock_, kNoDeadline)));
+  for (const auto& answer : fan->answers()) EXPECT_TRUE(answer->has_value()) << answer->error().detail;
+  EXPECT_LE(service_.most_inside, 2) << "one on each shard";
+  EXPECT_TRUE(call("test.echo", std::string(2 * kMaxPeerBody, 'x'))) << "more than all there is goes alone";
+  run_to_end(here_, gate.close());
+}
 
 TEST_F(TransportTest, ABrokenConnectionIsClosedAndNothingIsSentTwice) {
   const std::string good = ScriptedPeer::answer("h", "body", "test.echo");
@@ -508,6 +452,16 @@ TEST_F(TransportTest, AFrameThatIsNotOneEndsItsConnection) {
   EXPECT_EQ(peer.posts(), 6);
 }
 
+TEST_F(TransportTest, ANodeThatWentBackToAnOlderReleaseIsAskedAgain) {
+  const std::string good = ScriptedPeer::answer("h", "body", "test.echo");
+  ScriptedPeer peer({{ScriptedPeer::hello(), good, "HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n",
+                      ScriptedPeer::hello(), good}});
+  connect(peer.port(), nullptr);
+  EXPECT_TRUE(call("test.echo"));
+  EXPECT_TRUE(call("test.echo").failed_with(Errc::unsupported_version));
+  EXPECT_TRUE(call("test.echo"));
+}
+
 TEST_F(TransportTest, NodesWithoutACommonVersionSaySo) {
   ScriptedPeer peer({{ScriptedPeer::hello(2, 3)}});
   connect(peer.port(), nullptr);
@@ -561,34 +515,6 @@ TEST_F(TransportTest, TheServerChecksWhatItReceives) {
   EXPECT_EQ(ask(good, {}, "/peer/v2/test.echo"), "HTTP/1.1 404");
   EXPECT_EQ(ask(good, {}, "/bucket/key"), "HTTP/1.1 404");
   EXPECT_EQ(service_.calls, 1);
-}
-
-TEST(PeerBreaker, OpensAndProbesWithGrowingPauses) {
-  SystemRandom random;
-  PeerBreaker breaker(random, 4s);
-  TimePoint now{1h};
-  for (unsigned i = 0; i < kBreakerFailures; ++i) {
-    EXPECT_TRUE(breaker.may_connect(now));
-    EXPECT_EQ(breaker.failed(now), i + 1 == kBreakerFailures);
-  }
-  EXPECT_TRUE(breaker.is_open());
-  EXPECT_FALSE(breaker.failed(now));  // one that began before
-  Duration nominal = kBreakerFirstPause;
-  for (int i = 0; i < 8; ++i) {
-    EXPECT_FALSE(breaker.may_connect(now + nominal * 3 / 4 - 1ms));
-    now += nominal * 5 / 4;
-    EXPECT_TRUE(breaker.may_connect(now));
-    EXPECT_FALSE(breaker.may_connect(now)) << "one probe at a time";
-    breaker.failed(now);
-    nominal = std::min(nominal * 2, kBreakerLongestPause);
-  }
-  now += nominal * 5 / 4;
-  EXPECT_TRUE(breaker.may_connect(now));
-  EXPECT_FALSE(breaker.may_connect(now + 3s));
-  EXPECT_TRUE(breaker.may_connect(now + 4s)) << "a probe that was never heard of again";
-  EXPECT_TRUE(breaker.worked());
-  EXPECT_FALSE(breaker.worked());
-  EXPECT_TRUE(breaker.may_connect(now));
 }
 
 }  // namespace
