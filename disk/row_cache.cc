@@ -4,6 +4,11 @@
 #include "disk/row_key.h"
 
 namespace ostraka::disk {
+namespace {
+
+constexpr int kLooksAtCorrupt = 2;  // the device may have erred once only
+
+}  // namespace
 
 Result<RowCache::Map::value_type*> RowCache::load(MetaIndex& index, const std::string& key) {
   auto at = young_.find(key);
@@ -31,8 +36,12 @@ void RowCache::forget(const std::string& key) {
 
 Result<bool> RowCache::readable(MetaIndex& index, const std::string& key) {
   if (young_.contains(key) || old_.contains(key)) return true;
-  TRY(found, index.get(Column::rows, key, scratch_, Tier::all));
-  return found != Lookup::found || !decode_key_row(scratch_).failed_with(Errc::corrupt);
+  for (int looks = 0; looks < kLooksAtCorrupt; ++looks) {
+    const auto found = index.get(Column::rows, key, scratch_, Tier::all);
+    if (found) return *found != Lookup::found || !decode_key_row(scratch_).failed_with(Errc::corrupt);
+    if (!found.failed_with(Errc::corrupt)) return fail(found.code(), found.error().detail);
+  }
+  return false;
 }
 
 RowCache::Map::value_type* RowCache::begin_anew(const std::string& key) {

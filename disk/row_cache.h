@@ -27,9 +27,11 @@ class RowCache {
   // The row, loaded when it is not remembered; an empty state when there is none. The reference stays valid
   // until shrink() or clear().
   Result<Map::value_type*> load(MetaIndex& index, const std::string& key);
-  // Whether the row can be read; one that is not there can. Errors: of the index, not of the row.
+  // Whether the row can be read; one that is not there can, one in a corrupt block of the index cannot.
+  // Errors: of the index, not of the row.
   Result<bool> readable(MetaIndex& index, const std::string& key);
-  // Takes a row that cannot be read for an empty one: the batch that is being built writes it anew. The
+  // Takes a row that cannot be read for an empty one: the batch that is being built writes it anew, and it is
+  // found before what could not be read. The
   // reference stays valid as that of load().
   Map::value_type* begin_anew(const std::string& key);
   // The row for a look only, without remembering it.

@@ -12,9 +12,7 @@ namespace ostraka::erasure {
 namespace {
 
 constexpr int kBeginTries = 3;
-constexpr std::int64_t kPurgeAfterMs =
-    std::chrono::duration_cast<std::chrono::milliseconds>(kPurgeAfter).count();
-static_assert(disk::kBirthKeptMs >= kPurgeAfterMs, "calls from before it was begun anew must have ended");
+constexpr Duration kBeginPause = std::chrono::milliseconds(5);
 
 Task<Result<bool>> call_begin_anew(CorePtr core, unsigned slot, Ctx ctx, disk::ObjectRef ref) {
   auto beginning = core->drives[slot]->begin_anew(ctx, std::move(ref));
@@ -55,26 +53,32 @@ Task<std::uint32_t> begin_lost_rows(CorePtr core, const Ctx& ctx, disk::ObjectRe
   if (slots == 0 || core->context.epochs == nullptr) co_return begun;
   Ctx changing = core->changing(ctx);
   changing.deadline = std::min(changing.deadline, core->context.clock.now() + kHealCallWait);
-  for (int tries = 0; slots != 0 && tries < kBeginTries; ++tries) {
-    auto raising = core->context.epochs->raise(changing, core->group, ref.epoch);
-    const Result<std::uint64_t> born = co_await std::move(raising);
-    if (!born) {
-      log::warn("a row that cannot be read stays so: the epoch of its group was not raised key={} reason={}",
-                ref.key, born.error().detail);
-      co_return begun;
+  // Asked first, the drives say by stale_epoch that it takes a newer one: what can be read again, or not be
+  // begun, costs the group no epoch.
+  for (int tries = 0; slots != 0 && tries <= kBeginTries; ++tries) {
+    if (tries > 1) co_await sleep_for(core->context.clock, (tries - 1) * kBeginPause);
+    if (tries > 0) {
+      auto raising = core->context.epochs->raise(changing, core->group, ref.epoch);
+      const Result<std::uint64_t> born = co_await std::move(raising);
+      if (!born) {
+        log::warn(
+            "a row that cannot be read stays so: the epoch of its group was not raised key={} reason={}",
+            ref.key, born.error().detail);
+        co_return begun;
+      }
+      ref.epoch = *born;
     }
-    ref.epoch = *born;
     DriveRound<Result<bool>> round(core, ctx, core->size());
     for (unsigned slot = 0; slot < core->size(); ++slot)
       if ((slots & bit(slot)) != 0) round.start(slot, call_begin_anew(core, slot, changing, ref));
     const std::function<bool()> never = [] { return false; };
     co_await round.wait(changing.deadline, never);
-    core->raise_epoch(*born);
+    core->raise_epoch(ref.epoch);  // not before: a drive that has heard of it does not begin the row in it
     slots = 0;
     for (unsigned slot = 0; slot < core->size(); ++slot) {
       const auto& answer = round.answers()[slot];
-      if (answer && *answer && **answer) begun |= bit(slot);
-      // somebody else has told the drive the new epoch before
+      if (answer && *answer) begun |= bit(slot);
+      // at first; later on somebody else, who follows the placement table, has told the drive before
       if (answer && answer->failed_with(Errc::stale_epoch)) slots |= bit(slot);
     }
   }

@@ -14,8 +14,8 @@ namespace ostraka::erasure {
 // By bit of the slot: drives that have a row of the key, and cannot read it.
 std::uint32_t lost_rows(const KeyLook& look);
 
-// Raises the group's epoch and makes the drives of `slots` begin their rows anew. Gives those that did; they
-// are to be looked at again, with the set's new epoch.
+// Makes the drives of `slots` begin their rows anew, and raises the group's epoch when it takes that. Gives
+// those that did, or can read their row again; they are to be looked at again, with the set's new epoch.
 Task<std::uint32_t> begin_lost_rows(CorePtr core, const Ctx& ctx, disk::ObjectRef ref, std::uint32_t slots);
 
 // Readmits the rows that were begun anew on the drives of `full`, where rule 8 is met. Gives those that are
@@ -24,9 +24,9 @@ Task<std::uint32_t> readmit_rows(CorePtr core, const Ctx& ctx, disk::ObjectRef r
                                  std::uint32_t full);
 
 // Rows of a key were lost on so many drives that too few full ones are left to decide anything (more than
-// parity makes good). When all drives have answered, and nothing but lost rows keeps them from being full,
-// what they have is all there is: they are readmitted, so that the key can be read, as far as it is there,
-// and written. True: look again.
+// parity makes good). When all drives have answered, what they have is all there is: the rows are readmitted,
+// where that leaves enough full drives, so that the key can be read, as far as it is there, and written.
+// Drives that were emptied stay as they are. True: look again.
 Task<bool> readmit_beyond_parity(CorePtr core, const Ctx& ctx, disk::ObjectRef ref, const KeyLook& look);
 
 }  // namespace ostraka::erasure

@@ -130,6 +130,30 @@ TEST(LostRows, AnOldLeftoverIsSettledBeforeTheDriveSpeaksAgain) {
   for (const auto& drive : world.faulty) drive->follow({});
   report = heal(world);
   EXPECT_EQ(report.outcome, Out::healthy) << "the record was brought by the heal before";
+TEST(LostRows, OfAbsentKeysThatWereNotBegunAnewAreNotDone) {
+  World world({2, 2});
+  ASSERT_TRUE(world.run(put_small(&world, world.ref, "body")).has_value());
+  for (const unsigned slot : {0U, 2U, 3U}) world.memory[slot]->lose_row(world.ref);
+  world.memory[1]->damage_row(world.ref);
+  world.epochs.away = true;
+  EXPECT_EQ(heal(world).outcome, Out::partly);
+  world.epochs.away = false;
+  EXPECT_EQ(heal(world).outcome, Out::absent);
+  expect_readmitted(world, 1);
+}
+
+TEST(LostRows, ThatCannotBeBegunAnewCostNoEpoch) {
+  World world({2, 2});
+  ASSERT_TRUE(world.run(put_small(&world, world.ref, "body")).has_value());
+  world.memory[0]->damage_row(world.ref);
+  world.faulty[0]->follow(losing("begin_anew"));
+  EXPECT_EQ(heal(world).outcome, Out::partly);
+  EXPECT_EQ(world.epochs.raised, 0U);
+  world.faulty[0]->follow({});
+  EXPECT_EQ(heal(world).outcome, Out::healed);
+  EXPECT_EQ(world.epochs.raised, 1U);
+}
+
   expect_readmitted(world, 1);
   for (const auto& drive : world.memory) EXPECT_EQ(drive->state(world.ref)->find(left), nullptr);
   EXPECT_EQ(*world.run(get(&world, world.ref)), "old");
