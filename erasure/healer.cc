@@ -159,6 +159,7 @@ class KeyHealer {
       waiting = co_await readmit_rows(core_, readmitting, ref_, look_, report_.readmissible);
     }
     if (waiting != 0 && report_.outcome <= HealOutcome::absent) report_.outcome = HealOutcome::partly;
+      waiting |= row_lost_ & lost_rows(look_);  // not begun anew
     if (beyond_parity_ && report_.outcome == HealOutcome::absent) report_.outcome = HealOutcome::lost;
     for (unsigned slot = 0; slot < report_.shards.size(); ++slot) {
       HealReport::Shard& shard = report_.shards[slot];
