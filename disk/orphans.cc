@@ -129,7 +129,7 @@ Result<> OrphanSearch::read_rows(MetaIndex& index) {
   if (cursor->valid()) return {};
   std::erase_if(files_, [](const File& file) { return file.named; });
   if (doubtful_ && spec_.remove && !files_.empty())
-    log::warn("shard files that no row names are kept, since a row of the index cannot be read drive={}",
+    log::warn("shard files that no row names are kept, since a row was lost and is not healed yet drive={}",
               core_.path);
   at_ = 0;
   phase_ = Phase::ages;
@@ -143,6 +143,7 @@ void OrphanSearch::mark_files_of(std::string_view row) {
     doubtful_ = doubtful_ || split_row_key(last_row_, name);  // otherwise no call ever leads to the row
     return;
   }
+  doubtful_ = doubtful_ || state->refilling;  // it may be given the record that names the file
   for (const HeldVersion& version : state->versions) {
     if (!version.has_files) continue;
     const auto record = decode_version_record(as_bytes(*version.record));
