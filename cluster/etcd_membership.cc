@@ -102,9 +102,40 @@ void EtcdMembership::set_facts(std::string facts) {
 }
 
 void EtcdMembership::set_revision(std::uint64_t revision) {
+  {
+    const std::lock_guard lock(mutex_);
+    applied_ = std::max(applied_, revision);
+    const std::uint64_t known = holds_.empty() ? applied_ : std::min(applied_, *holds_.begin() - 1);
+    known_ = std::max(known_, known);
+    revision = known_;
+  }
   if (revision <= self_.revision) return;
   self_.revision = revision;
   publish_soon();
+}
+
+std::uint64_t EtcdMembership::known_revision() const {
+  const std::lock_guard lock(mutex_);
+  return known_;
+}
+
+control::Membership::Hold EtcdMembership::hold(std::uint64_t revision) {
+  const std::lock_guard lock(mutex_);
+  holds_.insert(revision);
+  return Hold(this, [this, revision](const void*) { let_go(revision); });
+}
+
+void EtcdMembership::let_go(std::uint64_t revision) {
+  {
+    const std::lock_guard lock(mutex_);
+    holds_.erase(holds_.find(revision));
+  }
+  gate_.spawn(client_.shard().executor(), say_more(this));
+}
+
+Task<> EtcdMembership::say_more(EtcdMembership* self) {
+  self->set_revision(0);
+  co_return;
 }
 
 void EtcdMembership::watch(Watcher watcher) {

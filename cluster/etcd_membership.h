@@ -3,6 +3,7 @@
 
 #include <map>
 #include <mutex>
+#include <set>
 
 #include "cluster/etcd_follower.h"
 #include "cluster/etcd_session.h"
@@ -31,6 +32,8 @@ class EtcdMembership final : public control::Membership, private EtcdFollower::L
   std::vector<control::MemberPtr> members() const override;
   TimePoint lease_until() const noexcept override;
   Task<Result<>> wait_until_known(Ctx& ctx, std::uint64_t revision) override;
+  Hold hold(std::uint64_t revision) override;
+  std::uint64_t known_revision() const override;
   void set_facts(std::string facts) override;
   void set_revision(std::uint64_t revision) override;
   void watch(Watcher watcher) override;
@@ -39,6 +42,8 @@ class EtcdMembership final : public control::Membership, private EtcdFollower::L
   void changed(std::string_view key, EtcdEvent event) override;
   void publish_soon();
   Task<> publish();
+  void let_go(std::uint64_t revision);
+  static Task<> say_more(EtcdMembership* self);
   Task<Result<>> wait_here(std::uint64_t revision, TimePoint deadline);
   bool all_know(std::uint64_t revision) const;
 
@@ -56,6 +61,9 @@ class EtcdMembership final : public control::Membership, private EtcdFollower::L
   mutable std::mutex mutex_;  // guards what follows
   std::map<std::string, control::MemberPtr> members_;
   std::vector<Watcher> watchers_;
+  std::uint64_t applied_ = 0;           // what set_revision() has come to
+  std::uint64_t known_ = 0;             // what is said
+  std::multiset<std::uint64_t> holds_;  // what keeps it from being said
 };
 
 }  // namespace ostraka::cluster

@@ -64,11 +64,6 @@ inline constexpr std::size_t kMaxPeerReaders = 512;
 inline constexpr std::size_t kMaxWriters = 4096;
 inline constexpr std::size_t kMaxPeerWriters = 1024;
 
-// How a node finds out about a drive of another one.
-inline constexpr auto kProbePeriod = std::chrono::seconds(5);
-inline constexpr auto kProbeAwayMin = std::chrono::milliseconds(250);  // while it is away, doubled up to
-inline constexpr auto kProbeAwayMax = std::chrono::seconds(4);
-inline constexpr auto kProbeCall = std::chrono::seconds(2);
 // Commit leases on the nodes' lock servers.
 inline constexpr auto kLockLease = std::chrono::seconds(10);   // of a node that is not heard of any more
 inline constexpr auto kLockRenewal = std::chrono::seconds(3);  // by the holder
@@ -93,6 +88,20 @@ inline constexpr auto kLockSweep = std::chrono::milliseconds(500);
 static_assert(2 * kLockRenewal + kLockCall < kLockLease, "a renewal may be lost");
 static_assert(kLockPoll + kLockCall < kLockPlace);
 
+// What a node without a membership lease may still write (cluster/write_permit.h).
+inline constexpr auto kWriteGrace = std::chrono::seconds(30);  // after its lease
+inline constexpr auto kPermitPeriod = std::chrono::seconds(2);
+inline constexpr auto kPermitCall = std::chrono::seconds(1);
+inline constexpr auto kPermitLife = std::chrono::seconds(5);
+inline constexpr auto kWriteLife = std::chrono::seconds(60);  // the longest that a write takes from its begin
+
+static_assert(kPermitPeriod + kPermitCall < kPermitLife);
+
+// How a node finds out about a drive of another one.
+inline constexpr auto kProbePeriod = std::chrono::seconds(5);
+inline constexpr auto kProbeAwayMin = std::chrono::milliseconds(250);  // while it is away, doubled up to
+inline constexpr auto kProbeAwayMax = std::chrono::seconds(4);
+inline constexpr auto kProbeCall = std::chrono::seconds(2);
 inline constexpr auto kProbeSilence = std::chrono::seconds(1);  // calls are out, and none is answered
 
 static_assert(kMaxPeerPage < kMaxPeerHead);

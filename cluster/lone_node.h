@@ -16,6 +16,8 @@ class LoneMembership final : public control::Membership {
   std::vector<control::MemberPtr> members() const override;
   TimePoint lease_until() const noexcept override { return kNoDeadline; }
   Task<Result<>> wait_until_known(Ctx& ctx, std::uint64_t revision) override;
+  Hold hold(std::uint64_t) override { return nullptr; }
+  std::uint64_t known_revision() const override { return members().front()->revision; }
   void set_facts(std::string facts) override;
   void set_revision(std::uint64_t revision) override;
   void watch(Watcher watcher) override;

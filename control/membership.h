@@ -39,6 +39,13 @@ class Membership {
   // Waits until each of the other members that there are has applied the control store's `revision`, or has
   // gone. Errors: deadline, closed, unavailable (this node hears of no changes any more).
   virtual Task<Result<>> wait_until_known(Ctx& ctx, std::uint64_t revision) = 0;
+  // As long as it is kept, this node does not say that it knows `revision`, or more: something that has
+  // changed with it has yet to take effect here. To be called before set_revision() comes to it; may be let
+  // go of on any thread, before the membership is closed. Null where nobody has to know.
+  using Hold = std::shared_ptr<const void>;
+  virtual Hold hold(std::uint64_t revision) = 0;
+  // What this node says that it knows.
+  virtual std::uint64_t known_revision() const = 0;
 
   // On the shard that it works on; the others hear of it soon:
   virtual void set_facts(std::string facts) = 0;

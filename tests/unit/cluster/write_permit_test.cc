@@ -1,0 +1,241 @@
+// Who may write without a lease, and when nobody does any more who does not know a change.
+#include "cluster/write_permit.h"
+
+#include <gtest/gtest.h>
+
+#include <set>
+
+#include "cluster/limits.h"
+#include "tests/unit/cluster/fake_membership.h"
+#include "tests/unit/cluster/memory_transport.h"
+#include "tests/unit/erasure/manual_clock.h"
+
+namespace ostraka::cluster {
+namespace {
+
+using std::chrono::milliseconds;
+using std::chrono::minutes;
+using std::chrono::seconds;
+
+struct PermitNode {
+  PermitNode(MemoryNetwork& network, Clock& clock, Shard& shard, const NodeName& self,
+             const std::vector<NodeName>& all)
+      : name(self),
+        transport(network.transport(self)),
+        permit({*transport, membership, clock, shard}, self, all) {}
+  NodeName name;
+  FakeMembership membership;
+  std::unique_ptr<Transport> transport;
+  WritePermit permit;
+};
+
+class WritePermitTest : public testing::Test {
+ protected:
+  WritePermitTest() {
+    const std::vector<NodeName> all{"node1", "node2", "node3", "node4"};
+    for (const NodeName& name : all) {
+      nodes_.push_back(std::make_unique<PermitNode>(network_, clock_, shard_, name, all));
+      network_.join(name, nodes_.back()->permit, shard_);
+    }
+    network_.follow([this](const NodeName& from, const NodeName& to, const PeerCall&) {
+      CallFate fate;
+      fate.delay = fate.answer_delay = milliseconds(1);
+      fate.unreachable = cut_.contains(from) != cut_.contains(to);
+      return fate;
+    });
+    for (auto& node : nodes_) {
+      node->membership.known = 10;
+      node->membership.lease = kNoDeadline;
+      for (const NodeName& name : all) node->membership.put(name, 10);
+      node->permit.start();
+    }
+    pass(seconds(1));
+  }
+  ~WritePermitTest() override {
+    for (auto& node : nodes_) wait(done(node->permit.close()));
+    wait(done(network_.close()));
+  }
+  PermitNode& node(std::size_t number) { return *nodes_[number - 1]; }
+
+  // etcd loses the node, or the node etcd: its lease ends, and a moment later the others see it.
+  void lose(std::size_t number) {
+    node(number).membership.lease = clock_.now();
+    pass(seconds(1));
+    for (auto& other : nodes_)
+      if (other->name != node(number).name) other->membership.remove(node(number).name);
+  }
+  // All but these hear of it and confirm.
+  void change(std::uint64_t revision, const std::set<std::size_t>& but) {
+    for (std::size_t hears = 1; hears <= 4; ++hears) {
+      if (but.contains(hears)) continue;
+      node(hears).membership.known = revision;
+      for (auto& told : nodes_) told->membership.put(node(hears).name, revision);
+    }
+    for (const std::size_t gone : but)
+      for (auto& told : nodes_) told->membership.remove(node(gone).name);
+  }
+  Result<> fence(std::size_t number, std::uint64_t revision, Duration within) {
+    Ctx ctx{shard_, clock_.now() + within, "test"};
+    return wait(node(number).permit.wait_until_known(ctx, revision));
+  }
+
+  static Task<bool> done(Task<> task) {
+    co_await std::move(task);
+    co_return true;
+  }
+  template <class T>
+  static Task<> keep(Task<T> task, std::optional<T>* out) {
+    out->emplace(co_await std::move(task));
+  }
+  void run_what_is_ready() {
+    do {
+      shard_.io().restart();
+    } while (shard_.io().poll() > 0);
+  }
+  template <class T>
+  T wait(Task<T> task) {
+    Gate gate;
+    std::optional<T> out;
+    gate.spawn(shard_.executor(), keep(std::move(task), &out));
+    for (run_what_is_ready(); gate.inside() > 0; run_what_is_ready()) EXPECT_TRUE(clock_.step());
+    return std::move(*out);
+  }
+  void pass(Duration time) {
+    const TimePoint until = clock_.now() + time;
+    for (run_what_is_ready(); clock_.next() <= until; run_what_is_ready()) clock_.step();
+    clock_.advance(until - clock_.now());
+  }
+
+  erasure::ManualClock clock_;
+  Shard shard_{0, clock_, {.slab_bytes = 4096, .max_slabs = 1, .keep_slabs = 0}};
+  MemoryNetwork network_;
+  std::vector<std::unique_ptr<PermitNode>> nodes_;
+  std::set<NodeName> cut_;  // from the others
+};
+
+TEST_F(WritePermitTest, ALeaseIsAPermitAndOutlivedByIt) {
+  EXPECT_TRUE(node(1).permit.may_write());
+  cut_ = {"node1"};
+  node(1).membership.lease = clock_.now() + seconds(5);
+  pass(seconds(5) + kWriteGrace - milliseconds(1));
+  EXPECT_TRUE(node(1).permit.may_write());
+  pass(milliseconds(1));
+  EXPECT_FALSE(node(1).permit.may_write());
+  node(1).membership.lease = clock_.now() + seconds(1);
+  EXPECT_TRUE(node(1).permit.may_write());
+}
+
+TEST_F(WritePermitTest, WhoeverNeverHadALeaseMayNotWrite) {
+  cut_ = {"node1"};
+  node(1).membership.lease = TimePoint::min();
+  pass(minutes(1));
+  EXPECT_FALSE(node(1).permit.may_write());
+}
+
+TEST_F(WritePermitTest, AMajorityThatKnowsNoMoreIsAPermit) {
+  lose(1);
+  lose(2);
+  lose(3);
+  lose(4);
+  pass(minutes(10));
+  for (std::size_t i = 1; i <= 4; ++i) EXPECT_TRUE(node(i).permit.may_write()) << "etcd is away from all";
+  cut_ = {"node1", "node2"};
+  pass(kPermitLife);
+  for (std::size_t i = 1; i <= 4; ++i) EXPECT_FALSE(node(i).permit.may_write()) << "two and two";
+  cut_ = {"node1"};
+  pass(kPermitPeriod);
+  for (std::size_t i = 2; i <= 4; ++i) EXPECT_TRUE(node(i).permit.may_write());
+  EXPECT_FALSE(node(1).permit.may_write());
+}
+
+TEST_F(WritePermitTest, AMajorityThatKnowsMoreIsNone) {
+  lose(1);
+  pass(minutes(1));
+  EXPECT_TRUE(node(1).permit.may_write());
+  change(11, {1});
+  pass(kPermitLife);
+  EXPECT_FALSE(node(1).permit.may_write());
+  node(1).membership.known = 11;
+  pass(kPermitPeriod);
+  EXPECT_TRUE(node(1).permit.may_write());
+}
+
+TEST_F(WritePermitTest, MembersAreWaitedForAndNobodyElse) {
+  change(11, {});
+  const TimePoint begun = clock_.now();
+  EXPECT_TRUE(fence(1, 11, seconds(30)));
+  EXPECT_EQ(clock_.now(), begun);
+  EXPECT_TRUE(fence(1, 12, seconds(30)).failed_with(Errc::deadline));
+}
+
+TEST_F(WritePermitTest, ANodeThatWentAwayIsWaitedFor) {
+  pass(minutes(5));
+  cut_ = {"node4"};
+  lose(4);
+  change(11, {4});
+  EXPECT_TRUE(fence(1, 11, seconds(30)).failed_with(Errc::unavailable));
+  const TimePoint begun = clock_.now();
+  ASSERT_TRUE(fence(1, 11, minutes(3)));
+  EXPECT_GT(clock_.now() - begun, kWriteGrace);
+  EXPECT_LE(clock_.now() - begun, kWriteGrace + kWriteLife);
+  EXPECT_FALSE(node(4).permit.may_write());
+  const TimePoint later = clock_.now();
+  change(12, {4});
+  EXPECT_TRUE(fence(1, 12, seconds(30)));
+  EXPECT_LE(clock_.now() - later, milliseconds(10)) << "it has been away for long";
+}
+
+// Only etcd is away from it: it goes on writing, and a change takes as long as that may last.
+TEST_F(WritePermitTest, ANodeThatAskedForAPermitIsWaitedForFromThenOn) {
+  lose(4);
+  pass(minutes(10));
+  ASSERT_TRUE(node(4).permit.may_write());
+  change(11, {4});
+  EXPECT_TRUE(fence(1, 11, seconds(30)).failed_with(Errc::unavailable));
+  const TimePoint begun = clock_.now();
+  Gate gate;
+  std::optional<Result<>> fenced;
+  Ctx ctx{shard_, clock_.now() + minutes(3), "test"};
+  gate.spawn(shard_.executor(), keep(node(1).permit.wait_until_known(ctx, 11), &fenced));
+  TimePoint last_write{};
+  while (!fenced) {
+    if (node(4).permit.may_write()) last_write = clock_.now();
+    pass(milliseconds(100));
+  }
+  EXPECT_TRUE(fenced->has_value());
+  EXPECT_GE(clock_.now() - last_write, kWriteLife) << "what it began last has ended";
+  EXPECT_LE(clock_.now() - begun, kPermitLife + kWriteLife + seconds(1));
+}
+
+TEST_F(WritePermitTest, AChangeThatNoMajorityKnowsIsNotWaitedFor) {
+  pass(minutes(5));
+  lose(2);
+  lose(3);
+  lose(4);
+  change(11, {2, 3, 4});
+  pass(minutes(5));
+  EXPECT_TRUE(fence(1, 11, minutes(5)).failed_with(Errc::unavailable));
+  EXPECT_TRUE(node(2).permit.may_write()) << "for these are the majority, and go on";
+}
+
+TEST_F(WritePermitTest, AfterAStartNothingIsKnownOfThoseThatAreAway) {
+  lose(4);
+  change(11, {4});
+  EXPECT_TRUE(fence(1, 11, seconds(30)).failed_with(Errc::unavailable));
+}
+
+TEST_F(WritePermitTest, OtherCallsAreRefused) {
+  PeerCall call;
+  call.method = "control.other";
+  Ctx ctx{shard_, kNoDeadline, "test"};
+  const NodeName from = "node2";
+  EXPECT_TRUE(wait(node(1).permit.serve(ctx, from, call)).failed_with(Errc::unsupported_version));
+  call.method = "control.revision";
+  call.head = "\xff";
+  EXPECT_TRUE(wait(node(1).permit.serve(ctx, from, call)).failed_with(Errc::malformed));
+  call.head.clear();
+  EXPECT_TRUE(wait(node(1).permit.serve(ctx, from, call)));
+}
+
+}  // namespace
+}  // namespace ostraka::cluster
