@@ -142,12 +142,12 @@ using KeyReader =
 
 // What is the matter with one drive's part of a version.
 enum class ShardState : std::uint8_t {
-  good,          // the drive has the record and its shard (verified block by block when HealSpec::deep)
-  offline,       // the drive did not answer
-  no_record,     // it lacks the version
-  no_shard,      // it has the record, but a shard file or inline shard is missing
-  corrupt,       // a shard file or inline shard fails its checksums
-  lost_row,      // what the drive knew of the key fails its checksum: it is forgotten
+  good,       // the drive has the record and its shard (verified block by block when HealSpec::deep)
+  offline,    // the drive did not answer
+  no_record,  // it lacks the version
+  no_shard,   // it has the record, but a shard file or inline shard is missing
+  corrupt,    // a shard file or inline shard fails its checksums
+  lost_row,   // what the drive knew of the key fails its checksum: it is forgotten; begun anew when `healed`
   not_looked_at  // nothing to be looked at: the key is absent, or nobody could tell its version
 };
 
@@ -164,7 +164,8 @@ struct HealReport {
     partly,     // some drive was away, or did not take what it lacks, or it is a dry run: try again later
     absent,     // the key has no committed version; leftovers of dead writers were settled, tombstones purged
     undecided,  // too few drives answer to tell: try again later
-    lost        // fewer than k good shards are left of a committed version, all drives having answered
+    lost        // fewer than k good shards are left of a committed version, all drives having answered; or so
+                // many drives have lost their rows of the key that a newer version may have been forgotten
   };
   Outcome outcome = Outcome::undecided;
   VersionId version;                                  // elected; kNoVersion when absent

@@ -60,6 +60,11 @@ std::uint64_t damaged_thing(VersionId version, unsigned slot) {
   return std::hash<VersionId>()(version) * 31 + slot + 1;
 }
 
+std::uint64_t lost_row_thing(BucketId bucket, const std::string& key, const std::string& sub, unsigned slot) {
+  const std::uint64_t row = std::hash<std::string>()(key) * 31 + std::hash<std::string>()(sub);
+  return (row * 31 + static_cast<std::uint64_t>(bucket)) * 31 + slot + 1;
+}
+
 Task<> write_entry(CorePtr core, Ctx ctx, HealEntry entry, std::vector<std::uint8_t> holders) {
   const std::string name = heal_entry_name(entry);
   const std::string value = encode(entry);
@@ -74,8 +79,11 @@ Task<> write_entry(CorePtr core, Ctx ctx, HealEntry entry, std::vector<std::uint
   }
   if (written == 0) {
     log::warn("no drive took a heal queue entry name={}", name);
-    for (unsigned slot = 0; slot < core->size(); ++slot)
-      if ((entry.slots >> slot & 1U) != 0) forget_damage(*core->shared, entry.version, slot);
+    for (unsigned slot = 0; slot < core->size(); ++slot) {
+      if ((entry.slots >> slot & 1U) == 0) continue;
+      forget_damage(*core->shared, entry.version, slot);
+      core->shared->reported.forget(lost_row_thing(entry.bucket, entry.key, entry.sub, slot));
+    }
   }
   core->metrics.heal_entries.add();
 }
@@ -165,6 +173,19 @@ void record_for_heal(const CorePtr& core, const Ctx& ctx, HealEntry entry,
   core->context.background.spawn(ctx.shard.executor(), std::move(work));
 }
 
+namespace {
+
+// On other drives than the one that it is about, if there are any.
+void record_slot(const CorePtr& core, const Ctx& ctx, HealEntry entry, unsigned slot) {
+  std::vector<std::uint8_t> holders;
+  for (const std::uint8_t other : core->preference())
+    if (other != slot) holders.push_back(other);
+  if (holders.empty()) holders.push_back(static_cast<std::uint8_t>(slot));
+  record_for_heal(core, ctx, std::move(entry), std::move(holders));
+}
+
+}  // namespace
+
 void forget_damage(SetShared& shared, VersionId version, unsigned slot) {
   shared.reported.forget(damaged_thing(version, slot));
 }
@@ -175,12 +196,22 @@ void report_damage(const CorePtr& core, const Ctx& ctx, const disk::ObjectRef& r
   if (!core->shared->reported.first_time(damaged_thing(version, slot))) return;
   log::warn("a shard is missing or corrupt key={} version={} drive={}", ref.key, to_string(version),
             to_string(core->drives[slot]->id()));
-  std::vector<std::uint8_t> holders;
-  for (const std::uint8_t other : core->preference())
-    if (other != slot) holders.push_back(other);
-  if (holders.empty()) holders.push_back(static_cast<std::uint8_t>(slot));
-  HealEntry entry = make_heal_entry(*core, ref, HealReason::damaged_shard, version, std::uint32_t{1} << slot);
-  record_for_heal(core, ctx, std::move(entry), std::move(holders));
+  record_slot(core, ctx,
+              make_heal_entry(*core, ref, HealReason::damaged_shard, version, std::uint32_t{1} << slot),
+              slot);
+}
+
+void forget_lost_row(SetShared& shared, const disk::ObjectRef& ref, unsigned slot) {
+  shared.reported.forget(lost_row_thing(ref.bucket, ref.key, ref.sub, slot));
+}
+
+void report_lost_row(const CorePtr& core, const Ctx& ctx, const disk::ObjectRef& ref, VersionId newest,
+                     unsigned slot) {
+  if (!core->shared->reported.first_time(lost_row_thing(ref.bucket, ref.key, ref.sub, slot))) return;
+  log::warn("a row of the index cannot be read key={} drive={}", ref.key,
+            to_string(core->drives[slot]->id()));
+  record_slot(core, ctx,
+              make_heal_entry(*core, ref, HealReason::missed_commit, newest, std::uint32_t{1} << slot), slot);
 }
 
 }  // namespace ostraka::erasure

@@ -48,6 +48,11 @@ void record_for_heal(const CorePtr& core, const Ctx& ctx, HealEntry entry, std::
 // The same from a read, at most once in a while for the same shard.
 void report_damage(const CorePtr& core, const Ctx& ctx, const disk::ObjectRef& ref, VersionId version,
                    unsigned slot);
+// A drive cannot read its row of the key. Nothing is wrong with bodies, so it is healed as what a write
+// missed.
+void report_lost_row(const CorePtr& core, const Ctx& ctx, const disk::ObjectRef& ref, VersionId newest,
+                     unsigned slot);
+void forget_lost_row(SetShared& shared, const disk::ObjectRef& ref, unsigned slot);
 // The shard was mended: when it is damaged again, that is reported again.
 void forget_damage(SetShared& shared, VersionId version, unsigned slot);
 

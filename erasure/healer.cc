@@ -26,6 +26,10 @@ constexpr auto kPurgeAfterMs = std::chrono::duration_cast<std::chrono::milliseco
 constexpr Duration kTurnPause = std::chrono::milliseconds(5);
 constexpr Duration kLongestTurnPause = std::chrono::milliseconds(200);
 
+bool nothing_lacks(HealOutcome outcome) noexcept {
+  return outcome == HealOutcome::healthy || outcome == HealOutcome::healed || outcome == HealOutcome::absent;
+}
+
 class KeyHealer {
  public:
   KeyHealer(CorePtr core, Ctx& ctx, disk::ObjectRef ref, HealSpec spec, KeyLookPtr ahead)
@@ -157,14 +161,17 @@ class KeyHealer {
       Ctx readmitting = ctx_;
       readmitting.deadline = std::min(ctx_.deadline, commit_by());
       waiting = co_await readmit_rows(core_, readmitting, ref_, look_, report_.readmissible);
-    }
-    if (waiting != 0 && report_.outcome <= HealOutcome::absent) report_.outcome = HealOutcome::partly;
       waiting |= row_lost_ & lost_rows(look_);  // not begun anew
-    if (beyond_parity_ && report_.outcome == HealOutcome::absent) report_.outcome = HealOutcome::lost;
+    }
+    if (waiting != 0 && nothing_lacks(report_.outcome)) report_.outcome = HealOutcome::partly;
+    const bool nothing_else = report_.outcome == HealOutcome::absent && !beyond_parity_;
+    // What was elected may be older than what was acknowledged, and forgotten by all that had it.
+    if (beyond_parity_) report_.outcome = HealOutcome::lost;
     for (unsigned slot = 0; slot < report_.shards.size(); ++slot) {
       HealReport::Shard& shard = report_.shards[slot];
-      if ((row_lost_ >> slot & 1U) == 0 || shard.state == ShardState::good) continue;
-      const bool nothing_else = report_.outcome == HealOutcome::absent;
+      if ((row_lost_ >> slot & 1U) == 0) continue;
+      if ((waiting >> slot & 1U) == 0) forget_lost_row(*core_->shared, ref_, slot);
+      if (shard.state == ShardState::good) continue;
       shard.healed = shard.healed || (nothing_else && look_.answered(slot));
       shard.state = ShardState::lost_row;
     }

@@ -33,6 +33,12 @@ Task<bool> group_refills(CorePtr core, unsigned slot, Ctx ctx) {
   co_return !groups || groups->size() <= core->group || (*groups)[core->group].refilling;
 }
 
+bool any_begun_anew(const KeyLook& look) {
+  for (unsigned slot = 0; slot < look.drives(); ++slot)
+    if (look.answered(slot) && look.held(slot).state.birth != 0) return true;
+  return false;
+}
+
 std::uint32_t bit(unsigned slot) noexcept {
   return std::uint32_t{1} << slot;
 }
@@ -87,6 +93,7 @@ Task<std::uint32_t> begin_lost_rows(CorePtr core, const Ctx& ctx, disk::ObjectRe
 
 Task<std::uint32_t> readmit_rows(CorePtr core, const Ctx& ctx, disk::ObjectRef ref, const KeyLook& look,
                                  std::uint32_t full) {
+  if (!any_begun_anew(look)) co_return 0;
   Ctx changing = core->changing(ctx);
   changing.deadline = std::min(changing.deadline, core->context.clock.now() + kHealCallWait);
   DriveRound<Result<disk::Verdict>> round(core, ctx, core->size());
@@ -116,21 +123,27 @@ Task<std::uint32_t> readmit_rows(CorePtr core, const Ctx& ctx, disk::ObjectRef r
 Task<bool> readmit_beyond_parity(CorePtr core, const Ctx& ctx, disk::ObjectRef ref, const KeyLook& look) {
   if (!look.all_answered()) co_return false;
   std::uint32_t rows = 0;
+  unsigned full = 0;
   for (unsigned slot = 0; slot < core->size(); ++slot) {
     const disk::Held& held = look.held(slot);
-    if (!held.group.refilling) continue;
-    if (!held.state.refilling || held.state.birth > look.told) co_return false;
+    if (!held.group.refilling) {
+      ++full;
+      continue;
+    }
+    if (held.group.birth > look.told) co_return false;
+    if (!held.state.refilling) continue;
     const bool group = co_await group_refills(core, slot, ctx);
-    if (group) co_return false;
+    if (group) continue;  // emptied: what it has is all there is of it, too, but it stays as it is
+    ++full;
     rows |= bit(slot);
   }
-  if (rows == 0) co_return false;
+  if (rows == 0 || full < core->read_quorum) co_return false;
   log::error(
       "rows of a key were lost on more drives than its parity makes good: it may be lost bucket={:016x} "
       "key={}",
       static_cast<std::uint64_t>(ref.bucket), ref.key);
   const std::uint32_t waiting = co_await readmit_rows(core, ctx, std::move(ref), look, rows);
-  co_return waiting == 0;
+  co_return (waiting & rows) == 0;
 }
 
 }  // namespace ostraka::erasure

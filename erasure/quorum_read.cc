@@ -173,7 +173,7 @@ void report_lost_rows(const CorePtr& core, const Ctx& ctx, const disk::ObjectRef
                       const Reading& reading) {
   for (unsigned slot = 0; slot < core->size(); ++slot) {
     const auto& answer = reading.answers[slot];
-    if (answer && answer->failed_with(Errc::corrupt)) report_damage(core, ctx, ref, reading.version.id, slot);
+    if (answer && answer->failed_with(Errc::corrupt)) report_lost_row(core, ctx, ref, reading.newest, slot);
   }
 }
 
@@ -292,6 +292,7 @@ Task<Result<Reading>> read_newest(CorePtr core, const Ctx& ctx, const disk::Obje
     for (const Vote& vote : votes)
       if (vote.group != nullptr) reading.epoch = std::max(reading.epoch, vote.group->epoch);
     asked.epoch = reading.epoch;
+    report_lost_rows(core, ctx, asked, reading);
     if (election.outcome == Outcome::none) {
       reading.outcome = Outcome::none;
       settle_leftovers(core, ctx, asked, reading, kNoVersion);
@@ -313,7 +314,6 @@ Task<Result<Reading>> read_newest(CorePtr core, const Ctx& ctx, const disk::Obje
     if (!reading.is_final && core->shared->retired.first_time(std::hash<VersionId>()(reading.version.id)))
       retire_found(*core, asked, reading);
     settle_leftovers(core, ctx, asked, reading, reading.version.id);
-    report_lost_rows(core, ctx, asked, reading);
     reading.outcome = Outcome::value;
     co_return std::move(reading);
   }

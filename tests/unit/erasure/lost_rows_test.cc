@@ -3,6 +3,8 @@
 #include <gtest/gtest.h>
 
 #include "disk/limits.h"
+#include "erasure/heal_queue.h"
+#include "erasure/set_core.h"
 #include "tests/unit/erasure/heal_world.h"
 
 namespace ostraka::erasure {
@@ -52,15 +54,42 @@ TEST(LostRows, AreBegunAnewHealedAndReadmitted) {
   }
 }
 
-TEST(LostRows, AReadThatMeetsOneHasItHealed) {
-  World world({2, 2});
-  ASSERT_TRUE(world.run(put_small(&world, world.ref, "body")).has_value());
-  world.memory[0]->damage_row(world.ref);
-  EXPECT_EQ(*world.run(get(&world, world.ref)), "body");
-  world.pass(seconds(2));
-  unsigned entries = 0;
-  for (const auto& drive : world.memory) entries += drive->system().empty() ? 0U : 1U;
-  EXPECT_GT(entries, 0U) << "an entry of the heal queue";
+std::vector<HealEntry> queued(const World& world) {
+  std::vector<HealEntry> entries;
+  for (const auto& drive : world.memory)
+    for (const auto& [name, value] : drive->system()) {
+      const auto entry = decode_heal_entry(as_bytes(value));
+      EXPECT_TRUE(entry.has_value()) << name;
+      if (entry) entries.push_back(*entry);
+    }
+  return entries;
+}
+
+TEST(LostRows, AReadThatMeetsOneHasItHealedWithoutReadingAllOfTheBody) {
+  for (const bool absent : {false, true}) {
+    World world({2, 2});
+    ASSERT_TRUE(world.run(put_small(&world, world.ref, "body")).has_value());
+    for (const unsigned slot : {1U, 2U, 3U})
+      if (absent) world.memory[slot]->lose_row(world.ref);
+    world.memory[0]->damage_row(world.ref);
+    for (int reads = 0; reads < 2; ++reads) {
+      const auto body = world.run(get(&world, world.ref));
+      EXPECT_EQ(body.has_value(), !absent);
+      world.pass(seconds(2));
+      const std::vector<HealEntry> entries = queued(world);
+      EXPECT_EQ(entries.size(), 3U) << "on one more than parity";
+      for (const HealEntry& entry : entries) {
+        EXPECT_EQ(entry.reason, HealReason::missed_commit) << "nothing of the body is in doubt";
+        EXPECT_EQ(entry.slots, 1U);
+      }
+    }
+    EXPECT_EQ(world.set->core()->metrics.heal_entries.value(), 1U) << "once";
+    EXPECT_EQ(heal(world).outcome, absent ? Out::absent : Out::healed);
+    world.memory[0]->damage_row(world.ref);
+    EXPECT_EQ(world.run(get(&world, world.ref)).has_value(), !absent);
+    world.pass(seconds(2));
+    EXPECT_EQ(world.set->core()->metrics.heal_entries.value(), 2U) << "lost anew";
+  }
 }
 
 TEST(LostRows, AKeyWithOneIsNotLeftOutOfListings) {
@@ -101,6 +130,30 @@ TEST(LostRows, StaySoWithoutTheControlStoreAndAreHealedWithIt) {
   expect_readmitted(world, 2);
 }
 
+TEST(LostRows, OfAbsentKeysThatWereNotBegunAnewAreNotDone) {
+  World world({2, 2});
+  ASSERT_TRUE(world.run(put_small(&world, world.ref, "body")).has_value());
+  for (const unsigned slot : {0U, 2U, 3U}) world.memory[slot]->lose_row(world.ref);
+  world.memory[1]->damage_row(world.ref);
+  world.epochs.away = true;
+  EXPECT_EQ(heal(world).outcome, Out::partly);
+  world.epochs.away = false;
+  EXPECT_EQ(heal(world).outcome, Out::absent);
+  expect_readmitted(world, 1);
+}
+
+TEST(LostRows, ThatCannotBeBegunAnewCostNoEpoch) {
+  World world({2, 2});
+  ASSERT_TRUE(world.run(put_small(&world, world.ref, "body")).has_value());
+  world.memory[0]->damage_row(world.ref);
+  world.faulty[0]->follow(losing("begin_anew"));
+  EXPECT_EQ(heal(world).outcome, Out::partly);
+  EXPECT_EQ(world.epochs.raised, 0U);
+  world.faulty[0]->follow({});
+  EXPECT_EQ(heal(world).outcome, Out::healed);
+  EXPECT_EQ(world.epochs.raised, 1U);
+}
+
 // Acknowledged by the two drives that were there, one of which has forgotten it: the other cannot tell that
 // from a write that never got anywhere.
 TEST(LostRows, WhatWasAcknowledgedWithADriveThatForgotItIsKept) {
@@ -130,30 +183,6 @@ TEST(LostRows, AnOldLeftoverIsSettledBeforeTheDriveSpeaksAgain) {
   for (const auto& drive : world.faulty) drive->follow({});
   report = heal(world);
   EXPECT_EQ(report.outcome, Out::healthy) << "the record was brought by the heal before";
-TEST(LostRows, OfAbsentKeysThatWereNotBegunAnewAreNotDone) {
-  World world({2, 2});
-  ASSERT_TRUE(world.run(put_small(&world, world.ref, "body")).has_value());
-  for (const unsigned slot : {0U, 2U, 3U}) world.memory[slot]->lose_row(world.ref);
-  world.memory[1]->damage_row(world.ref);
-  world.epochs.away = true;
-  EXPECT_EQ(heal(world).outcome, Out::partly);
-  world.epochs.away = false;
-  EXPECT_EQ(heal(world).outcome, Out::absent);
-  expect_readmitted(world, 1);
-}
-
-TEST(LostRows, ThatCannotBeBegunAnewCostNoEpoch) {
-  World world({2, 2});
-  ASSERT_TRUE(world.run(put_small(&world, world.ref, "body")).has_value());
-  world.memory[0]->damage_row(world.ref);
-  world.faulty[0]->follow(losing("begin_anew"));
-  EXPECT_EQ(heal(world).outcome, Out::partly);
-  EXPECT_EQ(world.epochs.raised, 0U);
-  world.faulty[0]->follow({});
-  EXPECT_EQ(heal(world).outcome, Out::healed);
-  EXPECT_EQ(world.epochs.raised, 1U);
-}
-
   expect_readmitted(world, 1);
   for (const auto& drive : world.memory) EXPECT_EQ(drive->state(world.ref)->find(left), nullptr);
   EXPECT_EQ(*world.run(get(&world, world.ref)), "old");
@@ -255,7 +284,41 @@ TEST(LostRows, AreNotGivenUpWhileADriveThatMayRememberIsAway) {
 
   world.memory[1]->damage_row(world.ref);
   world.memory[0]->lose_everything(9, {7});
-  EXPECT_EQ(heal(world).outcome, Out::undecided) << "that is not about this key alone";
+  world.memory[0]->set_online(false);
+  EXPECT_EQ(heal(world).outcome, Out::undecided);
+  EXPECT_TRUE(world.memory[1]->state(world.ref)->refilling);
+}
+
+// Nobody is left who may remember. The emptied drive's refill would otherwise never end.
+TEST(LostRows, WhileTheOtherDriveRefillsAreALossOfThisKeyAlone) {
+  World world({1, 1});
+  ASSERT_TRUE(world.run(put_small(&world, world.ref, "body")).has_value());
+  world.memory[0]->lose_everything(9, {7});
+  world.memory[1]->damage_row(world.ref);
+  HealReport report = heal(world);
+  EXPECT_EQ(report.outcome, Out::lost);
+  EXPECT_NE(report.readmissible & 1U, 0U);
+  expect_readmitted(world, 1);
+  EXPECT_TRUE(world.memory[0]->refilling(7)) << "the group is not this key";
+  ASSERT_TRUE(world.run(put_small(&world, world.ref, "the next")).has_value());
+  EXPECT_EQ(*world.run(get(&world, world.ref)), "the next");
+  report = heal(world);
+  EXPECT_EQ(report.outcome, Out::healthy);
+  EXPECT_EQ(report.readmissible, 3U);
+}
+
+// The drives that acknowledged the second version have forgotten it, the one that was away knows the first.
+TEST(LostRows, OnMoreDrivesThanParityMakesGoodAreToldThoughAnOlderVersionIsLeft) {
+  World world({2, 2});
+  ASSERT_TRUE(world.run(put_small(&world, world.ref, "")).has_value());
+  world.pass(seconds(1));
+  world.memory[3]->set_online(false);
+  ASSERT_TRUE(world.run(put_small(&world, world.ref, "")).has_value());
+  world.memory[3]->set_online(true);
+  for (const unsigned slot : {0U, 1U, 2U}) world.memory[slot]->damage_row(world.ref);
+  EXPECT_EQ(heal(world).outcome, Out::lost);
+  EXPECT_EQ(heal(world).outcome, Out::healthy) << "told once";
+  for (const unsigned slot : {0U, 1U, 2U}) expect_readmitted(world, slot);
 }
 
 TEST(LostRows, OfADriveThatRefillsWaitForBoth) {
