@@ -8,6 +8,7 @@
 #include "base/fault_point.h"
 #include "base/log.h"
 #include "erasure/drive_round.h"
+#include "erasure/heal_queue.h"
 #include "erasure/limits.h"
 #include "erasure/shard_rebuild.h"
 
@@ -181,6 +182,8 @@ class FileHealer {
       whole_[slot] = true;
       staged_[slot].push_back(part.data);
     }
+    for (const std::uint8_t slot : rebuilt.corrupt)  // the others did, but somebody has to read all of it
+      report_damage(core_, ctx_, spec_.ref, spec_.record->id, slot);
     if (sparing && (!rebuilt.status || rebuilt.damage_found)) co_return false;
     for (unsigned slot = 0; slot < core_->size(); ++slot) note(slot, part, looks[slot]);
     report_.lost = report_.lost || rebuilt.status.failed_with(Errc::corrupt);

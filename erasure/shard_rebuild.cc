@@ -21,6 +21,7 @@ struct Source {
   std::shared_ptr<disk::ShardReader> reader;
   bool unopened = false;
   bool damaged = false;  // found when it was opened
+  bool corrupt = false;  // a block of it was
 };
 
 Task<Result<>> read_block(CorePtr core, unsigned slot, std::shared_ptr<Source> source, Ctx ctx,
@@ -37,7 +38,9 @@ Task<Result<>> read_block(CorePtr core, unsigned slot, std::shared_ptr<Source> s
   const std::shared_ptr<disk::ShardReader> reader = source->reader;
   std::vector<disk::BlockTarget> targets;
   targets.push_back(std::move(target));
-  co_return co_await reader->read_blocks(ctx, stripe, std::move(targets));
+  const Result<> read = co_await reader->read_blocks(ctx, stripe, std::move(targets));
+  source->corrupt = source->corrupt || read.failed_with(Errc::corrupt);
+  co_return read;
 }
 
 Task<Result<WriterPtr>> stage_on(CorePtr core, unsigned slot, Ctx ctx, disk::StageSpec spec) {
@@ -114,7 +117,11 @@ class PartRebuild {
     co_await stage();
     out_.status = co_await write_stripes();
     if (out_.status && !targets_.empty()) co_await finish();
-    for (const auto& source : sources_) out_.damage_found = out_.damage_found || source->damaged;
+    for (unsigned slot = 0; slot < core_->size(); ++slot) {
+      out_.damage_found = out_.damage_found || sources_[slot]->damaged;
+      if (sources_[slot]->corrupt && !is_target(slot))
+        out_.corrupt.push_back(static_cast<std::uint8_t>(slot));
+    }
     co_return std::move(out_);
   }
 

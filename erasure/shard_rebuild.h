@@ -34,7 +34,8 @@ struct Rebuilt {
   // than k could be had now. overloaded, deadline: not now.
   Result<> status;
   std::uint64_t bytes_read = 0, bytes_written = 0;
-  bool damage_found = false;  // a file that was to be opened is not there, or not whole
+  bool damage_found = false;          // a file that was to be opened is not there, or not whole
+  std::vector<std::uint8_t> corrupt;  // slots, no targets, of which a block that was read is
 };
 
 Task<Rebuilt> rebuild_part(CorePtr core, const Ctx& ctx, RebuildSpec spec);

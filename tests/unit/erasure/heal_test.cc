@@ -1,6 +1,7 @@
 // Healing one key: what is lacking on a drive comes back, byte for byte.
 #include <gtest/gtest.h>
 
+#include "erasure/heal_queue.h"
 #include "tests/unit/erasure/heal_world.h"
 
 namespace ostraka::erasure {
@@ -103,6 +104,32 @@ TEST(Heal, AShallowHealDoesNotReadBlocks) {
   for (const auto& drive : world.memory) drive->block_reads = 0;
   EXPECT_EQ(heal(world).outcome, Out::healthy);
   for (const auto& drive : world.memory) EXPECT_EQ(drive->block_reads, 0U);
+}
+
+// It is told to the heal queue, though the others make good for it.
+TEST(Heal, ACorruptBlockThatARebuildMeetsIsReported) {
+  World world({4, 2});
+  const std::string body = random_text(world.random, 3 * kMiB);
+  ASSERT_TRUE(world.run(put_large(&world, world.ref, body, {4, 2})).has_value());
+  world.memory[0]->files().begin()->second->corrupt[1] = true;
+  world.memory[5]->files().clear();
+  const HealReport report = heal(world);
+  EXPECT_EQ(report.outcome, Out::healed);
+  EXPECT_EQ(report.shards[5].state, ShardState::no_shard);
+  world.pass(std::chrono::seconds(2));
+  unsigned entries = 0;
+  for (const auto& drive : world.memory) {
+    for (const auto& [name, value] : drive->system()) {
+      const auto entry = decode_heal_entry(as_bytes(value));
+      ASSERT_TRUE(entry.has_value());
+      EXPECT_EQ(entry->reason, HealReason::damaged_shard);
+      EXPECT_EQ(entry->slots, 1U) << "of the first drive";
+      ++entries;
+    }
+  }
+  EXPECT_EQ(entries, 3U);
+  EXPECT_EQ(heal(world, world.ref, kDeep).outcome, Out::healed);
+  expect_readable_without(world, {1, 2}, body);
 }
 
 TEST(Heal, InlineShardsAreRewritten) {
