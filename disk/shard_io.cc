@@ -112,7 +112,7 @@ Result<> finish_file(DriveCore& core, Writing& w) {
   if (w.replaces) {
     const std::string path = data_path(core.path, w.footer.data);
     TRY_VOID(core.fs.rename(w.path, path));
-    w.path = path;
+    w.path.clear();  // the file is in place: no longer this writer's to remove
   }
   TRY_VOID(core.fs.sync_dir(data_folder(core.path, w.footer.data)));
   fault_point("shard.staged");

@@ -1,6 +1,7 @@
 // A LocalDrive in a folder of its own, with all that it needs, for tests.
 #pragma once
 
+#include <atomic>
 #include <memory>
 #include <optional>
 
@@ -18,6 +19,7 @@ namespace ostraka::disk {
 class TestFs final : public Fs {
  public:
   std::optional<std::uint64_t> free_bytes;
+  std::atomic<bool> fail_dir_syncs{false};
 
   Result<std::unique_ptr<File>> open(const std::string& path, OpenMode mode) override {
     return real_.open(path, mode);
@@ -25,7 +27,10 @@ class TestFs final : public Fs {
   Result<> remove(const std::string& path) override { return real_.remove(path); }
   Result<> rename(const std::string& from, const std::string& to) override { return real_.rename(from, to); }
   Result<> make_dirs(const std::string& path) override { return real_.make_dirs(path); }
-  Result<> sync_dir(const std::string& path) override { return real_.sync_dir(path); }
+  Result<> sync_dir(const std::string& path) override {
+    if (fail_dir_syncs) return fail(Errc::io, "in trouble");
+    return real_.sync_dir(path);
+  }
   Result<std::vector<std::string>> list_dir(const std::string& path) override { return real_.list_dir(path); }
   Result<bool> exists(const std::string& path) override { return real_.exists(path); }
   Result<FileId> identity(const std::string& path) override { return real_.identity(path); }

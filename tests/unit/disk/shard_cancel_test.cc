@@ -111,5 +111,25 @@ TEST(ShardCancel, AnAppendThatHasNotBegunLetsGoOfItsSlices) {
   EXPECT_EQ(orphans->files, 0U);
 }
 
+// The directory may not be synced; but the file is the drive's from the rename on.
+TEST(ShardWriter, ThatFailsAfterItsFileIsInPlaceLeavesItThere) {
+  DriveWorld world(true);
+  ASSERT_TRUE(world.format());
+  ASSERT_TRUE(world.start());
+  constexpr std::uint64_t kBytes = 4000;
+  {
+    DriveCaller call(*world.drive, world.shard, world.clock);
+    ASSERT_TRUE(call.stage(1, kBytes));
+    ASSERT_EQ(call.verdict(DriveCaller::ref("k"), call.file_record(1, {{1, kBytes}})), Verdict::ok);
+    world.fs.fail_dir_syncs = true;
+    EXPECT_TRUE(call.stage(1, kBytes).failed_with(Errc::io)) << "one that replaces it";
+    world.fs.fail_dir_syncs = false;
+  }
+  world.stop();  // with what the writer leaves to be done
+  ASSERT_TRUE(world.start());
+  DriveCaller call(*world.drive, world.shard, world.clock);
+  EXPECT_TRUE(call.has_file(1, kBytes));
+}
+
 }  // namespace
 }  // namespace ostraka::disk
