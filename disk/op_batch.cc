@@ -127,8 +127,10 @@ Result<OpAnswer> OpBatch::change_key(DriveOp& op) {
       break;
     }
     case OpKind::readmit_row: {
+      const bool refilling = state.refilling;
       answer.verdict = apply_readmit(state, op.birth, now_ms_);
-      if (answer.verdict == Verdict::ok) changed(*row);
+      if (answer.verdict != Verdict::ok || (state.birth != 0 && state.refilling == refilling)) break;
+      changed(*row);
       needs_sync_ = true;
       break;
     }
