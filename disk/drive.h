@@ -112,6 +112,8 @@ struct ShardRef {
   std::uint8_t data_shards = 1;
   std::uint8_t parity_shards = 0;
 };
+ShardRef shard_ref(const PartRecord& part, std::uint8_t data_shards, std::uint8_t parity_shards,
+                   unsigned shard_index) noexcept;
 
 enum class CommitMode : std::uint8_t {
   commit,        // a coordinator's new version

@@ -65,12 +65,7 @@ std::vector<DataId> verified_files(DriveCore& core, const VersionRecord& record,
   std::vector<DataId> good;
   for (const PartRecord& part : record.parts) {
     if (std::find(unknown.begin(), unknown.end(), part.data) == unknown.end()) continue;
-    ShardRef ref;
-    ref.data = part.data;
-    ref.shard_index = shard_index;
-    ref.part_bytes = part.size;
-    ref.data_shards = record.data_shards;
-    ref.parity_shards = record.parity_shards;
+    const ShardRef ref = shard_ref(part, record.data_shards, record.parity_shards, shard_index);
     const Result<> durable = check_durable_shard(core, ref);
     if (durable) {
       good.push_back(part.data);

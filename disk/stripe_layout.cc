@@ -15,6 +15,17 @@ constexpr std::uint64_t round_up(std::uint64_t value, std::uint64_t unit) {
 
 }  // namespace
 
+ShardRef shard_ref(const PartRecord& part, std::uint8_t data_shards, std::uint8_t parity_shards,
+                   unsigned shard_index) noexcept {
+  ShardRef ref;
+  ref.data = part.data;
+  ref.shard_index = static_cast<std::uint8_t>(shard_index);
+  ref.part_bytes = part.size;
+  ref.data_shards = data_shards;
+  ref.parity_shards = parity_shards;
+  return ref;
+}
+
 std::uint32_t shard_block_bytes(std::uint64_t stripe_bytes, unsigned data_shards) noexcept {
   const std::uint64_t share = (stripe_bytes + data_shards - 1) / data_shards;
   return static_cast<std::uint32_t>(round_up(share, stripe_bytes == kStripeBytes ? kPage : kSimd));

@@ -201,19 +201,15 @@ class FileHealer {
   }
 
   Task<std::vector<FileLook>> survey(const disk::PartRecord& part, bool sparing) {
-    disk::ShardRef ref;
-    ref.data = part.data;
-    ref.part_bytes = part.size;
-    ref.data_shards = spec_.record->data_shards;
-    ref.parity_shards = spec_.record->parity_shards;
+    const std::uint8_t data_shards = spec_.record->data_shards;
     DriveRound<FileLook> round(core_, ctx_, core_->size());
     for (unsigned slot = 0; slot < core_->size(); ++slot) {
       if (!spec_.answered[slot] || believed(slot, part, sparing)) continue;
-      ref.shard_index = static_cast<std::uint8_t>(slot);
+      const disk::ShardRef ref = disk::shard_ref(part, data_shards, spec_.record->parity_shards, slot);
       round.start(slot, look_at(core_, slot, ctx_, ref, spec_.deep));
     }
     Duration wait = kHealCallWait;
-    if (spec_.deep) wait += std::chrono::seconds(part.size / ref.data_shards / kSlowestVerify);
+    if (spec_.deep) wait += std::chrono::seconds(part.size / data_shards / kSlowestVerify);
     const TimePoint patience = core_->context.clock.now() + wait;
     const std::function<bool()> never = [] { return false; };
     TimePoint now = core_->context.clock.now();

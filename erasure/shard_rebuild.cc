@@ -282,13 +282,7 @@ class PartRebuild {
 
   bool usable(unsigned slot) const { return sources_[slot]->reader || sources_[slot]->unopened; }
   disk::ShardRef shard_ref(unsigned slot) const {
-    disk::ShardRef ref;
-    ref.data = spec_.part.data;
-    ref.shard_index = static_cast<std::uint8_t>(slot);
-    ref.part_bytes = spec_.part.size;
-    ref.data_shards = spec_.geometry.data_shards;
-    ref.parity_shards = spec_.geometry.parity_shards;
-    return ref;
+    return disk::shard_ref(spec_.part, spec_.geometry.data_shards, spec_.geometry.parity_shards, slot);
   }
 
   bool start_one(IoRound& round, const Stripe& stripe) {

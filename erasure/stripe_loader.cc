@@ -107,13 +107,7 @@ unsigned StripeLoader::drive_of(unsigned shard) const noexcept {
 }
 
 disk::ShardRef StripeLoader::ref_of(unsigned shard) const {
-  disk::ShardRef out;
-  out.data = part_.data;
-  out.shard_index = static_cast<std::uint8_t>(shard);
-  out.part_bytes = part_.size;
-  out.data_shards = geometry_.data_shards;
-  out.parity_shards = geometry_.parity_shards;
-  return out;
+  return disk::shard_ref(part_, geometry_.data_shards, geometry_.parity_shards, shard);
 }
 
 Task<Result<>> StripeLoader::read_blocks(std::shared_ptr<StripeLoader> self, unsigned shard, Ctx ctx,
