@@ -291,8 +291,7 @@ Task<bool> purge_tombstone(CorePtr core, Ctx ctx, disk::ObjectRef ref, VersionId
   for (unsigned slot = 0; slot < core->size(); ++slot)
     reads.start(slot, call_read(core, slot, ctx, ref, spec));
   co_await reads.wait(ctx.deadline, never);
-  const std::int64_t wait_ms = std::chrono::duration_cast<std::chrono::milliseconds>(kPurgeAfter).count();
-  const std::int64_t settled_before = core->context.clock.unix_ms() - wait_ms;
+  const std::int64_t settled_before = core->context.clock.unix_ms() - kPurgeAfterMs;
   for (const auto& answer : reads.answers()) {
     if (!answer || !*answer || (**answer).group.refilling) co_return false;
     const disk::KeyState& state = (**answer).state;

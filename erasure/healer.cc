@@ -21,8 +21,6 @@ namespace {
 
 using HealOutcome = HealReport::Outcome;
 
-constexpr auto kLifeMs = std::chrono::duration_cast<std::chrono::milliseconds>(kLongestCall).count();
-constexpr auto kPurgeAfterMs = std::chrono::duration_cast<std::chrono::milliseconds>(kPurgeAfter).count();
 constexpr Duration kTurnPause = std::chrono::milliseconds(5);
 constexpr Duration kLongestTurnPause = std::chrono::milliseconds(200);
 
@@ -217,7 +215,7 @@ class KeyHealer {
   Task<Result<bool>> settle_newer(VersionId base) {
     const std::vector<disk::HeldVersion> newer = look_.reading.newer_than(base);
     if (newer.empty()) co_return false;
-    const std::int64_t dead_before = core_->context.clock.unix_ms() - kLifeMs;
+    const std::int64_t dead_before = core_->context.clock.unix_ms() - kLongestCallMs;
     const bool all = look_.any_refilling();
     const auto young = [dead_before](const disk::HeldVersion& v) { return v.id.unix_ms() >= dead_before; };
     if (all && !lease_ && std::any_of(newer.begin(), newer.end(), young)) {
@@ -372,7 +370,7 @@ class KeyHealer {
   // A version that a client is writing just now is no reason to come again.
   bool clean_or_young() const {
     if (clean_) return true;
-    const std::int64_t dead_before = core_->context.clock.unix_ms() - kLifeMs;
+    const std::int64_t dead_before = core_->context.clock.unix_ms() - kLongestCallMs;
     for (const disk::HeldVersion& version : look_.reading.newer_than(look_.reading.version.id))
       if (version.id.unix_ms() < dead_before) return false;
     return true;

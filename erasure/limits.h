@@ -6,6 +6,7 @@
 #include <cstdint>
 
 #include "base/limits.h"
+#include "disk/limits.h"
 #include "runtime/clock.h"
 
 namespace ostraka::erasure {
@@ -18,6 +19,13 @@ inline constexpr Duration kLongestCall = std::chrono::seconds(60);
 // forward is noticed, and nothing is purged for as long again), and since reading, electing and calling take
 // some seconds.
 inline constexpr Duration kPurgeAfter = 2 * kLongestCall;
+// The same, to compare with times that drives and version ids tell.
+inline constexpr std::int64_t kLongestCallMs =
+    std::chrono::duration_cast<std::chrono::milliseconds>(kLongestCall).count();
+inline constexpr std::int64_t kPurgeAfterMs =
+    std::chrono::duration_cast<std::chrono::milliseconds>(kPurgeAfter).count();
+static_assert(disk::kBirthKeptMs >= kPurgeAfterMs,
+              "calls from before a row was begun anew must have ended when it goes");
 // By then every drive has learnt that a tombstone is final, unless it hangs.
 inline constexpr Duration kRetiredWithin = std::chrono::seconds(5);
 // A heal has as much time as it takes to rebuild the object this fast, whatever its caller gives it.

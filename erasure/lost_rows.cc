@@ -4,7 +4,6 @@
 #include <utility>
 
 #include "base/log.h"
-#include "disk/limits.h"
 #include "erasure/drive_round.h"
 #include "erasure/limits.h"
 

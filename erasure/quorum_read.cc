@@ -193,9 +193,8 @@ Task<> settle_leftover(CorePtr core, Ctx ctx, disk::ObjectRef ref, disk::HeldVer
 // they stay, a read cannot do without the drives that prove them uncommitted. Settled in the background.
 void settle_leftovers(const CorePtr& core, const Ctx& ctx, const disk::ObjectRef& ref, const Reading& reading,
                       VersionId elected) {
-  const std::int64_t life_ms = std::chrono::duration_cast<std::chrono::milliseconds>(kLongestCall).count();
   if (reading.newest <= elected) return;
-  const std::int64_t dead_before = core->context.clock.unix_ms() - life_ms;
+  const std::int64_t dead_before = core->context.clock.unix_ms() - kLongestCallMs;
   for (const Vote& vote : reading.votes()) {
     if (vote.state == nullptr) continue;
     for (const disk::HeldVersion& version : vote.state->versions) {
