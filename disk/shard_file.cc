@@ -1,5 +1,7 @@
 #include "disk/shard_file.h"
 
+#include <bit>
+
 #include "disk/limits.h"
 #include "disk/wire.h"
 
@@ -124,6 +126,7 @@ Result<ShardFooter> decode_shard_tail(ByteSpan tail, std::uint64_t file_bytes) {
 }
 
 Hash128 fold_digest(Hash128 so_far, Hash128 block) noexcept {
+  static_assert(std::endian::native == std::endian::little, "the words are hashed as they lie in memory");
   const std::uint64_t words[] = {so_far.low, so_far.high, block.low, block.high};
   return xxh3_128(ByteSpan(reinterpret_cast<const std::uint8_t*>(words), sizeof words));
 }
