@@ -63,9 +63,9 @@ class AtRest:
             raise AssertionError(f"a second scan still finds {found}: {again['findings'][:5]}")
         return totals
 
-    def wait_refilled(self) -> None:
-        """Until all drives are in service, and those that were replaced are full again, but for keys that cannot be healed: what a
-        writer that died left on no more drives than its quorum may have lost a shard too many with the drive. It holds its
+    def wait_refilled(self, writers_died: bool = False) -> None:
+        """Until all drives are in service, and those that were replaced are full again. Where writers died, but for keys that cannot
+        be healed: what one left on no more drives than its quorum may have lost a shard too many with the drive. It holds its
         placement group back until somebody overwrites it."""
         def full(drive: Path) -> bool:
             return not json.loads((drive / "format.json").read_text()).get("refilling", False)
@@ -75,6 +75,8 @@ class AtRest:
                 return False
             if all(map(full, self.node.drives)):
                 return True
+            if not writers_died:
+                return False
             status = self.admin("GET", "heal")
             lately = [key["outcome"] for key in status["recent"] if key["cause"] == "refill" and key["outcome"] != "healed"]
             # keys that nobody could decide would be a bug: all drives are there

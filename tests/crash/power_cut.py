@@ -120,7 +120,7 @@ class PowerCut(PowerCase):
             started_s = self.restart()
             self.say(losses, started_s, self.check())
             with AtRest(self.node) as rest:
-                rest.wait_refilled()
+                rest.wait_refilled(writers_died=True)
             self.check()
             self.node.kill()
         self.node.start()
