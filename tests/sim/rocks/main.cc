@@ -10,6 +10,7 @@
 #include <cstdio>
 #include <deque>
 #include <map>
+#include <optional>
 #include <string>
 
 #include "base/log.h"
@@ -182,7 +183,9 @@ class Cuts {
     }
   }
   bool check() {
-    const Content content = read_all();
+    const std::optional<Content> all = read_all();
+    if (!all) return false;
+    const Content& content = *all;
     const bool killed = std::exchange(killed_, false);
     if (disk_.ended()) return true;  // right after it opened: the next life looks
     const std::uint64_t must = killed ? answered_ : synced_;
@@ -240,14 +243,17 @@ class Cuts {
         out += fmt::format(" {} holds {}, not {};", key, said(is, key), said(should, key));
     return out;
   }
-  Content read_all() {
+  std::optional<Content> read_all() {
     Content content;
     for (std::size_t column = 0; column < disk::kColumns; ++column) {
       const auto cursor = index_->scan(static_cast<Column>(column), "", "");
       for (cursor->seek(""); cursor->valid(); cursor->next())
         content[column].emplace(cursor->key(), cursor->value());
       const Result<> status = cursor->status();
-      if (!status && !disk_.ended()) wrong("a scan failed: " + status.error().detail);
+      if (!status && !disk_.ended()) {
+        wrong("a scan failed: " + status.error().detail);
+        return std::nullopt;
+      }
     }
     return content;
   }
