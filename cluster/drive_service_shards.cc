@@ -1,5 +1,4 @@
 // Calls on shard files, as DriveService answers them.
-#include <cstring>
 #include <utility>
 
 #include "base/hash.h"
@@ -14,44 +13,20 @@ bool same(const disk::ShardRef& a, const disk::ShardRef& b) noexcept {
          a.data_shards == b.data_shards && a.parity_shards == b.parity_shards;
 }
 
-// Cuts a body into blocks. One that arrived in two pieces is put together.
+// Cuts a body, which is one slice, into blocks.
 Result<BufferChain> cut_body(const BufferChain& body,
                              const google::protobuf::RepeatedField<std::uint32_t>& block_bytes) {
   TRY_VOID(check_blocks(block_bytes));
-  std::size_t left = 0;
-  for (const Slice& slice : body) left += slice.bytes.size();
+  if (body.size() != 1) return fail(Errc::malformed, "blocks without a body");
+  ByteSpan left = body[0].bytes;
   BufferChain blocks;
   blocks.reserve(static_cast<std::size_t>(block_bytes.size()));
-  std::size_t slice = 0;
-  std::size_t at = 0;  // in it
   for (const std::uint32_t bytes : block_bytes) {
-    if (bytes > left) return fail(Errc::malformed, "a body that is shorter than its blocks");
-    left -= bytes;
-    while (at == body[slice].bytes.size()) {
-      ++slice;
-      at = 0;
-    }
-    if (body[slice].bytes.size() - at >= bytes) {
-      blocks.push_back(Slice{body[slice].owner, body[slice].bytes.subspan(at, bytes)});
-      at += bytes;
-      continue;
-    }
-    Buffer whole = Buffer::on_heap(bytes);
-    for (std::size_t have = 0; have < bytes;) {
-      if (at == body[slice].bytes.size()) {
-        ++slice;
-        at = 0;
-        continue;
-      }
-      const std::size_t piece = std::min(bytes - have, body[slice].bytes.size() - at);
-      std::memcpy(whole.data() + have, body[slice].bytes.data() + at, piece);
-      have += piece;
-      at += piece;
-    }
-    const ByteSpan span = whole.span().first(bytes);
-    blocks.push_back(Slice{std::move(whole), span});
+    if (bytes > left.size()) return fail(Errc::malformed, "a body that is shorter than its blocks");
+    blocks.push_back(Slice{body[0].owner, left.first(bytes)});
+    left = left.subspan(bytes);
   }
-  if (left > 0) return fail(Errc::malformed, "a body that is longer than its blocks");
+  if (!left.empty()) return fail(Errc::malformed, "a body that is longer than its blocks");
   return blocks;
 }
 

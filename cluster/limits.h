@@ -44,13 +44,16 @@ inline constexpr std::size_t kReadSlabsKept = 4;           // when nobody reads
 inline constexpr std::size_t kSmallBlocks = 64U << 10;     // read into memory of their own, not into a slab
 inline constexpr std::size_t kMaxRetiresWaiting = 1024;    // to be sent to one drive
 inline constexpr std::size_t kMaxErrandBytes = 1U << 20;   // of retires in one message
-inline constexpr std::size_t kMaxErrandIds = 1U << 15;     // of each kind in one message
+inline constexpr std::size_t kMaxErrandIds = 1U << 13;     // of each kind in one message
 inline constexpr auto kErrandDelay = std::chrono::milliseconds(20);  // then they go without company
 inline constexpr auto kErrandRetry = std::chrono::seconds(1);
 inline constexpr auto kErrandCall = std::chrono::seconds(5);
 // A retire that is older is not carried out: the tombstone that came after it may have been purged by then.
 // Less than erasure::kPurgeAfter by what two clocks may differ.
 inline constexpr auto kRetireLife = std::chrono::seconds(60);
+
+// Errands ride along with any request: five kinds of ids, one of them with the id of a file.
+static_assert(kMaxErrandBytes + kMaxErrandIds * (5 * 9 + 20) + (400U << 10) <= kMaxCallHead);
 
 // What a peer keeps alive on this node, and for how long after it was last heard of.
 inline constexpr auto kPeerLease = std::chrono::minutes(3);
@@ -106,6 +109,8 @@ inline constexpr auto kProbeSilence = std::chrono::seconds(1);  // calls are out
 
 static_assert(kMaxPeerPage < kMaxPeerHead);
 static_assert(kPeerRenewal * 3 < kPeerLease, "a renewal may be lost");
+static_assert(kPeerRenewal + kMaxPeerPins / kMaxErrandIds * kPeerRenewal / 3 < kPeerLease,
+              "they are renewed in several messages");
 
 // etcd. A document with its name and mark, in base64, is well below its limit of 1.5 MiB a request.
 inline constexpr std::size_t kMaxEtcdAnswer = 32U << 20;             // an answer, or one message of a watch

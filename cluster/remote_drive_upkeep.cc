@@ -124,7 +124,9 @@ Task<Result<std::vector<disk::Drive::SystemRecord>>> RemoteDrive::scan_system_af
       after = record.name();
       records.push_back({std::move(*record.mutable_name()), std::move(*record.mutable_value())});
     }
-    more = answer.more() && !answer.records().empty() && records.size() < max;
+    if (answer.more() && answer.records().empty())
+      co_return tl::unexpected<Error>(link_->garbage("more system records, and none"));
+    more = answer.more() && records.size() < max;
   }
   co_return records;
 }

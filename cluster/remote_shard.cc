@@ -54,6 +54,7 @@ class RemoteShardWriter final : public disk::ShardWriter {
       if (hashed > kHashSliceBytes) {  // small requests keep their latency
         co_await boost::asio::post(ctx.shard.executor(), kAwait);
         hashed = 0;
+        if (broken_) co_return fail(Errc::closed, "the write was given up");
       }
       digest_ = disk::fold_digest(digest_, xxh3_128(block.bytes));
       hashed += block.bytes.size();
@@ -90,7 +91,7 @@ class RemoteShardWriter final : public disk::ShardWriter {
     if (Hash128{answer.digest().low(), answer.digest().high()} != digest_) {
       log::error("a shard file was written with other bytes than were sent node={} drive={} data={}",
                  link_->spec().node, link_->spec().path, to_string(data_));
-      co_return fail(Errc::io, link_->spec().node + ": a shard file was damaged on the way");
+      co_return fail(Errc::closed, link_->spec().node + ": a shard file was damaged on the way");
     }
     finished_ = true;
     link_->errands().forget_writer(writer_);

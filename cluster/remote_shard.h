@@ -9,7 +9,7 @@
 namespace ostraka::cluster {
 
 // writer: the id under which the file was staged there. finish() compares what was written with what it was
-// given: io when they differ.
+// given: closed when they differ.
 std::unique_ptr<disk::ShardWriter> make_remote_writer(std::shared_ptr<DriveLink> link, DataId data,
                                                       std::uint64_t writer);
 

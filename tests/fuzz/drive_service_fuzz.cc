@@ -27,6 +27,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   if (size < 2) return 0;
   cluster::PeerCall call;
   call.method = kMethods[data[0] % kMethods.size()];
+  const bool is_commit = call.method == "drive.commit";
   const std::size_t body = std::min<std::size_t>(data[1], size - 2);
   cluster::SystemDrive drive(7);
   // which drive it is for, and the rest: fields that come later count
@@ -35,10 +36,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   if (body > 0) {
     Buffer buffer = Buffer::on_heap(body);
     std::memcpy(buffer.data(), data + size - body, body);
-    const ByteSpan half = buffer.span().first(body / 2);
-    const ByteSpan rest = buffer.span().subspan(body / 2, body - body / 2);
-    call.body.push_back(Slice{buffer, half});
-    call.body.push_back(Slice{buffer, rest});
+    const ByteSpan bytes = buffer.span().first(body);
+    call.body.push_back(Slice{std::move(buffer), bytes});
   }
   SystemClock clock;
   SystemRandom random;
@@ -47,7 +46,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   Ctx ctx{shard, kNoDeadline, "fuzz"};
   const cluster::NodeName from = "node1";
   const auto answer = run_to_end(shard, service.serve(ctx, from, std::move(call)));
-  CHECK(answer || !answer.failed_with(Errc::unsupported_version));
+  // but for a record of a newer format
+  CHECK(answer || is_commit || !answer.failed_with(Errc::unsupported_version));
   run_to_end(shard, service.close());
   return 0;
 }

@@ -14,7 +14,7 @@ std::size_t bytes_of(const BufferChain& chain) {
   return bytes;
 }
 
-BufferChain copy_of(const BufferChain& chain, std::size_t piece) {
+BufferChain copy_of(const BufferChain& chain) {
   BufferChain out;
   const std::size_t bytes = bytes_of(chain);
   if (bytes == 0) return out;
@@ -24,9 +24,8 @@ BufferChain copy_of(const BufferChain& chain, std::size_t piece) {
     std::memcpy(all.data() + at, slice.bytes.data(), slice.bytes.size());
     at += slice.bytes.size();
   }
-  if (piece == 0) piece = bytes;
-  for (at = 0; at < bytes; at += piece)
-    out.push_back(Slice{all, all.span().subspan(at, std::min(piece, bytes - at))});
+  const ByteSpan span = all.span().first(bytes);
+  out.push_back(Slice{std::move(all), span});
   return out;
 }
 
@@ -35,7 +34,7 @@ Result<PeerAnswer> deliver(Result<PeerAnswer> answer, const std::vector<disk::Bl
   std::size_t wanted = 0;
   for (const disk::BlockTarget& target : into) wanted += target.bytes.size();
   if (wanted != bytes_of(answer->body)) return fail(Errc::malformed, "an answer of another size");
-  const BufferChain whole = copy_of(answer->body, 0);
+  const BufferChain whole = copy_of(answer->body);
   std::size_t at = 0;
   for (const disk::BlockTarget& target : into) {
     std::memcpy(target.bytes.data(), whole[0].bytes.data() + at, target.bytes.size());
@@ -84,12 +83,12 @@ Task<> MemoryNetwork::carry(MemoryNetwork* self, std::shared_ptr<Flight> flight)
   PeerCall call;
   call.method = flight->call.method;
   call.head = flight->call.head;
-  call.body = copy_of(flight->call.body, fate.body_piece);
+  call.body = copy_of(flight->call.body);
   flight->call.body.clear();
   if (fate.spoil_call) fate.spoil_call(call);
   auto serving = service.serve(ctx, flight->from, std::move(call));
   Result<PeerAnswer> answer = co_await std::move(serving);
-  if (answer) answer->body = copy_of(answer->body, fate.body_piece);
+  if (answer) answer->body = copy_of(answer->body);
   if (fate.spoil_answer) fate.spoil_answer(answer);
   if (fate.answer_delay > Duration::zero()) co_await sleep_for(ctx.shard.clock(), fate.answer_delay);
   if (!fate.answer_lost) {

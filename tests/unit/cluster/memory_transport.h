@@ -21,8 +21,7 @@ struct CallFate {
   bool call_lost = false;
   Duration answer_delay{0};
   bool answer_lost = false;
-  bool cut = false;            // what is lost is noticed: closed, instead of nothing until the deadline
-  std::size_t body_piece = 0;  // bodies arrive in pieces of so many bytes; 0: in one
+  bool cut = false;  // what is lost is noticed: closed, instead of nothing until the deadline
   std::function<void(PeerCall&)> spoil_call;
   std::function<void(Result<PeerAnswer>&)> spoil_answer;
 };

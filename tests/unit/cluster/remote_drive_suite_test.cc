@@ -7,8 +7,6 @@
 namespace ostraka::disk {
 namespace {
 
-// pieces: bodies arrive in more than one slice.
-template <bool kPieces>
 class RemoteBackend {
  public:
   RemoteBackend() {
@@ -18,12 +16,6 @@ class RemoteBackend {
     EXPECT_TRUE(started) << started.error().detail;
     world_.emplace(*local_.drive, local_.clock, local_.shard);
     world_->remote->start();
-    if (!kPieces) return;
-    world_->network.follow([](const auto&, const auto&, const auto&) {
-      cluster::CallFate fate;
-      fate.body_piece = 10'007;
-      return fate;
-    });
   }
   ~RemoteBackend() { run_to_end(local_.shard, cluster::RemoteWorld::close(&*world_)); }
   Drive& drive() { return *world_->remote; }
@@ -35,10 +27,9 @@ class RemoteBackend {
   std::optional<cluster::RemoteWorld> world_;
 };
 
-INSTANTIATE_TYPED_TEST_SUITE_P(Remote, DriveSuite, RemoteBackend<false>);
-INSTANTIATE_TYPED_TEST_SUITE_P(RemoteInPieces, DriveSuite, RemoteBackend<true>);
-INSTANTIATE_TYPED_TEST_SUITE_P(Remote, DriveUploadSuite, RemoteBackend<false>);
-INSTANTIATE_TYPED_TEST_SUITE_P(Remote, DriveUpkeepSuite, RemoteBackend<false>);
+INSTANTIATE_TYPED_TEST_SUITE_P(Remote, DriveSuite, RemoteBackend);
+INSTANTIATE_TYPED_TEST_SUITE_P(Remote, DriveUploadSuite, RemoteBackend);
+INSTANTIATE_TYPED_TEST_SUITE_P(Remote, DriveUpkeepSuite, RemoteBackend);
 
 }  // namespace
 }  // namespace ostraka::disk

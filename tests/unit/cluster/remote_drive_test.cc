@@ -343,7 +343,16 @@ TEST_F(NonsenseTest, EmptyAnswersAreNoWorseThanNone) {
   EXPECT_EQ(said.at("read_many"), Errc::closed);
 }
 
-// One byte of every message is another, wherever it is: nothing but errors may come of it.
+TEST_F(NonsenseTest, NoRecordsAndMoreOfThemAreNotTheEnd) {
+  fates_["drive.scan_system"].spoil_answer = [](Result<PeerAnswer>& answer) {
+    if (answer) answer->head += "\x18\x01";  // more
+  };
+  Ctx ctx = within(seconds(2));
+  EXPECT_TRUE(wait(remote().scan_system(ctx, "q/", 10)).failed_with(Errc::closed));
+}
+
+// One byte of every message is another, wherever it is: it ends, and what was not to be touched is still
+// there. (What the messages say is guarded by the hashes of their frames.)
 TEST_F(NonsenseTest, SpoiltMessagesHarmNobody) {
   put_file("k", 1, 1);
   std::size_t at = 0;

@@ -93,7 +93,7 @@ TEST_F(RemoteShardTest, DamageOnTheWayToTheDriveIsNoticed) {
     call.body = std::move(body);
   };
   ASSERT_TRUE(append(*writer));
-  EXPECT_TRUE(finish(*writer).failed_with(Errc::io));
+  EXPECT_TRUE(finish(*writer).failed_with(Errc::closed)) << "it is not the drive's doing";
   writer.reset();
   pass(seconds(1));
   EXPECT_FALSE(has_file(1));
@@ -118,6 +118,22 @@ TEST_F(RemoteShardTest, ACancelledAppendLetsGoOfItsBuffers) {
   ASSERT_TRUE(appended);
   EXPECT_TRUE(appended->failed_with(Errc::closed));
   EXPECT_TRUE(finish(*writer).failed_with(Errc::closed));
+}
+
+TEST_F(RemoteShardTest, AnAppendThatIsCancelledWhileItHashesIsNotSent) {
+  auto writer = stage(1);
+  calls_.clear();
+  BufferChain chain;
+  for (int i = 0; i < 4; ++i) chain.push_back(disk::slice_of(std::string(512U << 10, 'x')));
+  Ctx ctx = within(minutes(10));
+  std::optional<Result<>> appended;
+  Gate gate;
+  gate.spawn(shard_.executor(), keep(writer->append(ctx, std::move(chain)), &appended));
+  boost::asio::post(shard_.executor(), [&writer] { writer->cancel(); });
+  run_what_is_ready();
+  ASSERT_TRUE(appended);
+  EXPECT_TRUE(appended->failed_with(Errc::closed));
+  EXPECT_EQ(calls_["drive.append"], 0);
 }
 
 TEST_F(RemoteShardTest, AnAppendThatComesTwiceEndsTheWriter) {
