@@ -42,6 +42,17 @@ constexpr std::array kMethods{
     Method{"drive.erase_system", serve_erase_system},
     Method{"drive.erase_system_if", serve_erase_system_if},
     Method{"drive.scan_system", serve_scan_system},
+    Method{"drive.move_leave", serve_move_leave},
+    Method{"drive.move_arrive", serve_move_arrive},
+    Method{"drive.move_status", serve_move_status},
+    Method{"drive.move_rows", serve_move_rows},
+    Method{"drive.move_changes", serve_move_changes},
+    Method{"drive.move_forget", serve_move_forget},
+    Method{"drive.move_seal", serve_move_seal},
+    Method{"drive.move_take_back", serve_move_take_back},
+    Method{"drive.move_import", serve_move_import},
+    Method{"drive.move_own", serve_move_own},
+    Method{"drive.move_drop", serve_move_drop},
 };
 
 std::unordered_map<DriveId, disk::Drive*, std::hash<Uuid>> by_id(const std::vector<disk::Drive*>& drives) {

@@ -97,6 +97,10 @@ ServeCall serve_commit, serve_fence, serve_withdraw, serve_purge, serve_read, se
     serve_begin_anew, serve_readmit_key;
 // shard files
 ServeCall serve_stage, serve_append, serve_finish, serve_discard, serve_open, serve_read_blocks, serve_verify;
+// moves of groups
+ServeCall serve_move_leave, serve_move_arrive, serve_move_status, serve_move_rows, serve_move_changes,
+    serve_move_forget, serve_move_seal, serve_move_take_back, serve_move_import, serve_move_own,
+    serve_move_drop;
 // the drive as a whole
 ServeCall serve_info, serve_errands, serve_groups, serve_usage, serve_list, serve_scan, serve_readmit,
     serve_recount_usage, serve_find_orphans, serve_put_system, serve_erase_system, serve_erase_system_if,

@@ -19,20 +19,19 @@ inline constexpr double kRebalanceSlack = 0.05;  // of a drive's share, that no 
 inline constexpr int kPlacementPuts = 5;         // of the placement table, which others change, too
 
 // Moves of slots.
-inline constexpr int kMoveRounds = 20;              // over what has changed, before the groups are sealed
-inline constexpr std::size_t kMoveFewRows = 64;     // changed, that may be copied while the groups are sealed
-inline constexpr int kMoveImports = 4;              // of one page, whose files may be dropped meanwhile
-inline constexpr std::size_t kMoveRecords = 256;    // of the system column, at a time
+inline constexpr int kMoveRounds = 20;            // over what has changed, before the groups are sealed
+inline constexpr std::size_t kMoveFewRows = 64;   // changed, that may be copied while the groups are sealed
+inline constexpr int kMoveImports = 4;            // of one page, whose files may be dropped meanwhile
+inline constexpr std::size_t kMoveRecords = 256;  // of the system column, at a time
 inline constexpr std::size_t kMoveCopyBytes = 1U << 20;  // of a shard file, at a time
-inline constexpr std::size_t kMaxMoves = 4096;      // in a plan
-inline constexpr std::size_t kMaxMoveGroups = 64;   // that are sealed together
+inline constexpr std::size_t kMaxMoves = 4096;           // in a plan
 
 inline constexpr std::size_t kMaxPeerHead = 16U << 20;  // of a peer call or its answer: a page of a listing
 inline constexpr std::size_t kMaxPeerBody = 4U << 20;
 inline constexpr std::size_t kUncountedHead = 64U << 10;  // of a call: needs no share of the memory for calls
-inline constexpr std::size_t kMaxPeerPage = 15U << 20;  // of rows or records in one answer
-inline constexpr std::size_t kMaxPeerBlocks = 256;      // of a shard file in one body
-inline constexpr std::size_t kMaxPeerIds = 1U << 16;    // of orphans in one answer
+inline constexpr std::size_t kMaxPeerPage = 15U << 20;    // of rows or records in one answer
+inline constexpr std::size_t kMaxPeerBlocks = 256;        // of a shard file in one body
+inline constexpr std::size_t kMaxPeerIds = 1U << 16;      // of orphans in one answer
 
 // Calls on the drives of other nodes.
 inline constexpr std::size_t kMaxCallHead = 2U << 20;      // of a request without a record or a system record

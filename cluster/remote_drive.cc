@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "cluster/drive_ask.h"
+#include "cluster/remote_group_moves.h"
 #include "cluster/remote_shard.h"
 #include "disk/limits.h"
 
@@ -50,7 +51,12 @@ pb::KeyRequest key_request(const disk::ObjectRef& ref, VersionId id) {
 }  // namespace
 
 RemoteDrive::RemoteDrive(const RemoteDriveDeps& deps, RemoteDriveSpec spec)
-    : link_(std::make_shared<DriveLink>(deps, std::move(spec))) {}
+    : link_(std::make_shared<DriveLink>(deps, std::move(spec))),
+      moves_(std::make_unique<RemoteGroupMoves>(link_)) {}
+
+disk::GroupMoves* RemoteDrive::moves() noexcept {
+  return moves_.get();
+}
 
 void RemoteDrive::start() {
   link_->start();

@@ -19,6 +19,7 @@
 
 #include "cluster/transport.h"
 #include "disk/drive.h"
+#include "disk/group_move.h"
 #include "runtime/random.h"
 #include "runtime/shard.h"
 
@@ -52,6 +53,7 @@ class RemoteDrive final : public disk::Drive {
   const NodeName& node() const noexcept;
   std::uint64_t dropped_retires() const;  // that were not sent, since too many waited or for too long
 
+  disk::GroupMoves* moves() noexcept override;
   DriveId id() const noexcept override;
   bool online() const noexcept override;
   // Asks the drive; what was last known of it, and why there is nothing newer, when it does not answer.
@@ -91,6 +93,7 @@ class RemoteDrive final : public disk::Drive {
 
  private:
   const std::shared_ptr<DriveLink> link_;
+  const std::unique_ptr<disk::GroupMoves> moves_;
 };
 
 }  // namespace ostraka::cluster

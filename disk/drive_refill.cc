@@ -2,6 +2,7 @@
 #include <fmt/format.h>
 
 #include "base/log.h"
+#include "disk/group_places.h"
 #include "disk/group_table.h"
 #include "disk/local_drive.h"
 #include "disk/row_key.h"
@@ -139,9 +140,12 @@ Task<Result<>> LocalDrive::format_anew(Ctx&, Uuid incarnation, std::vector<Group
                                        std::vector<SystemRecord> records) {
   FirstRecords first;
   for (std::size_t group = 0; group < groups.size() && group < kPlacementGroups; ++group) {
-    if (groups[group].birth == 0) continue;
-    first.emplace_back(GroupTable::record_name(static_cast<std::uint16_t>(group)),
-                       GroupTable::encode(groups[group]));
+    const auto number = static_cast<std::uint16_t>(group);
+    if (groups[group].birth == 0) {  // none of its own: who believes otherwise has not heard of a move
+      first.emplace_back(place_record_name(number), encode_place({GroupPlace::away, Uuid{}}));
+      continue;
+    }
+    first.emplace_back(GroupTable::record_name(number), GroupTable::encode(groups[group]));
   }
   for (const SystemRecord& record : records) first.emplace_back(record.name, seal(record.value));
   auto format = [&core = core_, incarnation, first = std::move(first)]() mutable -> Result<> {

@@ -14,8 +14,10 @@
 //
 // Instead of own(): take_back() on the one and drop() on the other, but only after the group's epoch was
 // raised in the placement table while that still names the drive that gives (cluster/slot_move.h says why).
-// All of it is durable when it is answered, and may be said again. Every call carries a ticket: one of an
-// older term than the drive has seen is refused, so that a mover that was given up cannot interfere.
+// All of it is durable when it is answered, and may be said again. Every call carries a ticket. One of an
+// older term than the drive has seen is refused, so that a mover that was given up cannot interfere; and one
+// of another life, since it was meant for what the drive has forgotten: it was emptied, or the move ended
+// here and began anew. tests/protocol/move_model.py is all of this as a program.
 #pragma once
 
 #include <cstdint>
@@ -41,6 +43,8 @@ enum class GroupPlace : std::uint8_t {
 struct MoveTicket {
   Uuid move;               // of some groups from one drive to another
   std::uint64_t term = 0;  // of who carries it out; a later one has a greater one
+  std::uint64_t life =
+      0;  // of the move on this drive: as status() says. To begin_*(): a random number, not 0
 };
 
 struct MovedRow {
@@ -70,20 +74,24 @@ struct MoveImport {
 
 struct MoveStatus {
   std::uint64_t term = 0;  // 0: the drive knows of no such move, or it has ended here
-  std::uint64_t step = 0;  // of the last import
-  std::string cursor;      // of the same
+  std::uint64_t life = 0;
+  std::uint64_t other = 0;                                   // as begin_arriving() said
+  std::uint64_t step = 0;                                    // of the last import
+  std::string cursor;                                        // of the same
   std::vector<std::pair<std::uint16_t, GroupPlace>> groups;  // that this move was the last to move
 };
 
-// Errors of all calls, beside those of Drive: not_found (the drive knows of no such move), stale_epoch
-// (another mover took over), conflict (the groups are not where the call needs them).
+// Errors of all calls, beside those of Drive: not_found (the drive knows of no such move or life),
+// stale_epoch (another mover took over), conflict (the groups are not where the call needs them).
 class GroupMoves {
  public:
   virtual ~GroupMoves() = default;
   // unavailable: a group is being refilled.
   virtual Task<Result<>> begin_leaving(Ctx& ctx, MoveTicket ticket, std::vector<std::uint16_t> groups) = 0;
-  // conflict also when the drive has been asked about a group before, and is one of its drives then.
-  virtual Task<Result<>> begin_arriving(Ctx& ctx, MoveTicket ticket, std::vector<std::uint16_t> groups) = 0;
+  // other: the life of the move on the drive that gives. conflict also when the drive has been asked about a
+  // group before, and is one of its drives then, or has copied from another life.
+  virtual Task<Result<>> begin_arriving(Ctx& ctx, MoveTicket ticket, std::vector<std::uint16_t> groups,
+                                        std::uint64_t other) = 0;
   virtual Task<Result<MoveStatus>> status(Ctx& ctx, Uuid move) = 0;
 
   // Rows of the leaving groups, behind a row key. A page may be empty before the end.

@@ -36,6 +36,7 @@ struct MoveChange {
   std::vector<std::uint16_t> groups;  // begin_leaving, begin_arriving
   std::vector<std::uint64_t> epochs;  // take_back: by group of the move, ascending
   std::vector<GroupState> states;     // own: the same
+  std::uint64_t other = 0;            // begin_arriving
   std::uint64_t through = 0;          // forget_changes
   std::uint64_t step = 0;             // import
   std::string cursor;                 // import

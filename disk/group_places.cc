@@ -127,6 +127,8 @@ std::string encode_move(const MoveRecord& record) {
   std::string out;
   put_int(out, kVersion);
   put_int(out, record.term);
+  put_int(out, record.life);
+  put_int(out, record.other);
   put_int(out, record.step);
   out.append(record.cursor);
   return seal(out);
@@ -138,6 +140,8 @@ Result<MoveRecord> decode_move(std::string_view sealed) {
   TRY_VOID(check_version(in));
   MoveRecord record;
   record.term = in.take_int<std::uint64_t>();
+  record.life = in.take_int<std::uint64_t>();
+  record.other = in.take_int<std::uint64_t>();
   record.step = in.take_int<std::uint64_t>();
   if (!in.ok()) return fail(Errc::corrupt, "record of a move does not decode");
   record.cursor = in.take(in.left());

@@ -63,6 +63,8 @@ std::string encode_place(const GroupPlaces::Entry& entry);  // sealed
 
 struct MoveRecord {
   std::uint64_t term = 0;
+  std::uint64_t life = 0;
+  std::uint64_t other = 0;
   std::uint64_t step = 0;
   std::string cursor;
 };

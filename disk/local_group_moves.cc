@@ -117,16 +117,17 @@ Task<Result<>> LocalGroupMoves::change(Ctx& ctx, MoveChange change) {
 }
 
 Task<Result<>> LocalGroupMoves::begin(Ctx& ctx, MoveChange::Kind kind, MoveTicket ticket,
-                                      std::vector<std::uint16_t> groups) {
+                                      std::vector<std::uint16_t> groups, std::uint64_t other) {
   const bool ascending =
       std::adjacent_find(groups.begin(), groups.end(), std::greater_equal<>()) == groups.end();
   if (groups.empty() || !ascending || groups.back() >= kPlacementGroups || ticket.move.is_nil() ||
-      ticket.term == 0)
+      ticket.term == 0 || ticket.life == 0)
     co_return fail(Errc::invalid_argument, "a move of groups: which, ascending, and a ticket");
   MoveChange beginning;
   beginning.kind = kind;
   beginning.ticket = ticket;
   beginning.groups = std::move(groups);
+  beginning.other = other;
   auto changing = change(ctx, std::move(beginning));
   Result<> begun = co_await std::move(changing);
   co_return begun;
@@ -134,12 +135,12 @@ Task<Result<>> LocalGroupMoves::begin(Ctx& ctx, MoveChange::Kind kind, MoveTicke
 
 Task<Result<>> LocalGroupMoves::begin_leaving(Ctx& ctx, MoveTicket ticket,
                                               std::vector<std::uint16_t> groups) {
-  return begin(ctx, Kind::begin_leaving, ticket, std::move(groups));
+  return begin(ctx, Kind::begin_leaving, ticket, std::move(groups), 0);
 }
 
-Task<Result<>> LocalGroupMoves::begin_arriving(Ctx& ctx, MoveTicket ticket,
-                                               std::vector<std::uint16_t> groups) {
-  return begin(ctx, Kind::begin_arriving, ticket, std::move(groups));
+Task<Result<>> LocalGroupMoves::begin_arriving(Ctx& ctx, MoveTicket ticket, std::vector<std::uint16_t> groups,
+                                               std::uint64_t other) {
+  return begin(ctx, Kind::begin_arriving, ticket, std::move(groups), other);
 }
 
 Task<Result<MoveStatus>> LocalGroupMoves::status(Ctx& ctx, Uuid move) {
@@ -151,6 +152,8 @@ Task<Result<MoveStatus>> LocalGroupMoves::status(Ctx& ctx, Uuid move) {
     if (found == Lookup::found) {
       TRY(record, decode_move(sealed));
       out.term = record.term;
+      out.life = record.life;
+      out.other = record.other;
       out.step = record.step;
       out.cursor = std::move(record.cursor);
     }

@@ -15,7 +15,8 @@ class LocalGroupMoves final : public GroupMoves {
   LocalGroupMoves(DriveCore& core, Committer& committer) : core_(core), committer_(committer) {}
 
   Task<Result<>> begin_leaving(Ctx& ctx, MoveTicket ticket, std::vector<std::uint16_t> groups) override;
-  Task<Result<>> begin_arriving(Ctx& ctx, MoveTicket ticket, std::vector<std::uint16_t> groups) override;
+  Task<Result<>> begin_arriving(Ctx& ctx, MoveTicket ticket, std::vector<std::uint16_t> groups,
+                                std::uint64_t other) override;
   Task<Result<MoveStatus>> status(Ctx& ctx, Uuid move) override;
   Task<Result<MovePage>> read_rows(Ctx& ctx, MoveTicket ticket, std::string after) override;
   Task<Result<MovePage>> read_changes(Ctx& ctx, MoveTicket ticket, std::string after) override;
@@ -28,7 +29,8 @@ class LocalGroupMoves final : public GroupMoves {
 
  private:
   Task<Result<>> change(Ctx& ctx, MoveChange change);
-  Task<Result<>> begin(Ctx& ctx, MoveChange::Kind kind, MoveTicket ticket, std::vector<std::uint16_t> groups);
+  Task<Result<>> begin(Ctx& ctx, MoveChange::Kind kind, MoveTicket ticket, std::vector<std::uint16_t> groups,
+                       std::uint64_t other);
 
   DriveCore& core_;
   Committer& committer_;

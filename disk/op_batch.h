@@ -69,7 +69,7 @@ class OpBatch {
   Result<OpAnswer> drop_inline(DriveOp& op);
   // Of groups that move: op_batch_move.cc.
   Result<OpAnswer> move(DriveOp& op);
-  Result<MoveRecord> open_move(const MoveTicket& ticket);
+  Result<MoveRecord> open_move(const MoveTicket& ticket, bool any_life = false);
   Result<OpAnswer> begin_move(const MoveChange& change, GroupPlace place);
   Result<OpAnswer> seal_groups(const MoveChange& change, const std::vector<std::uint16_t>& groups);
   Result<OpAnswer> take_back(const MoveChange& change, const std::vector<std::uint16_t>& groups);

@@ -65,11 +65,13 @@ std::vector<std::uint16_t> OpBatch::groups_of(const Uuid& move) const {
 }
 
 // Whoever has a newer ticket has taken over.
-Result<MoveRecord> OpBatch::open_move(const MoveTicket& ticket) {
+Result<MoveRecord> OpBatch::open_move(const MoveTicket& ticket, bool any_life) {
   const std::string name = move_record_name(ticket.move);
   TRY(held, system_value(name));
   if (!held) return fail(Errc::not_found, "no such move of groups, or it has ended");
   TRY(record, decode_move(*held));
+  if (!any_life && ticket.life != record.life)
+    return fail(Errc::not_found, "this move of groups ended here, and has begun anew");
   if (ticket.term < record.term) return fail(Errc::stale_epoch, "another mover took over");
   if (ticket.term > record.term) {
     record.term = ticket.term;
@@ -112,7 +114,8 @@ Result<OpAnswer> OpBatch::begin_move(const MoveChange& change, GroupPlace place)
   const std::string name = move_record_name(move);
   TRY(held, system_value(name));
   if (held) {
-    TRY_VOID(open_move(change.ticket));
+    TRY(record, open_move(change.ticket, true));
+    if (record.other != change.other) return out_of_place("what was copied is from another life");
     if (groups_of(move) != change.groups) return out_of_place("it is for other groups");
     return OpAnswer{};
   }
@@ -129,6 +132,8 @@ Result<OpAnswer> OpBatch::begin_move(const MoveChange& change, GroupPlace place)
   for (const std::uint16_t group : change.groups) set_place(group, place, move);
   MoveRecord record;
   record.term = change.ticket.term;
+  record.life = change.ticket.life;
+  record.other = change.other;
   put_own(name, encode_move(record));
   return OpAnswer{};
 }

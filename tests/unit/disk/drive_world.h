@@ -46,10 +46,10 @@ class TestFs final : public Fs {
   PosixFs real_;
 };
 
-inline DriveFormat test_format() {
+inline DriveFormat test_format(unsigned slot = 1) {
   DriveFormat format;
   format.deployment.bytes.fill(0xd1);
-  format.slot = 1;
+  format.slot = slot;
   for (std::uint8_t i = 0; i < 6; ++i)
     format.drives.emplace_back().bytes.fill(static_cast<std::uint8_t>(0xa0 + i));
   format.data_shards = 4;
@@ -60,7 +60,8 @@ inline DriveFormat test_format() {
 
 class DriveWorld {
  public:
-  explicit DriveWorld(bool memory_index = false) : memory_index_(memory_index) {}
+  explicit DriveWorld(bool memory_index = false, unsigned slot = 1)
+      : memory_index_(memory_index), slot_(slot) {}
   MetaIndexFactory& indexes() {
     if (memory_index_) return memory;
     return rocks;
@@ -68,9 +69,9 @@ class DriveWorld {
   DriveDeps deps() { return DriveDeps{fs, clock, indexes(), workers, metrics}; }
   std::string folder() const { return dir / "drive"; }
 
-  Result<> format() { return format_drive(fs, indexes(), folder(), test_format()); }
+  Result<> format() { return format_drive(fs, indexes(), folder(), test_format(slot_)); }
   Result<> start() {
-    drive = std::make_unique<LocalDrive>(deps(), folder(), test_format());
+    drive = std::make_unique<LocalDrive>(deps(), folder(), test_format(slot_));
     return drive->start();
   }
   void stop() { drive.reset(); }
@@ -88,6 +89,7 @@ class DriveWorld {
 
  private:
   const bool memory_index_;
+  const unsigned slot_;
 };
 
 }  // namespace ostraka::disk

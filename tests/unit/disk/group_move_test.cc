@@ -4,6 +4,7 @@
 #include <filesystem>
 
 #include "disk/drive_format.h"
+#include "disk/row_key.h"
 #include "tests/unit/disk/move_suite.h"
 
 namespace ostraka::disk {

@@ -1,0 +1,209 @@
+#include "cluster/move_runner.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <utility>
+
+#include "base/log.h"
+#include "cluster/limits.h"
+#include "cluster/placement.h"
+
+namespace ostraka::cluster {
+
+Result<MoveDocument> MoveRunner::document(std::uint64_t* revision) const {
+  const control::DocumentPtr now = deps_.control.get(kMovesDocument);
+  if (revision != nullptr) *revision = now ? now->revision : 0;
+  return now ? decode_moves(now->content) : Result<MoveDocument>(MoveDocument{});
+}
+
+Task<Result<>> MoveRunner::change(Ctx& ctx, Change change) {
+  for (int tries = 0;; ++tries) {
+    std::uint64_t revision = 0;
+    CO_TRY(now, document(&revision));
+    change(now);
+    std::string json = encode_moves(now);
+    auto putting = deps_.control.put(ctx, std::string(kMovesDocument), std::move(json), revision);
+    const auto put = co_await std::move(putting);
+    if (put) co_return Result<>();
+    if (!put.failed_with(Errc::conflict) || tries == kPlacementPuts)
+      co_return fail(put.code(), put.error().detail);
+  }
+}
+
+// What the drive has, shared out over its groups.
+Task<std::uint64_t> MoveRunner::expected_bytes(Ctx& ctx, const MoveSpec& spec) {
+  disk::Drive* const from = find_(spec.from);
+  const control::DocumentPtr table = deps_.control.get(deps_.placement_document);
+  if (from == nullptr || !table) co_return 0;
+  auto asking = from->info(ctx);
+  const Result<disk::DriveInfo> info = co_await std::move(asking);
+  const auto placement = Placement::from_json(deps_.deployment, table->content);
+  if (!info || !placement) co_return 0;
+  std::uint64_t groups = 0;
+  for (unsigned g = 0; g < kPlacementGroups; ++g) {
+    const auto& drives = placement->group(static_cast<std::uint16_t>(g)).drives;
+    groups += static_cast<std::uint64_t>(std::count(drives.begin(), drives.end(), spec.from));
+  }
+  co_return groups == 0 ? 0 : info->used_bytes / groups* spec.slots.size();
+}
+
+Task<Result<std::size_t>> MoveRunner::add(Ctx& ctx, std::vector<SlotMove> slots) {
+  CO_TRY(before, document());
+  std::vector<SlotMove> taken;
+  std::vector<bool> moving(kPlacementGroups);
+  for (const SlotMove& one : slots) {
+    if (before.moves_group(one.group) || moving[one.group]) continue;
+    moving[one.group] = true;
+    taken.push_back(one);
+  }
+  if (taken.empty()) co_return std::size_t{0};
+  std::vector<MoveDocument::Move> moves;
+  for (MoveSpec& spec : gather(taken, deps_.random)) {
+    MoveDocument::Move& move = moves.emplace_back();
+    auto asking = expected_bytes(ctx, spec);
+    move.bytes = co_await std::move(asking);
+    move.spec = std::move(spec);
+  }
+  std::size_t added = 0;
+  const std::int64_t now_ms = deps_.clock.unix_ms();
+  Change add_to = [&moves, &added, now_ms](MoveDocument& now) {
+    if (now.moves.empty()) {
+      now = MoveDocument{};
+      now.since_ms = now_ms;
+    }
+    added = 0;
+    for (const MoveDocument::Move& move : moves) {
+      const auto busy = [&now](const MoveSpec::Slot& slot) { return now.moves_group(slot.group); };
+      if (now.moves.size() >= kMaxMoves || std::any_of(move.spec.slots.begin(), move.spec.slots.end(), busy))
+        continue;
+      now.moves.push_back(move);
+      added += move.spec.slots.size();
+    }
+  };
+  auto changing = change(ctx, std::move(add_to));
+  CO_TRY_VOID(co_await std::move(changing));
+  co_return added;
+}
+
+Task<Result<>> MoveRunner::cancel(Ctx& ctx) {
+  Change give_all_up = [](MoveDocument& now) {
+    for (MoveDocument::Move& move : now.moves) move.giving_up = true;
+  };
+  return change(ctx, std::move(give_all_up));
+}
+
+Task<Result<bool>> MoveRunner::run(Ctx& ctx, std::uint64_t term, std::function<bool()> stop) {
+  CO_TRY(decided, document());
+  for (MoveDocument::Move& planned : decided.moves) {
+    if (stop()) co_return fail(Errc::closed, "told to stop");
+    CO_TRY(now, document());  // it may have been cancelled
+    const auto at = std::find_if(now.moves.begin(), now.moves.end(), [&](const MoveDocument::Move& move) {
+      return move.spec.id == planned.spec.id;
+    });
+    if (at == now.moves.end()) continue;
+    MoveDocument::Move move = *at;
+    tell(fmt::format("{} groups from drive {} to {}", move.spec.slots.size(), to_string(move.spec.from),
+                     to_string(move.spec.to)),
+         {});
+    const bool giving_up = move.giving_up;
+    auto running =
+        giving_up ? take_back(ctx, term, std::move(move)) : run_one(ctx, term, std::move(move), stop);
+    const Result<> ran = co_await std::move(running);
+    if (ran) continue;
+    tell({}, ran.error().detail);
+    if (ran.failed_with(Errc::stale_epoch) || stop()) co_return fail(ran.code(), ran.error().detail);
+    log::warn("a move of groups waits reason=\"{}\"", ran.error().detail);
+  }
+  CO_TRY(left, document());
+  if (left.moves.empty()) tell({}, {});
+  co_return left.moves.empty();
+}
+
+Task<Result<>> MoveRunner::run_one(Ctx& ctx, std::uint64_t term, MoveDocument::Move move,
+                                   const std::function<bool()>& stop) {
+  disk::Drive* const from = find_(move.spec.from);
+  disk::Drive* const to = find_(move.spec.to);
+  if (from == nullptr || to == nullptr) co_return fail(Errc::unavailable, "a drive of a move is not there");
+  const auto figures = std::make_shared<MoveFigures>();
+  {
+    const std::lock_guard lock(mutex_);
+    figures_ = figures;
+    if (bytes_before_ == 0) began_ = deps_.clock.now();
+  }
+  auto carrying = carry_out(deps_, ctx, move.spec, term, *from, *to, *figures, stop);
+  const Result<MoveEnd> end = co_await std::move(carrying);
+  {
+    const std::lock_guard lock(mutex_);
+    bytes_before_ += figures->bytes.load(std::memory_order_relaxed);
+    figures_.reset();
+  }
+  if (!end) co_return fail(end.code(), end.error().detail);
+  if (*end == MoveEnd::done) co_return co_await over(ctx, std::move(move), true);
+  Change mark = [id = move.spec.id](MoveDocument& now) {
+    for (MoveDocument::Move& one : now.moves) one.giving_up = one.giving_up || one.spec.id == id;
+  };
+  auto marking = change(ctx, std::move(mark));  // first: from here on nobody carries it out any more
+  CO_TRY_VOID(co_await std::move(marking));
+  co_return co_await take_back(ctx, term, std::move(move));
+}
+
+Task<Result<>> MoveRunner::take_back(Ctx& ctx, std::uint64_t term, MoveDocument::Move move) {
+  disk::Drive* const from = find_(move.spec.from);
+  disk::Drive* const to = find_(move.spec.to);
+  if (from == nullptr || to == nullptr) co_return fail(Errc::unavailable, "a drive of a move is not there");
+  auto giving_up = give_up(deps_, ctx, move.spec, term, *from, *to);
+  const Result<> given_up = co_await std::move(giving_up);
+  if (given_up) co_return co_await over(ctx, std::move(move), false);
+  if (!given_up.failed_with(Errc::conflict)) co_return given_up;
+  Change go_on = [id = move.spec.id](MoveDocument& now) {  // too late: it has moved, and is to be cleaned up
+    for (MoveDocument::Move& one : now.moves) one.giving_up = one.giving_up && one.spec.id != id;
+  };
+  auto changing = change(ctx, std::move(go_on));
+  CO_TRY_VOID(co_await std::move(changing));
+  co_return fail(Errc::unavailable, "the groups have moved already");
+}
+
+Task<Result<>> MoveRunner::over(Ctx& ctx, MoveDocument::Move move, bool done) {
+  Change remove = [move = std::move(move), done](MoveDocument& now) {
+    const auto erased =
+        std::erase_if(now.moves, [&](const MoveDocument::Move& one) { return one.spec.id == move.spec.id; });
+    if (erased == 0 || !done) return;
+    now.slots_done += move.spec.slots.size();
+    now.bytes_done += move.bytes;
+  };
+  return change(ctx, std::move(remove));
+}
+
+void MoveRunner::tell(std::string now, std::string problem) {
+  const std::lock_guard lock(mutex_);
+  now_ = std::move(now);
+  if (!problem.empty() || now_.empty()) problem_ = std::move(problem);
+}
+
+MoveProgress MoveRunner::progress() const {
+  MoveProgress out;
+  if (const auto now = document()) {
+    out.slots_done = now->slots_done;
+    out.slots_left = now->slots_left();
+    out.bytes_done = now->bytes_done;
+    out.bytes_left = now->bytes_left();
+  }
+  const std::lock_guard lock(mutex_);
+  out.now = now_;
+  out.problem = problem_;
+  std::uint64_t copied = bytes_before_;
+  if (figures_) {
+    const std::uint64_t bytes = std::min(figures_->bytes.load(std::memory_order_relaxed), out.bytes_left);
+    copied += bytes;
+    out.bytes_done += bytes;
+    out.bytes_left -= bytes;
+  }
+  const std::chrono::duration<double> took = deps_.clock.now() - began_;
+  if (copied > 0 && took.count() > 0) out.bytes_per_second = static_cast<double>(copied) / took.count();
+  if (out.slots_left > 0 && out.bytes_per_second > 0)
+    out.seconds_left = static_cast<std::int64_t>(static_cast<double>(out.bytes_left) / out.bytes_per_second);
+  return out;
+}
+
+}  // namespace ostraka::cluster

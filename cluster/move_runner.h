@@ -1,0 +1,65 @@
+// MoveRunner: carries out the moves of the document `cluster/moves`, one after the other, and tells how far
+// they are. One of a cluster runs at a time (control::Election); when two believe that they do, the drives
+// heed the one with the greater term, and documents are changed by compare-and-put.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "cluster/move_document.h"
+
+namespace ostraka::cluster {
+
+struct MoveProgress {
+  std::uint64_t slots_done = 0, slots_left = 0;  // since the first of the moves was decided
+  std::uint64_t bytes_done = 0,
+                bytes_left = 0;              // an estimate: what drives have, shared out over their groups
+  double bytes_per_second = 0;               // of this runner
+  std::optional<std::int64_t> seconds_left;  // nullopt: not known yet, or nothing to do
+  std::string now;                           // what is being moved, for people; empty: nothing
+  std::string problem;                       // the last that stood in the way; empty: none
+};
+
+class MoveRunner {
+ public:
+  using FindDrive = std::function<disk::Drive*(const DriveId& id)>;  // nullptr: there is none
+  // All of it outlives the runner.
+  MoveRunner(const SlotMoveDeps& deps, FindDrive find) : deps_(deps), find_(std::move(find)) {}
+
+  // Decides moves: puts them into the document. Slots of groups of which one is on its way already are left
+  // out, and may be planned again later. Gives how many were taken. Errors: of the control store; malformed.
+  Task<Result<std::size_t>> add(Ctx& ctx, std::vector<SlotMove> slots);
+  // Nothing is moved any more: what has been copied is given up, unless the table says already that it moved.
+  Task<Result<>> cancel(Ctx& ctx);
+  // One try for each move in the document. True: none is left. Each is tried for itself, so one that fails
+  // does not stand in the way of others. ctx's deadline holds for each of its calls. Errors: closed (told to
+  // stop), stale_epoch (another mover took over), those of the control store.
+  Task<Result<bool>> run(Ctx& ctx, std::uint64_t term, std::function<bool()> stop);
+  // Thread safe.
+  MoveProgress progress() const;
+
+ private:
+  using Change = std::function<void(MoveDocument&)>;
+  Result<MoveDocument> document(std::uint64_t* revision = nullptr) const;
+  Task<Result<>> change(Ctx& ctx, Change change);
+  Task<Result<>> run_one(Ctx& ctx, std::uint64_t term, MoveDocument::Move move,
+                         const std::function<bool()>& stop);
+  Task<Result<>> take_back(Ctx& ctx, std::uint64_t term, MoveDocument::Move move);
+  Task<Result<>> over(Ctx& ctx, MoveDocument::Move move, bool done);
+  Task<std::uint64_t> expected_bytes(Ctx& ctx, const MoveSpec& spec);
+  void tell(std::string now, std::string problem);
+
+  const SlotMoveDeps& deps_;
+  const FindDrive find_;
+  mutable std::mutex mutex_;
+  std::shared_ptr<MoveFigures> figures_;  // of the move under way
+  std::uint64_t bytes_before_ = 0;        // copied by this runner in moves before that
+  TimePoint began_{};                     // to copy
+  std::string now_, problem_;
+};
+
+}  // namespace ostraka::cluster

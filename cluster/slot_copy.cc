@@ -1,0 +1,220 @@
+#include "cluster/slot_copy.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "base/log.h"
+#include "cluster/limits.h"
+
+namespace ostraka::cluster {
+namespace {
+
+// The cursor that is kept with the rows: the pass is over, or the row key up to which it came.
+constexpr char kInPass = 'r';
+constexpr char kPassOver = 'c';
+
+std::uint64_t bytes_of(const std::vector<disk::MovedRow>& rows) {
+  std::uint64_t bytes = 0;
+  for (const disk::MovedRow& row : rows) {
+    bytes += row.row_key.size() + row.row.size();
+    for (const disk::MovedRow::Inline& one : row.inline_values) bytes += one.value.size();
+  }
+  return bytes;
+}
+
+bool is_lost(const Result<>& copied) {
+  return copied.failed_with(Errc::not_found) || copied.failed_with(Errc::corrupt);
+}
+
+// not_found and corrupt are about the file that is read.
+Error written(const Error& error) {
+  const bool misleading = error.code == Errc::not_found || error.code == Errc::corrupt;
+  return Error{misleading ? Errc::io : error.code, error.detail};
+}
+
+}  // namespace
+
+void SlotCopy::go_on(const disk::MoveTicket& gives, const disk::MoveTicket& takes, std::uint64_t step,
+                     const std::string& cursor) {
+  gives_ = gives;
+  takes_ = takes;
+  step_ = step;
+  if (cursor.empty()) return;
+  pass_over_ = cursor.front() == kPassOver;
+  if (!pass_over_) after_ = cursor.substr(1);
+}
+
+Task<Result<>> SlotCopy::all_rows(Ctx& ctx) {
+  while (!pass_over_) {
+    if (stop_()) co_return fail(Errc::closed, "told to stop");
+    auto reading = from_.moves()->read_rows(ctx, gives_, after_);
+    CO_TRY(page, co_await std::move(reading));
+    figures_.rows_seen.fetch_add(page.looked_at, std::memory_order_relaxed);
+    if (!page.end && page.last == after_) co_return fail(Errc::internal, "a page of rows that leads nowhere");
+    after_ = std::move(page.last);
+    pass_over_ = page.end;
+    disk::MoveImport import;
+    import.cursor = pass_over_ ? std::string(1, kPassOver) : kInPass + after_;
+    import.rows = std::move(page.rows);
+    if (import.rows.empty() && !pass_over_) continue;
+    auto bringing = bring(ctx, std::move(import));
+    CO_TRY_VOID(co_await std::move(bringing));
+  }
+  co_return Result<>();
+}
+
+Task<Result<>> SlotCopy::changes_until_few(Ctx& ctx) {
+  for (int rounds = 0; rounds < kMoveRounds; ++rounds) {
+    auto copying = one_round(ctx);
+    CO_TRY(rows, co_await std::move(copying));
+    if (rows <= kMoveFewRows) break;
+  }
+  co_return Result<>();
+}
+
+Task<Result<>> SlotCopy::last_changes(Ctx& ctx) {
+  for (;;) {
+    auto copying = one_round(ctx);
+    CO_TRY(rows, co_await std::move(copying));
+    if (rows == 0) co_return Result<>();
+  }
+}
+
+// Changes are forgotten only when all that they were about is durable on the other drive.
+Task<Result<std::size_t>> SlotCopy::one_round(Ctx& ctx) {
+  std::size_t rows = 0;
+  std::uint64_t through = 0;
+  std::string after;
+  for (bool end = false, first = true; !end; first = false) {
+    if (stop_()) co_return fail(Errc::closed, "told to stop");
+    auto reading = from_.moves()->read_changes(ctx, gives_, after);
+    CO_TRY(page, co_await std::move(reading));
+    if (first) through = page.through;
+    end = page.end;
+    after = std::move(page.last);
+    rows += page.rows.size();
+    if (page.rows.empty()) continue;
+    disk::MoveImport import;
+    import.cursor = std::string(1, kPassOver);
+    import.rows = std::move(page.rows);
+    auto bringing = bring(ctx, std::move(import));
+    CO_TRY_VOID(co_await std::move(bringing));
+  }
+  if (rows == 0) co_return rows;
+  auto forgetting = from_.moves()->forget_changes(ctx, gives_, through);
+  CO_TRY_VOID(co_await std::move(forgetting));
+  co_return rows;
+}
+
+Task<Result<>> SlotCopy::bring(Ctx& ctx, disk::MoveImport page) {
+  const std::uint64_t bytes = bytes_of(page.rows);
+  const std::size_t rows = page.rows.size();
+  for (int tries = 0; tries < kMoveImports; ++tries) {
+    page.step = ++step_;
+    disk::MoveImport copy = page;
+    auto importing = to_.moves()->import(ctx, takes_, std::move(copy));
+    const auto lacking = co_await std::move(importing);
+    if (lacking && lacking->empty()) {
+      figures_.rows.fetch_add(rows, std::memory_order_relaxed);
+      figures_.bytes.fetch_add(bytes, std::memory_order_relaxed);
+      co_await keep_pace(bytes);
+      co_return Result<>();
+    }
+    if (!lacking) co_return fail(lacking.code(), lacking.error().detail);
+    auto copying = copy_files(ctx, *lacking, page.without);
+    CO_TRY_VOID(co_await std::move(copying));
+  }
+  co_return fail(Errc::unavailable, "shard files that were copied are asked for again and again");
+}
+
+Task<Result<bool>> SlotCopy::copy_files(Ctx& ctx, const std::vector<disk::ShardRef>& files,
+                                        std::vector<DataId>& without) {
+  for (const disk::ShardRef& ref : files) {
+    if (stop_()) co_return fail(Errc::closed, "told to stop");
+    auto copying = copy_file(ctx, ref);
+    const Result<> copied = co_await std::move(copying);
+    if (is_lost(copied)) {
+      log::warn("a shard file cannot be moved, since it is lost drive={} data={} reason=\"{}\"",
+                to_string(spec_.from), to_string(ref.data), copied.error().detail);
+      figures_.lost_files.fetch_add(1, std::memory_order_relaxed);
+      without.push_back(ref.data);
+    } else if (!copied) {
+      co_return fail(copied.code(), copied.error().detail);
+    }
+  }
+  co_return true;
+}
+
+// Some blocks at a time.
+Task<Result<>> SlotCopy::copy_file(Ctx& ctx, disk::ShardRef ref) {
+  auto opening = from_.open_shard(ctx, ref);
+  CO_TRY(reader, co_await std::move(opening));
+  disk::StageSpec spec;
+  spec.data = ref.data;
+  spec.shard_index = ref.shard_index;
+  spec.data_shards = ref.data_shards;
+  spec.parity_shards = ref.parity_shards;
+  spec.block_bytes = disk::shard_block_bytes(kStripeBytes, ref.data_shards);
+  spec.expected_bytes = ref.part_bytes;
+  auto staging = to_.stage(ctx, spec);
+  CO_TRY(writer, co_await std::move(staging));
+  const disk::StripeLayout layout{.data_shards = ref.data_shards, .part_bytes = ref.part_bytes};
+  const std::uint64_t blocks = layout.stripes();
+  for (std::uint64_t block = 0; block < blocks;) {
+    std::vector<disk::BlockTarget> targets;
+    BufferChain chain;
+    std::uint64_t bytes = 0;
+    const std::uint64_t first = block;
+    for (; block < blocks && (targets.empty() || bytes + layout.block_bytes(block) <= kMoveCopyBytes);
+         ++block) {
+      Buffer buffer = Buffer::on_heap(layout.block_bytes(block));
+      const MutableByteSpan span = buffer.span().first(layout.block_bytes(block));
+      bytes += span.size();
+      chain.push_back(Slice{buffer, span});
+      targets.push_back(disk::BlockTarget{std::move(buffer), span});
+    }
+    auto reading = reader->read_blocks(ctx, first, std::move(targets));
+    CO_TRY_VOID(co_await std::move(reading));
+    auto appending = writer->append(ctx, std::move(chain));
+    const Result<> appended = co_await std::move(appending);
+    if (!appended) co_return tl::unexpected<Error>(written(appended.error()));
+    figures_.bytes.fetch_add(bytes, std::memory_order_relaxed);
+    co_await keep_pace(bytes);
+  }
+  auto finishing = writer->finish(ctx);
+  const Result<> finished = co_await std::move(finishing);
+  if (!finished) co_return tl::unexpected<Error>(written(finished.error()));
+  figures_.files.fetch_add(1, std::memory_order_relaxed);
+  co_return Result<>();
+}
+
+Task<> SlotCopy::keep_pace(std::uint64_t bytes) {
+  if (deps_.bytes_per_second == 0) co_return;
+  const TimePoint now = deps_.clock.now();
+  const auto share = static_cast<double>(bytes) / static_cast<double>(deps_.bytes_per_second);
+  due_ = std::max(due_, now) + std::chrono::duration_cast<Duration>(std::chrono::duration<double>(share));
+  if (due_ > now) co_await sleep_for(deps_.clock, due_ - now);
+}
+
+Task<Result<>> SlotCopy::system_records(Ctx& ctx) {
+  if (!deps_.group_of_record) co_return Result<>();
+  std::string after;
+  for (;;) {
+    auto scanning = from_.scan_system_after(ctx, deps_.moving_records, after, kMoveRecords);
+    CO_TRY(records, co_await std::move(scanning));
+    for (const disk::Drive::SystemRecord& record : records) {
+      after = record.name;
+      const auto group = deps_.group_of_record(record);
+      const auto moves = [&](const MoveSpec::Slot& slot) { return slot.group == group; };
+      if (!group || std::none_of(spec_.slots.begin(), spec_.slots.end(), moves)) continue;
+      auto putting = to_.put_system(ctx, record.name, record.value);
+      CO_TRY_VOID(co_await std::move(putting));
+      auto erasing = from_.erase_system_if(ctx, record.name, record.value);
+      const Result<> erased = co_await std::move(erasing);
+      if (!erased && !erased.failed_with(Errc::conflict)) co_return erased;
+    }
+    if (records.size() < kMoveRecords) co_return Result<>();
+  }
+}
+
+}  // namespace ostraka::cluster
