@@ -421,7 +421,7 @@ Result<> put_row_page(pb::PageAnswer& out, const disk::RowPage& page) {
     add_part(out, row.sub);
     add_part(out, row.row);
   }
-  out.set_corrupt_rows(page.corrupt_rows);
+  out.set_nameless_rows(page.nameless_rows);
   out.set_last(page.last);
   out.set_end(page.end);
   return {};
@@ -430,7 +430,7 @@ Result<> put_row_page(pb::PageAnswer& out, const disk::RowPage& page) {
 Result<disk::RowPage> take_row_page(pb::PageAnswer in, const disk::RowScanSpec& asked) {
   const auto kept = std::make_shared<const pb::PageAnswer>(std::move(in));
   disk::RowPage page;
-  page.corrupt_rows = kept->corrupt_rows();
+  page.nameless_rows = kept->nameless_rows();
   page.last = kept->last();
   page.end = kept->end();
   page.storage = kept;

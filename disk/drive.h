@@ -213,9 +213,9 @@ struct ScannedRow {
 };
 
 struct RowPage {
-  std::vector<ScannedRow> rows;    // ascending by row_key
-  std::uint64_t corrupt_rows = 0;  // that failed their checksum; left out only where the key is none, too
-  std::string last;                // row key of the last row looked at: go on after it
+  std::vector<ScannedRow> rows;     // ascending by row_key
+  std::uint64_t nameless_rows = 0;  // left out, since what should be their keys is none
+  std::string last;                 // row key of the last row looked at: go on after it
   bool end = false;
   std::shared_ptr<const void> storage;
 };

@@ -298,10 +298,7 @@ Task<Result<ListPage>> LocalDrive::list(Ctx& ctx, ListSpec spec) {
   auto scanning = core_.run(std::move(life), ctx.deadline, std::move(scan));
   Result<ScannedPage> scanned = co_await std::move(scanning);
   if (!scanned) co_return core_.noted(Result<ListPage>(fail(scanned.code(), scanned.error().detail)));
-  if (scanned->corrupt_rows > 0) {
-    core_.note(Errc::corrupt);
-    log::error("rows of a listing failed their checksum drive={} rows={}", core_.path, scanned->corrupt_rows);
-  }
+  if (scanned->nameless_rows > 0) core_.note(Errc::corrupt);
   scanned->page.refilling = core_.groups.refilling() || core_.places.any_left();
   co_return std::move(scanned->page);
 }

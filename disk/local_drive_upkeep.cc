@@ -56,7 +56,7 @@ Task<Result<RowPage>> LocalDrive::scan(Ctx& ctx, RowScanSpec spec) {
   auto scan = [spec = std::move(spec)](OpenDrive& drive) { return scan_all_rows(*drive.index, spec); };
   auto scanning = core_.run(std::move(life), ctx.deadline, std::move(scan), CallKind::upkeep);
   Result<RowPage> page = co_await std::move(scanning);
-  if (page && page->corrupt_rows > 0) core_.note(Errc::corrupt);
+  if (page && page->nameless_rows > 0) core_.note(Errc::corrupt);
   co_return core_.noted(std::move(page));
 }
 

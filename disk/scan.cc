@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <cstring>
 
-#include "base/hash.h"
 #include "disk/limits.h"
 #include "disk/row_key.h"
 #include "disk/wire.h"
@@ -36,13 +35,6 @@ class Arena {
   std::size_t left_ = 0;
   std::size_t used_ = 0;
 };
-
-bool row_is_whole(std::string_view row) {
-  if (row.size() < 8) return false;
-  const std::string_view body = row.substr(0, row.size() - 8);
-  WireReader in(row.substr(body.size()));
-  return in.take_int<std::uint64_t>() == xxh3_64(as_bytes(body));
-}
 
 // Not: nothing held, or a tombstone that is known to be committed.
 bool may_be_live(std::string_view row) {
@@ -86,8 +78,8 @@ class RowScan {
     key_.clear();
     const auto sub = split_row_key(cursor_->key(), key_);
     const std::string_view row = cursor_->value();
-    if (!sub || !row_is_whole(row)) ++out_.corrupt_rows;
     if (!sub) {
+      ++out_.nameless_rows;
       cursor_->next();
       return;
     }
@@ -154,9 +146,11 @@ Result<RowPage> scan_all_rows(MetaIndex& index, const RowScanSpec& spec) {
   for (; cursor->valid() && looked_at < max_rows && arena->used() < kMaxListBytes; cursor->next()) {
     ++looked_at;
     ScannedRow row;
-    const bool named = take_row(*cursor, *arena, scratch, row);
-    if (named) page.rows.push_back(row);
-    if (!named || !row_is_whole(cursor->value())) ++page.corrupt_rows;
+    if (take_row(*cursor, *arena, scratch, row)) {
+      page.rows.push_back(row);
+    } else {
+      ++page.nameless_rows;
+    }
     page.last.assign(cursor->key());
   }
   TRY_VOID(cursor->status());

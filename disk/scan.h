@@ -9,7 +9,7 @@ namespace ostraka::disk {
 
 struct ScannedPage {
   ListPage page;
-  std::uint64_t corrupt_rows = 0;  // in the page as they are, unless their keys are none
+  std::uint64_t nameless_rows = 0;  // left out, since what should be their keys is none
 };
 Result<ScannedPage> scan_rows(MetaIndex& index, const ListSpec& spec);
 

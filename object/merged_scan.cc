@@ -56,7 +56,7 @@ Task<> MergedScan::fetch(Ctx& ctx, MergedPage& out) {
     auto& answer = fan->answers()[i];
     if (source.page) continue;
     if (answer && answer->has_value() && sound(**answer, after_)) {
-      out.corrupt_rows += (**answer).corrupt_rows;
+      out.nameless_rows += (**answer).nameless_rows;
       source.page = std::move(**answer);
       source.at = 0;
       continue;

@@ -23,10 +23,10 @@ struct MergedKey {
 };
 
 struct MergedPage {
-  std::vector<MergedKey> keys;     // ascending
-  std::vector<bool> answered;      // by drive: its lack of a row means that it has none
-  std::string last;                // row key up to which all drives that answered have been looked at
-  std::uint64_t corrupt_rows = 0;  // that drives met since the page before; their keys are among the others
+  std::vector<MergedKey> keys;      // ascending
+  std::vector<bool> answered;       // by drive: its lack of a row means that it has none
+  std::string last;                 // row key up to which all drives that answered have been looked at
+  std::uint64_t nameless_rows = 0;  // that drives left out since the page before
   bool end = false;
   std::vector<std::shared_ptr<const void>> storage;
 };

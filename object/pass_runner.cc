@@ -235,7 +235,7 @@ Task<bool> PassRunner::scan_keys() {
       if (!going_on) co_return false;
       continue;
     }
-    state_.totals.corrupt_rows += page->corrupt_rows;
+    state_.totals.corrupt_rows += page->nameless_rows;
     const bool going_on = co_await scan_page(*page);
     if (!going_on) co_return false;
     state_.after = page->last;
@@ -257,6 +257,7 @@ PassRunner::Look PassRunner::look_at(const MergedKey& key, const MergedPage& pag
   const RowsVerdict verdict = compare_rows(rows);
   job.bytes = verdict.bytes;
   job.newest = verdict.newest;
+  job.corrupt = verdict.corrupt;
   const bool settled = !verdict.differ && verdict.at_rest;
   const Duration young = verdict.is_final ? kOnItsWay : kWriterLives;
   const Duration age = since(verdict.newest.unix_ms());
@@ -281,6 +282,7 @@ Task<bool> PassRunner::scan_page(const MergedPage& page) {
     job.ref = deps_.scanner.sets.row(key.bucket, key.space, name, std::string(key.sub));
     job.row_key = std::string(key.row_key);
     const Look look = look_at(key, page, job);
+    state_.totals.corrupt_rows += job.corrupt;
     if (look == Look::skip) {
       ++state_.totals.keys;
       skipped += kComparedCost;

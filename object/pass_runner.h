@@ -50,6 +50,7 @@ class PassRunner {
     VersionId newest;         // the same
     TimePoint due{};          // when to come back to it
     unsigned looks = 0;       // at its rows
+    unsigned corrupt = 0;     // of its rows
     bool failed = false;      // it could not be healed; once more
   };
   enum class Look : std::uint8_t { skip, heal, later };

@@ -186,10 +186,12 @@ bool RefillWalk::still_born(const GroupStates& states) const {
 }
 
 bool RefillWalk::covered(const MergedPage& page, const GroupStates& states, const GroupStates& told) const {
+  // A row without a name may be that of any key: the drive that left it out says nothing of the page.
+  const std::uint64_t wanted = read_quorum_ + page.nameless_rows;
   std::vector<bool> answered = page.answered;  // by source: all drives but the one that is filled
   answered.insert(answered.begin() + static_cast<std::ptrdiff_t>(index_), false);
   return std::all_of(checkpoint_.births.begin(), checkpoint_.births.end(), [&](const auto& born) {
-    return members_.full_and_told(born.first, index_, states, told, born.second, answered) >= read_quorum_;
+    return members_.full_and_told(born.first, index_, states, told, born.second, answered) >= wanted;
   });
 }
 

@@ -41,6 +41,7 @@ RowsVerdict compare_rows(const std::vector<std::optional<std::string_view>>& row
     auto state = disk::decode_key_row(*row);
     if (!state) {
       out.differ = true;
+      ++out.corrupt;
       continue;
     }
     out.at_rest = out.at_rest && rests(*state);

@@ -12,6 +12,7 @@ namespace ostraka::object {
 
 struct RowsVerdict {
   bool differ = false;           // the drives do not agree, or a row does not decode
+  unsigned corrupt = 0;          // rows that do not decode
   bool at_rest = true;           // on every drive: one version, final, no tombstone, no fences
   bool tombstone = false;        // the newest version is one
   VersionId newest;              // on any drive

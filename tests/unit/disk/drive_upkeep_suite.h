@@ -71,7 +71,7 @@ TYPED_TEST_P(DriveUpkeepSuite, ScansAllRowsInOrderAndInPages) {
                                              "o:" + odd, "p:k|" + sub1, "p:k|" + sub2, "u:k|UP"};
   EXPECT_EQ(all, expected);
   EXPECT_TRUE(page.end);
-  EXPECT_EQ(page.corrupt_rows, 0U);
+  EXPECT_EQ(page.nameless_rows, 0U);
   ASSERT_EQ(page.rows.size(), expected.size());
   EXPECT_EQ(page.rows[0].bucket, BucketId{3});
   EXPECT_EQ(page.rows[1].bucket, BucketId{77});

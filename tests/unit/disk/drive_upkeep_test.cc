@@ -172,7 +172,7 @@ TEST_F(DriveUpkeepTest, ARowUnderAKeyThatIsNoneIsCountedAndPassedOver) {
   const auto page = call_->wait(world_.drive->scan(call_->ctx(), all));
   ASSERT_TRUE(page);
   EXPECT_TRUE(page->rows.empty());
-  EXPECT_EQ(page->corrupt_rows, 1U);
+  EXPECT_EQ(page->nameless_rows, 1U);
   EXPECT_EQ(page->last, key);
 }
 

@@ -101,7 +101,7 @@ TEST_P(LostRowTest, SaysNothingOfItsKeyAndIsNamedByScans) {
   }
   const auto page = call_->wait(world_.drive->scan(call_->ctx(), RowScanSpec{}));
   ASSERT_TRUE(page);
-  EXPECT_EQ(page->corrupt_rows, 1U);
+  EXPECT_EQ(page->nameless_rows, 0U);
   ASSERT_EQ(page->rows.size(), 3U);
   EXPECT_EQ(page->rows[1].key, "k");
   EXPECT_TRUE(decode_key_row(page->rows[1].row).failed_with(Errc::corrupt));

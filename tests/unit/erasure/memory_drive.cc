@@ -552,11 +552,11 @@ Task<Result<disk::RowPage>> MemoryDrive::scan(Ctx&, disk::RowScanSpec spec) {
     const auto& [bucket, space, name, sub] = *at->second;
     storage->push_back(std::make_unique<Stored>(Stored{at->first, name, sub, row_bytes(*at->second)}));
     const Stored& stored = *storage->back();
-    page.corrupt_rows += lost_rows_.contains(*at->second) ? 1 : 0;
     page.rows.push_back(disk::ScannedRow{stored.row_key, BucketId{bucket}, static_cast<disk::KeySpace>(space),
                                          stored.key, stored.sub, stored.row});
     page.last = stored.row_key;
   }
+  page.nameless_rows = nameless_rows;
   page.storage = std::move(storage);
   co_return page;
 }

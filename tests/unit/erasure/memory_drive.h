@@ -46,6 +46,7 @@ class MemoryDrive final : public disk::Drive {
   unsigned long reads = 0;  // of keys, by read, read_many and try_read
   // Loses all it has, and refills these groups from now on; all of them when none are named.
   void lose_everything(std::uint64_t birth, std::vector<std::uint16_t> groups = {});
+  std::uint64_t nameless_rows = 0;  // that scans leave out
   unsigned long block_reads = 0;
   unsigned long system_scans = 0;
 

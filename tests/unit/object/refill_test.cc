@@ -214,6 +214,21 @@ TEST(Refill, WaitsForEnoughFullDrives) {
   expect_readable_from(w, 1, all);
 }
 
+// A row without a name may be the one that makes a read quorum see a key.
+TEST(Refill, DoesNotCountOnDrivesThatLeaveRowsOut) {
+  HealWorld w;  // 4+2: three drives are a read quorum
+  const auto all = fill(w, 20);
+  w.pass(seconds(1));
+  for (const std::size_t drive : {0, 1, 2}) w.drive(drive).nameless_rows = 1;
+  lose(w, 5, 2);
+  w.pass(seconds(30));
+  EXPECT_EQ(w.refilling(5), kPlacementGroups);
+  w.drive(0).nameless_rows = 0;
+  w.pass(seconds(60));
+  EXPECT_EQ(w.refilling(5), 0U);
+  expect_readable_from(w, 5, all);
+}
+
 TEST(Refill, FillsTwoDrivesOneAfterTheOther) {
   HealWorld w;
   const auto all = fill(w, 40);
