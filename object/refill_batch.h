@@ -13,15 +13,9 @@
 
 namespace ostraka::object {
 
-// Of a row in the order of all: how far a refill has come.
-struct RefillPlace {
-  std::string row_key;
-  bool done = false;
-};
-
 struct RefillRow {
   disk::ObjectRef ref;
-  std::shared_ptr<RefillPlace> place;
+  std::string row_key;       // empty: tried again, out of order
   erasure::KeyLookPtr look;  // what the drives said, when that has been asked
 };
 

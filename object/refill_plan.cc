@@ -40,16 +40,15 @@ unsigned GroupMembers::full(std::uint16_t group, std::size_t beside, const Group
 unsigned GroupMembers::full_and_told(std::uint16_t group, std::size_t beside, const GroupStates& states,
                                      const GroupStates& told, std::uint64_t epoch,
                                      const std::vector<bool>& among) const {
-  std::vector<bool> vouching = among;
-  for (std::size_t drive = 0; drive < vouching.size(); ++drive) {
-    if (!told[drive]) {
-      vouching[drive] = false;
+  unsigned count = 0;
+  for (const std::uint16_t member : members_[group]) {
+    if (member == beside || member == kElsewhere || !states[member] || !told[member] || !among[member])
       continue;
-    }
-    const disk::GroupState& then = (*told[drive])[group];
-    if (then.refilling || then.epoch < epoch) vouching[drive] = false;
+    const disk::GroupState& then = (*told[member])[group];
+    if (then.refilling || then.epoch < epoch) continue;
+    count += (*states[member])[group].refilling ? 0 : 1;
   }
-  return full(group, beside, states, vouching);
+  return count;
 }
 
 unsigned GroupMembers::groups_of(std::size_t drive) const noexcept {

@@ -216,6 +216,8 @@ Task<bool> RefillWalk::walk() {
   const GroupStates told = co_await ask_groups(core_);  // before the first page is asked for
   MergedScan scan(std::move(sources), core_.gate, checkpoint_.after, {}, kRefillRows);
   HealCrew crew(core_.home, core_.gate, core_.lanes, HealWork::refill);
+  in_flight_.clear();
+  walked_to_ = checkpoint_.after;
   bool end = false, in_order = true, walked = false;
   PagePtr coming = begin_page(scan);
   while (!end && coming && !core_.stop.stopping()) {
@@ -247,7 +249,6 @@ Task<bool> RefillWalk::walk() {
     walked = co_await std::move(healing);
   }
   co_await crew.drain();
-  settle_places();
   walked = walked && in_order && !core_.stop.stopping();
   checkpoint_.walked = walked;
   const Result<> saved = co_await save();
@@ -262,9 +263,8 @@ Task<bool> RefillWalk::heal_page(MergedPage page, HealCrew& crew, bool* in_order
         core_.deps.sets.row(key.bucket, key.space, ObjectKey(std::string(key.key)), std::string(key.sub));
     const std::uint16_t group = row.ref.group;
     if (!checkpoint_.births.contains(group)) continue;
-    row.place = std::make_shared<RefillPlace>();
-    row.place->row_key = key.row_key;
-    places_.push_back(row.place);
+    row.row_key = key.row_key;
+    in_flight_.emplace(row.row_key, std::exchange(walked_to_, row.row_key));
     if (!batch) batch = std::make_shared<RefillBatch>();
     batch->add(std::move(row));
     if (key.space == disk::KeySpace::object) {
@@ -281,11 +281,8 @@ Task<bool> RefillWalk::heal_page(MergedPage page, HealCrew& crew, bool* in_order
     const bool going_on = co_await std::move(taking);
     if (!going_on) co_return false;
   }
-  auto end = std::make_shared<RefillPlace>();
-  end->row_key = page.last;
-  end->done = true;
-  places_.push_back(std::move(end));
-  settle_places();
+  walked_to_ = page.last;
+  note_place();
   co_return true;
 }
 
@@ -332,11 +329,8 @@ Task<bool> RefillWalk::heal_batch(BatchPtr batch, HealCrew& crew, bool* in_order
   co_return true;
 }
 
-void RefillWalk::settle_places() {
-  while (!places_.empty() && places_.front()->done) {
-    checkpoint_.after = std::move(places_.front()->row_key);
-    places_.pop_front();
-  }
+void RefillWalk::note_place() {
+  checkpoint_.after = in_flight_.empty() ? walked_to_ : in_flight_.begin()->second;
 }
 
 Task<> RefillWalk::heal_row(RefillWalk* self, RefillRow row) {
@@ -346,14 +340,14 @@ Task<> RefillWalk::heal_row(RefillWalk* self, RefillRow row) {
   const Result<erasure::HealReport> report = co_await std::move(healing);
   const unsigned slot = self->members_.slot(ref.group, self->index_).value_or(0);
   if (!report || (report->readmissible >> slot & 1U) == 0) self->note_failure(ref);
-  if (report && report->record && row.place) {
+  if (report && report->record && !row.row_key.empty()) {
     const std::uint64_t keys = ref.space == disk::KeySpace::part ? 0 : 1;
     const std::uint64_t bytes = ref.space == disk::KeySpace::upload ? 0 : report->record->size;
     self->progress_.add(ref.bucket, keys, bytes);
   }
-  if (!row.place) co_return;
-  row.place->done = true;
-  self->settle_places();
+  if (row.row_key.empty()) co_return;
+  self->in_flight_.erase(row.row_key);
+  self->note_place();
 }
 
 void RefillWalk::note_failure(const disk::ObjectRef& ref) {

@@ -8,7 +8,7 @@
 #pragma once
 
 #include <cstdint>
-#include <deque>
+#include <map>
 #include <memory>
 #include <string>
 #include <vector>
@@ -59,7 +59,7 @@ class RefillWalk {
   static Task<> fetch_page(RefillWalk* self, MergedScan* scan, PagePtr page);
   bool covered(const MergedPage& page, const GroupStates& states, const GroupStates& told) const;
   bool still_born(const GroupStates& states) const;  // the drive has not lost its data again
-  void settle_places();
+  void note_place();
   void note_failure(const disk::ObjectRef& ref);
   void fail_with(std::string problem);
   std::string cannot_heal() const;  // for people
@@ -72,8 +72,11 @@ class RefillWalk {
   const unsigned read_quorum_;
   RefillProgress& progress_;
   RefillCheckpoint checkpoint_;
-  std::deque<std::shared_ptr<RefillPlace>> places_;  // of rows that are being healed, and those behind them
-  BatchPtr next_;                                    // being looked at, and not being healed yet
+  // Row keys that are being healed, or will be next, with what lies before them: behind that a restart
+  // begins.
+  std::map<std::string, std::string> in_flight_;
+  std::string walked_to_;  // row key up to which all are healed or in flight
+  BatchPtr next_;          // being looked at, and not being healed yet
   TimePoint save_at_{};
 };
 
