@@ -5,15 +5,19 @@
 namespace ostraka {
 
 VersionId Hlc::next(std::int64_t wall_ms, VersionId after) noexcept {
-  const std::uint64_t wall = static_cast<std::uint64_t>(std::max<std::int64_t>(wall_ms, 0)) << 16;
+  const std::int64_t now_ms = std::max<std::int64_t>(wall_ms, 0);
+  const std::uint64_t wall = static_cast<std::uint64_t>(now_ms) << 16;
+  const std::uint64_t limit = static_cast<std::uint64_t>(now_ms + kHlcAheadMs) << 16;
   // kAnyVersion has no successor: it stands for "no particular predecessor".
   const std::uint64_t observed = after == kAnyVersion ? 0 : after.time;
-  std::uint64_t last = last_.load(std::memory_order_relaxed);
-  std::uint64_t time;
-  do {
-    time = std::max(wall, std::max(last, observed) + 1);
-  } while (!last_.compare_exchange_weak(last, time, std::memory_order_relaxed));
-  return {time, origin_};
+  const std::lock_guard lock(mutex_);
+  if (last_ > limit) {  // the wall clock was set back
+    ++origin_;
+    last_ = 0;
+  }
+  if (observed > limit) return {observed + 1, origin_++};  // no other id under this origin is as late
+  last_ = std::max(wall, std::max(last_, observed) + 1);
+  return {last_, origin_};
 }
 
 }  // namespace ostraka

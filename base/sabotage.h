@@ -23,7 +23,7 @@ enum class Sabotage : std::uint8_t {
   final,     // a reader ignores final times
   fence,     // a fence yields to a version not known to be committed
   expect,    // drives do not check the expected predecessor
-  bare,      // a drive takes a tombstone's time as final without it
+  bare,      // a drive takes a time as final without its version
   certain,   // a withdrawal counts while k drives can hold it
   split,     // rolling forward does not check the expected predecessor
   decree,    // nothing decides a version that only a lost drive could

@@ -93,7 +93,7 @@ void DriveServiceCore::run_errands(const Ctx& ctx, const NodeName& from, disk::D
   for (pb::Errands::Retire& retire : *errands.mutable_retires()) {
     if (retire.until_ms() < now_ms) continue;
     auto key = take_key(*retire.mutable_key());
-    if (key) drive.retire(std::move(*key), take_version(retire.version()), retire.tombstone());
+    if (key) drive.retire(std::move(*key), take_version(retire.version()));
   }
   for (const std::uint64_t pin : errands.keep_pins()) pins.renew(from, pin);
   for (const std::uint64_t pin : errands.unpin()) pins.remove(from, pin);

@@ -39,11 +39,10 @@ void ErrandQueue::add(pb::Errands::Retire retire) {
   *waiting_.add_retires() = std::move(retire);
 }
 
-void ErrandQueue::retire(const disk::ObjectRef& ref, VersionId id, bool tombstone) {
+void ErrandQueue::retire(const disk::ObjectRef& ref, VersionId id) {
   pb::Errands::Retire retire;
   put_key(*retire.mutable_key(), ref);
   put_version(*retire.mutable_version(), id);
-  retire.set_tombstone(tombstone);
   retire.set_until_ms(now_ms() + std::chrono::milliseconds(kRetireLife).count());
   const std::lock_guard lock(mutex_);
   add(std::move(retire));

@@ -20,7 +20,7 @@ class ErrandQueue {
  public:
   explicit ErrandQueue(Clock& clock) : clock_(clock) {}
 
-  void retire(const disk::ObjectRef& ref, VersionId id, bool tombstone);
+  void retire(const disk::ObjectRef& ref, VersionId id);
   // From now on it is renewed, until it is let go of.
   void hold_pin(std::uint64_t pin);
   void release_pin(std::uint64_t pin);

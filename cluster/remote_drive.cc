@@ -158,8 +158,8 @@ Task<Result<disk::Verdict>> RemoteDrive::purge(Ctx& ctx, disk::ObjectRef ref, Ve
   co_return believed(*link_, take_verdict(answer.verdict()));
 }
 
-void RemoteDrive::retire(disk::ObjectRef ref, VersionId id, bool tombstone) {
-  link_->errands().retire(ref, id, tombstone);
+void RemoteDrive::retire(disk::ObjectRef ref, VersionId id) {
+  link_->errands().retire(ref, id);
   link_->errands_wait();
 }
 

@@ -65,7 +65,7 @@ class RemoteDrive final : public disk::Drive {
   Task<Result<disk::FenceAnswer>> fence(Ctx& ctx, disk::ObjectRef ref, VersionId id) override;
   Task<Result<disk::Verdict>> withdraw(Ctx& ctx, disk::ObjectRef ref, VersionId id) override;
   // Rides along with the next call, or goes 20 ms later. Lost when the call is lost, or when too many wait.
-  void retire(disk::ObjectRef ref, VersionId id, bool tombstone) override;
+  void retire(disk::ObjectRef ref, VersionId id) override;
   Task<Result<disk::Verdict>> purge(Ctx& ctx, disk::ObjectRef ref, VersionId id) override;
   // The pin is a lease of some minutes on the other node, renewed while it lives.
   Task<Result<disk::Held>> read(Ctx& ctx, disk::ObjectRef ref, disk::ReadSpec spec) override;

@@ -266,10 +266,10 @@ class Drive {
   virtual Task<Result<CommitAnswer>> commit(Ctx& ctx, ObjectRef ref, CommitRequest request) = 0;
   virtual Task<Result<FenceAnswer>> fence(Ctx& ctx, ObjectRef ref, VersionId id) = 0;
   virtual Task<Result<Verdict>> withdraw(Ctx& ctx, ObjectRef ref, VersionId id) = 0;
-  // Lazy: rides on a later batch, and returns at once. The id becomes final; what it replaced is dropped,
-  // record and data, together with the rows of the multipart upload it was completed from (the part files now
-  // belong to the version).
-  virtual void retire(ObjectRef ref, VersionId id, bool tombstone) = 0;
+  // Lazy: rides on a later batch, and returns at once. Where the version is, its id becomes final, and what
+  // it replaced is dropped, record and data, together with the rows of the multipart upload it was completed
+  // from (the part files now belong to the version).
+  virtual void retire(ObjectRef ref, VersionId id) = 0;
   virtual Task<Result<Verdict>> purge(Ctx& ctx, ObjectRef ref, VersionId id) = 0;
 
   virtual Task<Result<Held>> read(Ctx& ctx, ObjectRef ref, ReadSpec spec) = 0;

@@ -47,9 +47,8 @@ struct DriveOp {
   OpKind kind = OpKind::commit;
   TimePoint deadline = kNoDeadline;
   ObjectRef ref;
-  std::string row;         // the key of ref's row
-  VersionId id;            // fence, withdraw, retire, purge
-  bool tombstone = false;  // retire
+  std::string row;  // the key of ref's row
+  VersionId id;     // fence, withdraw, retire, purge
 
   // commit
   CommitMode mode = CommitMode::commit;

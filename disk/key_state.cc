@@ -104,8 +104,9 @@ Verdict apply_withdraw(KeyState& state, VersionId id, Dropped& dropped) {
   return Verdict::ok;
 }
 
-Verdict apply_retire(KeyState& state, VersionId id, bool tombstone, std::int64_t now_ms, Dropped& dropped) {
-  if (tombstone && state.find(id) == nullptr && !sabotaged(Sabotage::bare)) return Verdict::lacks;
+Verdict apply_retire(KeyState& state, VersionId id, std::int64_t now_ms, Dropped& dropped) {
+  // A retire has no deadline: it may come when all that was ever known of the key has been purged.
+  if (state.find(id) == nullptr && !sabotaged(Sabotage::bare)) return Verdict::lacks;
   if (id > state.final_id) {
     state.final_id = id;
     state.final_at_ms = now_ms;

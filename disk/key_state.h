@@ -58,7 +58,7 @@ enum class Verdict : std::uint8_t {
   ok,       // taken, or held already
   refused,  // fenced, older than what is held, or another predecessor
   newer,    // heal only: the drive knows a newer final version, so it does not need this one
-  lacks,    // retire only: a tombstone's time becomes final only where the tombstone is
+  lacks,    // retire only: a time becomes final only where its version is
   final,    // withdraw only: it is committed
 };
 
@@ -83,7 +83,7 @@ struct FenceVerdict {
 };
 FenceVerdict apply_fence(KeyState& state, VersionId id);
 Verdict apply_withdraw(KeyState& state, VersionId id, Dropped& dropped);
-Verdict apply_retire(KeyState& state, VersionId id, bool tombstone, std::int64_t now_ms, Dropped& dropped);
+Verdict apply_retire(KeyState& state, VersionId id, std::int64_t now_ms, Dropped& dropped);
 // Drops tombstone, fences and final time together, when the tombstone is newest and final.
 Verdict apply_purge(KeyState& state, VersionId id, Dropped& dropped);
 // The row that was begun anew in the epoch `birth` has all that it should have. One that was readmitted long

@@ -69,6 +69,8 @@ inline constexpr std::int64_t kBirthKeptMs =
     300'000;  // a row that was begun anew and says nothing else stays for so long; see erasure/limits.h
 inline constexpr std::int64_t kMaxClockAheadMs =
     60'000;  // a version id further ahead of the drive's clock is refused
+inline constexpr std::int64_t kMaxStepAheadMs =
+    1000;  // unless it is no more than so much later than what the drive holds of the key
 inline constexpr std::uint64_t kMinReserveBytes =
     64ULL << 20;  // kept free for tombstones, retires and compaction: this much,
 inline constexpr std::uint64_t kReserveDivisor = 100;  // and at least 1 % of the file system

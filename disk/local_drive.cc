@@ -42,7 +42,7 @@ HeldVersion held_version(const ObjectRef& ref, const CommitRequest& request) {
   return version;
 }
 
-Result<> check_request(const CommitRequest& request, std::int64_t now_ms) {
+Result<> check_request(const CommitRequest& request) {
   if (!request.record || !request.encoded) return fail(Errc::invalid_argument, "a commit without a record");
   const VersionRecord& record = *request.record;
   if (request.encoded->size() > kMaxRecordBytes) return fail(Errc::too_large, "version record too large");
@@ -52,9 +52,6 @@ Result<> check_request(const CommitRequest& request, std::int64_t now_ms) {
     return fail(Errc::too_large, "inline shard too large");
   if (record.inline_data && record.size > 0 && request.inline_shard.bytes.empty()) {
     return fail(Errc::invalid_argument, "an inline version without its shard");
-  }
-  if (request.mode == CommitMode::commit && record.id.unix_ms() > now_ms + kMaxClockAheadMs) {
-    return fail(Errc::refused, "the version's time is more than a minute ahead of this drive's clock");
   }
   return {};
 }
@@ -155,7 +152,7 @@ Task<Result<OpAnswer>> LocalDrive::submit(Ctx& ctx, std::unique_ptr<DriveOp> op)
 Task<Result<CommitAnswer>> LocalDrive::commit(Ctx& ctx, ObjectRef ref, CommitRequest request) {
   const CallTimer timer(core_.metrics.commit, core_.clock);
   CO_TRY_VOID(check_ref(ref));
-  CO_TRY_VOID(check_request(request, core_.clock.unix_ms()));
+  CO_TRY_VOID(check_request(request));
   const RecordKind kind = request.record->kind;
   const bool frees =
       kind == RecordKind::tombstone || kind == RecordKind::delete_marker || request.mode == CommitMode::heal;
@@ -231,10 +228,9 @@ Task<Result<Verdict>> LocalDrive::purge(Ctx& ctx, ObjectRef ref, VersionId id) {
   co_return answer.verdict;
 }
 
-void LocalDrive::retire(ObjectRef ref, VersionId id, bool tombstone) {
+void LocalDrive::retire(ObjectRef ref, VersionId id) {
   if (!check_ref(ref) || !core_.open()) return;
   auto op = key_op(OpKind::retire, std::move(ref), id);
-  op->tombstone = tombstone;
   committer_.submit_lazy(std::move(op));
 }
 

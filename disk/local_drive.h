@@ -61,7 +61,7 @@ class LocalDrive final : public Drive {
   Task<Result<CommitAnswer>> commit(Ctx& ctx, ObjectRef ref, CommitRequest request) override;
   Task<Result<FenceAnswer>> fence(Ctx& ctx, ObjectRef ref, VersionId id) override;
   Task<Result<Verdict>> withdraw(Ctx& ctx, ObjectRef ref, VersionId id) override;
-  void retire(ObjectRef ref, VersionId id, bool tombstone) override;
+  void retire(ObjectRef ref, VersionId id) override;
   Task<Result<Verdict>> purge(Ctx& ctx, ObjectRef ref, VersionId id) override;
   Task<Result<Held>> read(Ctx& ctx, ObjectRef ref, ReadSpec spec) override;
   std::optional<Result<Held>> try_read(const ObjectRef& ref, ReadSpec spec) override;

@@ -150,11 +150,19 @@ Result<OpAnswer> OpBatch::change_key(DriveOp& op) {
   return answer;
 }
 
+// What comes just after a version that was taken while the clock was ahead makes nothing worse.
+bool OpBatch::too_far_ahead(VersionId id, const KeyState& state) const {
+  const VersionId known = std::max(state.newest(), state.final_id);
+  return id.unix_ms() > std::max(now_ms_ + kMaxClockAheadMs, known.unix_ms() + kMaxStepAheadMs);
+}
+
 Result<OpAnswer> OpBatch::commit(DriveOp& op, Row& row, const GroupState& group) {
   KeyState& state = row.second.state;
   OpAnswer answer;
   const bool held = state.find(op.version.id) != nullptr;
   if (held && op.mode != CommitMode::heal) return answer;
+  if (op.mode == CommitMode::commit && too_far_ahead(op.version.id, state))
+    return fail(Errc::refused, "the version's time is more than a minute ahead of this drive's clock");
   const std::size_t claims = claimed_.size();
   const auto give_back = [&] {
     p_.files.settle_claims(std::span(claimed_).subspan(claims), false);
@@ -228,17 +236,10 @@ Result<> OpBatch::claim_files(DriveOp& op, OpAnswer& answer) {
 
 Result<> OpBatch::retire(DriveOp& op, Row& row, OpAnswer& answer) {
   KeyState& state = row.second.state;
-  // Rows of uploads and parts go without a tombstone when the upload ends: a time that became final where its
-  // version never was would stay for ever, and nobody could tell what it stands for. A retire may be lost, so
-  // it may be left out.
-  if (op.ref.space != KeySpace::object && state.find(op.id) == nullptr) {
-    answer.verdict = Verdict::lacks;
-    return {};
-  }
   const VersionId final_before = state.final_id;
   const std::size_t fences_before = state.fences.size();
   Dropped dropped;
-  answer.verdict = apply_retire(state, op.id, op.tombstone, now_ms_, dropped);
+  answer.verdict = apply_retire(state, op.id, now_ms_, dropped);
   if (answer.verdict != Verdict::ok) return {};
   if (state.final_id != final_before || state.fences.size() != fences_before || !dropped.versions.empty())
     changed(row);

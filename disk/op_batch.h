@@ -48,6 +48,7 @@ class OpBatch {
   Result<OpAnswer> change_key(DriveOp& op);
   Result<OpAnswer> commit(DriveOp& op, Row& row, const GroupState& group);
   Result<> claim_files(DriveOp& op, OpAnswer& answer);
+  bool too_far_ahead(VersionId id, const KeyState& state) const;
   Result<> retire(DriveOp& op, Row& row, OpAnswer& answer);
   // Files of a dropped version that nothing else on the drive owns go once the batch is durable. left: the
   // row without it.

@@ -4,9 +4,11 @@
 #include <utility>
 
 #include "base/check.h"
+#include "base/encoding.h"
 #include "base/fault_point.h"
 #include "base/log.h"
 #include "base/sabotage.h"
+#include "disk/limits.h"
 #include "erasure/drive_round.h"
 #include "erasure/heal_queue.h"
 #include "erasure/limits.h"
@@ -38,12 +40,12 @@ struct Proposal {
   }
   void took(unsigned slot) {
     holders.push_back(static_cast<std::uint8_t>(slot));
-    if (kept || sabotaged(Sabotage::retire)) core->drives[slot]->retire(ref, record->id, tombstone());
+    if (kept || sabotaged(Sabotage::retire)) core->drives[slot]->retire(ref, record->id);
   }
   // Acknowledged: those that have it learn that it is final, lazily.
   void keep() {
     kept = true;
-    for (const std::uint8_t slot : holders) core->drives[slot]->retire(ref, record->id, tombstone());
+    for (const std::uint8_t slot : holders) core->drives[slot]->retire(ref, record->id);
   }
 };
 
@@ -172,9 +174,24 @@ class Coordinator {
     return own.drives() == core_->size() ? own : core_->geometry;
   }
 
+  VersionId next_id(VersionId newest) {
+    static_assert(2 * kHlcAheadMs <= disk::kMaxClockAheadMs);
+    Clock& clock = core_->context.clock;
+    static_cast<void>(
+        core_->shared->wall_clock.steady(clock, core_->metrics.clock_steps));  // says when it was set
+    const std::int64_t now_ms = clock.unix_ms();
+    const VersionId id = core_->context.hlc.next(now_ms, newest);
+    if (id.unix_ms() <= now_ms + kHlcAheadMs) return id;
+    core_->metrics.dated_ahead.add();
+    if (core_->shared->dated_ahead.first_time(std::hash<std::string>()(ref_.key)))
+      log::warn("a version is dated ahead of the system clock, since the key's newest one is key={} dated={}",
+                ref_.key, iso8601(id.unix_ms()));
+    return id;
+  }
+
   std::shared_ptr<Proposal> propose(const Reading& reading, VersionId base) {
     auto record = std::make_shared<disk::VersionRecord>(spec_.record);
-    record->id = core_->context.hlc.next(core_->context.clock.unix_ms(), reading.newest);
+    record->id = next_id(reading.newest);
     record->expect = spec_.conditional ? base : kAnyVersion;
     record->epoch = ref_.epoch;
     record->data_shards = geometry().data_shards;
@@ -284,7 +301,7 @@ Task<> discard_everywhere(CorePtr core, Ctx ctx, DataId data) {
 }  // namespace
 
 Task<bool> purge_tombstone(CorePtr core, Ctx ctx, disk::ObjectRef ref, VersionId id) {
-  if (!core->shared->wall_clock.steady(core->context.clock)) co_return false;
+  if (!core->shared->wall_clock.steady(core->context.clock, core->metrics.clock_steps)) co_return false;
   const disk::ReadSpec spec;
   const std::function<bool()> never = [] { return false; };
   DriveRound<Result<disk::Held>> reads(core, ctx, core->size());

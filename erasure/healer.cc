@@ -275,9 +275,7 @@ class KeyHealer {
     if (told(look_.held(slot).group.birth)) report_.readmissible |= std::uint32_t{1} << slot;
   }
 
-  void retire(unsigned slot) {
-    core_->drives[slot]->retire(ref_, look_.reading.version.id, look_.reading.version.tombstone);
-  }
+  void retire(unsigned slot) { core_->drives[slot]->retire(ref_, look_.reading.version.id); }
   // Does the drive, which holds the version, know that it is final, and has it dropped what it replaced?
   bool retired(unsigned slot) const {
     const disk::KeyState& state = look_.held(slot).state;

@@ -98,7 +98,7 @@ Task<std::uint32_t> readmit_rows(CorePtr core, const Ctx& ctx, disk::ObjectRef r
   DriveRound<Result<disk::Verdict>> round(core, ctx, core->size());
   std::uint32_t waiting = 0;
   bool asked = false;
-  const bool steady = core->shared->wall_clock.steady(core->context.clock);
+  const bool steady = core->shared->wall_clock.steady(core->context.clock, core->metrics.clock_steps);
   for (unsigned slot = 0; slot < core->size(); ++slot) {
     if (!look.answered(slot)) continue;
     const disk::KeyState& state = look.held(slot).state;

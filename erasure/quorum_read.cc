@@ -182,7 +182,7 @@ void report_lost_rows(const CorePtr& core, const Ctx& ctx, const disk::ObjectRef
 void retire_found(const SetCore& core, const disk::ObjectRef& ref, const Reading& reading) {
   for (unsigned slot = 0; slot < core.size(); ++slot)
     if (reading.held_by(slot, reading.version.id) != nullptr)
-      core.drives[slot]->retire(ref, reading.version.id, reading.version.tombstone);
+      core.drives[slot]->retire(ref, reading.version.id);
 }
 
 Task<> settle_leftover(CorePtr core, Ctx ctx, disk::ObjectRef ref, disk::HeldVersion version) {

@@ -25,7 +25,13 @@ SetMetrics::SetMetrics(MetricRegistry& registry)
           registry.counter("ostraka_corrupt_shards_total", "Shards found missing or corrupt while reading")),
       heal_entries(registry.counter("ostraka_heal_entries_total", "Entries written to the heal queue")),
       dropped_writers(registry.counter("ostraka_dropped_writers_total",
-                                       "Drives dropped from a write because they failed or lagged")) {}
+                                       "Drives dropped from a write because they failed or lagged")),
+      clock_steps(
+          registry.counter("ostraka_clock_steps_total",
+                           "Times that the system clock was set forward or back by more than a second")),
+      dated_ahead(
+          registry.counter("ostraka_versions_dated_ahead_total",
+                           "Versions dated ahead of the system clock, since their key's newest one was")) {}
 
 std::shared_ptr<SetShared> make_set_shared() {
   return std::make_shared<SetShared>();
@@ -55,7 +61,7 @@ SetCore::SetCore(SetContext& set_context, std::uint16_t set_group, std::uint64_t
       shared(set_context.shared),
       stalled(stalled_calls(*shared, drives)) {
   CHECK(drives.size() == geometry.drives());
-  static_cast<void>(shared->wall_clock.steady(context.clock));
+  static_cast<void>(shared->wall_clock.steady(context.clock, metrics.clock_steps));
 }
 
 unsigned SetCore::online() const noexcept {

@@ -28,6 +28,8 @@ struct SetMetrics {
   Counter& corrupt_shards;
   Counter& heal_entries;
   Counter& dropped_writers;
+  Counter& clock_steps;
+  Counter& dated_ahead;
 };
 
 struct SetCore {

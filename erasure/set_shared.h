@@ -105,6 +105,7 @@ struct SetShared {
   RecentThings reported;                          // damaged shards
   RecentThings settled;                           // leftovers of dead writers
   RecentThings lost;                              // versions that cannot be rebuilt
+  RecentThings dated_ahead;                       // keys
   HealingKeys healing;
   TombstoneQueue tombstones;
   WallClockWatch wall_clock{kPurgeAfter};  // begun with the first set

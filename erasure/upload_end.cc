@@ -110,8 +110,7 @@ Task<Result<bool>> drop_completed(CorePtr core, Ctx& ctx, disk::ObjectRef object
   if (core->context.clock.now() - healed.looked_at >= kLongestCall) co_return false;
   for (unsigned slot = 0; slot < core->size(); ++slot) {
     const HealReport::Shard& shard = healed.shards[slot];
-    if (shard.state == ShardState::good || shard.healed)
-      core->drives[slot]->retire(object, healed.version, false);
+    if (shard.state == ShardState::good || shard.healed) core->drives[slot]->retire(object, healed.version);
   }
   co_return healed.outcome == HealReport::Outcome::healthy || healed.outcome == HealReport::Outcome::healed;
 }

@@ -127,8 +127,21 @@ void a_retire_after_the_purge(Story& story) {
   retire.arrive();
   story.run(story.node(), read());
 }
+// The same of the value that was there before: whoever wrote it has stopped for long.
+void a_retire_of_the_value_after_the_purge(Story& story) {
+  Node& writer = story.node();
+  Held retire = story.hold(writer, {0}, "retire");
+  story.run(writer, put("value"));
+  story.run(story.node(), erase());
+  story.heal(story.node());
+  story.pass(seconds(150));
+  story.heal(story.node());
+  retire.arrive();
+  story.run(story.node(), read());
+}
 TEST(Noticed, Bare) {
   expect_noticed(Sabotage::bare, {2, 1}, a_retire_after_the_purge);
+  expect_noticed(Sabotage::bare, {2, 1}, a_retire_of_the_value_after_the_purge);
 }
 
 }  // namespace

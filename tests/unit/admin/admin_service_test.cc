@@ -29,7 +29,7 @@ class InfoDrive final : public disk::Drive {
   R<disk::CommitAnswer> commit(Ctx&, disk::ObjectRef, disk::CommitRequest) override { co_return unused(); }
   R<disk::FenceAnswer> fence(Ctx&, disk::ObjectRef, VersionId) override { co_return unused(); }
   R<disk::Verdict> withdraw(Ctx&, disk::ObjectRef, VersionId) override { co_return unused(); }
-  void retire(disk::ObjectRef, VersionId, bool) override {}
+  void retire(disk::ObjectRef, VersionId) override {}
   R<disk::Verdict> purge(Ctx&, disk::ObjectRef, VersionId) override { co_return unused(); }
   R<disk::Held> read(Ctx&, disk::ObjectRef, disk::ReadSpec) override { co_return unused(); }
   R<bool> begin_anew(Ctx&, disk::ObjectRef) override { co_return unused(); }

@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include <set>
+
 #include "base/hlc.h"
 
 namespace ostraka {
@@ -53,6 +55,35 @@ TEST(Hlc, IsLaterThanWhatItObserved) {
   EXPECT_EQ(mine.unix_ms(), 5000);
   EXPECT_GT(clock.next(1000), mine);
   EXPECT_EQ(clock.next(6000, kAnyVersion).unix_ms(), 6000);
+}
+
+TEST(Hlc, GoesOnFromAWallClockThatWasSetRightAndRepeatsNothing) {
+  Hlc clock(1);
+  std::set<VersionId> given{clock.next(1'000'000), clock.next(1'000'000)};
+  const VersionId right = clock.next(400'000);  // it was ten minutes ahead
+  EXPECT_EQ(right.unix_ms(), 400'000);
+  EXPECT_TRUE(given.insert(right).second);
+  EXPECT_EQ(clock.next(390'000).unix_ms(), 400'000) << "set back by little: what was given counts";
+  for (const std::int64_t wall_ms : {1'000'000, 1'000'000}) {  // those times come again
+    const VersionId again = clock.next(wall_ms);
+    EXPECT_EQ(again.unix_ms(), 1'000'000);
+    EXPECT_TRUE(given.insert(again).second) << to_string(again);
+  }
+}
+
+TEST(Hlc, AKeyThatIsDatedAheadDatesNoOther) {
+  Hlc clock(1);
+  const VersionId ahead{700'000ULL << 16 | 3, 9};
+  std::set<VersionId> given;
+  for (int i = 0; i < 3; ++i) {  // as writers of one key would that know nothing of each other
+    const VersionId mine = clock.next(100'000, ahead);
+    EXPECT_GT(mine, ahead);
+    EXPECT_EQ(mine.unix_ms(), 700'000);
+    EXPECT_TRUE(given.insert(mine).second);
+  }
+  EXPECT_EQ(clock.next(100'000).unix_ms(), 100'000);
+  for (int i = 0; i < 10; ++i)
+    EXPECT_TRUE(given.insert(clock.next(700'000)).second) << "when those times come";
 }
 
 }  // namespace

@@ -202,7 +202,7 @@ TEST_F(RemoteDriveTest, RetiresRideAlongOrGoTogether) {
   ASSERT_EQ(call_.verdict(DriveCaller::ref("a"), call_.inline_record(1), kShard), Verdict::ok);
   pass(seconds(1));
   calls_.clear();
-  remote().retire(DriveCaller::ref("a"), call_.id(1), false);
+  remote().retire(DriveCaller::ref("a"), call_.id(1));
   ASSERT_EQ(call_.verdict(DriveCaller::ref("b"), call_.inline_record(2), kShard), Verdict::ok);
   EXPECT_EQ(drive_.state(DriveCaller::ref("a"))->final_id, call_.id(1));
   EXPECT_EQ(calls_, (std::map<std::string, int>{{"drive.commit", 1}}));
@@ -213,7 +213,7 @@ TEST_F(RemoteDriveTest, RetiresRideAlongOrGoTogether) {
   pass(seconds(1));
   calls_.clear();
   for (unsigned i = 0; i < 50; ++i)
-    remote().retire(DriveCaller::ref("key" + std::to_string(i)), call_.id(10 + i), false);
+    remote().retire(DriveCaller::ref("key" + std::to_string(i)), call_.id(10 + i));
   pass(milliseconds(100));
   EXPECT_EQ(calls_["drive.errands"], 1);
   EXPECT_EQ(drive_.state(DriveCaller::ref("key49"))->final_id, call_.id(59));
@@ -224,9 +224,9 @@ TEST_F(RemoteDriveTest, RetiresWaitForANodeThatIsAwayButNotForLong) {
     ASSERT_EQ(call_.verdict(DriveCaller::ref("k" + std::to_string(i)), call_.inline_record(i), kShard),
               Verdict::ok);
   all_.unreachable = true;
-  remote().retire(DriveCaller::ref("k1"), call_.id(1), false);
+  remote().retire(DriveCaller::ref("k1"), call_.id(1));
   pass(kRetireLife - seconds(10));
-  remote().retire(DriveCaller::ref("k2"), call_.id(2), false);
+  remote().retire(DriveCaller::ref("k2"), call_.id(2));
   pass(seconds(20));
   all_.unreachable = false;
   pass(seconds(10));
@@ -238,7 +238,7 @@ TEST_F(RemoteDriveTest, RetiresWaitForANodeThatIsAwayButNotForLong) {
 TEST_F(RemoteDriveTest, ARetireThatArrivesTooLateIsNotCarriedOut) {
   ASSERT_EQ(call_.verdict(DriveCaller::ref("k"), call_.inline_record(1), kShard), Verdict::ok);
   fates_["drive.read"].delay = kRetireLife + seconds(1);  // a call with a deadline far away
-  remote().retire(DriveCaller::ref("k"), call_.id(1), false);
+  remote().retire(DriveCaller::ref("k"), call_.id(1));
   Ctx ctx = within(minutes(10));
   EXPECT_TRUE(wait(remote().read(ctx, DriveCaller::ref("k"), {})));
   EXPECT_TRUE(drive_.state(DriveCaller::ref("k"))->final_id.is_none());
@@ -247,7 +247,7 @@ TEST_F(RemoteDriveTest, ARetireThatArrivesTooLateIsNotCarriedOut) {
 TEST_F(RemoteDriveTest, NoMoreRetiresWaitThanThereIsRoomFor) {
   all_.unreachable = true;
   for (unsigned i = 0; i < kMaxRetiresWaiting + 5; ++i)
-    remote().retire(DriveCaller::ref(std::to_string(i)), call_.id(i + 1), false);
+    remote().retire(DriveCaller::ref(std::to_string(i)), call_.id(i + 1));
   EXPECT_EQ(remote().dropped_retires(), 5U);
 }
 

@@ -59,7 +59,7 @@ class SystemDrive final : public disk::Drive {
   }
   Task<Result<disk::FenceAnswer>> fence(Ctx&, disk::ObjectRef, VersionId) override { co_return absent(); }
   Task<Result<disk::Verdict>> withdraw(Ctx&, disk::ObjectRef, VersionId) override { co_return absent(); }
-  void retire(disk::ObjectRef, VersionId, bool) override {}
+  void retire(disk::ObjectRef, VersionId) override {}
   Task<Result<disk::Verdict>> purge(Ctx&, disk::ObjectRef, VersionId) override { co_return absent(); }
   Task<Result<disk::Held>> read(Ctx&, disk::ObjectRef, disk::ReadSpec) override { co_return absent(); }
   Task<Result<bool>> begin_anew(Ctx&, disk::ObjectRef) override { co_return absent(); }

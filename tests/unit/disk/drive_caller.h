@@ -115,8 +115,8 @@ class DriveCaller {
     return std::move(*held);
   }
   // Retires are lazy: they ride on a later batch, which this makes.
-  void retire(const ObjectRef& ref, unsigned n, bool tombstone = false) {
-    drive_.retire(ref, id(n), tombstone);
+  void retire(const ObjectRef& ref, unsigned n) {
+    drive_.retire(ref, id(n));
     flush();
   }
   void flush() { EXPECT_TRUE(wait(drive_.put_system(ctx_, "flush", "x"))); }

@@ -117,7 +117,7 @@ TYPED_TEST_P(DriveSuite, ARetireWithoutCompanyIsWrittenByItself) {
   auto& c = this->call_;
   const auto ref = c.ref("k");
   ASSERT_EQ(c.verdict(ref, c.inline_record(1), "one"), Verdict::ok);
-  c.drive().retire(ref, c.id(1), false);
+  c.drive().retire(ref, c.id(1));
   bool final = false;
   const TimePoint end = this->backend_.clock().now() + std::chrono::seconds(20);
   while (!final && this->backend_.clock().now() < end) {
@@ -131,19 +131,21 @@ TYPED_TEST_P(DriveSuite, ARetireWithoutCompanyIsWrittenByItself) {
 TYPED_TEST_P(DriveSuite, TombstonesArePurgedOnlyWhenFinalAndNewest) {
   auto& c = this->call_;
   const auto ref = c.ref("k");
-  c.retire(ref, 9, true);
-  EXPECT_TRUE(c.read(ref).state.final_id.is_none()) << "a tombstone's time needs the tombstone";
+  c.retire(ref, 9);
+  EXPECT_TRUE(c.read(ref).state.final_id.is_none()) << "a time needs its version";
   ASSERT_EQ(c.verdict(ref, c.inline_record(1), "one"), Verdict::ok);
   ASSERT_EQ(c.verdict(ref, c.record(2, RecordKind::tombstone)), Verdict::ok);
   const auto early = c.wait(c.drive().purge(c.ctx(), ref, c.id(2)));
   ASSERT_TRUE(early);
   EXPECT_EQ(*early, Verdict::refused);
-  c.retire(ref, 2, true);
+  c.retire(ref, 2);
   EXPECT_EQ(c.read(ref).state.versions.size(), 1U);
   const auto purged = c.wait(c.drive().purge(c.ctx(), ref, c.id(2)));
   ASSERT_TRUE(purged);
   EXPECT_EQ(*purged, Verdict::ok);
   EXPECT_TRUE(c.read(ref).state.empty());
+  c.retire(ref, 1);
+  EXPECT_TRUE(c.read(ref).state.empty()) << "told late, by somebody who had stopped for long";
 }
 
 TYPED_TEST_P(DriveSuite, ShardFilesAreWrittenReadAndVerified) {
@@ -334,8 +336,8 @@ TYPED_TEST_P(DriveSuite, ACommonPrefixIsShownByARowThatMayBeLive) {
   ASSERT_EQ(c.verdict(c.ref("p/1"), c.record(1, RecordKind::tombstone)), Verdict::ok);
   ASSERT_EQ(c.verdict(c.ref("p/2"), c.inline_record(2), kShard), Verdict::ok);
   ASSERT_EQ(c.verdict(c.ref("q/1"), c.record(3, RecordKind::tombstone)), Verdict::ok);
-  c.retire(c.ref("p/1"), 1, true);
-  c.retire(c.ref("q/1"), 3, true);
+  c.retire(c.ref("p/1"), 1);
+  c.retire(c.ref("q/1"), 3);
   ListSpec spec;
   spec.delimiter = "/";
   EXPECT_EQ(c.list(spec), (Keys{"p/2"})) << "final tombstones do not count";

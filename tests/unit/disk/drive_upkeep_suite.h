@@ -127,7 +127,7 @@ TYPED_TEST_P(DriveUpkeepSuite, UsageFollowsObjects) {
   const std::uint64_t before_delete = this->usage().changes;
   for (const char* key : {"k", "healed"}) {
     ASSERT_EQ(c.verdict(c.ref(key), c.record(9, RecordKind::tombstone)), Verdict::ok);
-    c.retire(c.ref(key), 9, true);
+    c.retire(c.ref(key), 9);
     const auto purged = c.wait(c.drive().purge(c.ctx(), c.ref(key), c.id(9)));
     ASSERT_TRUE(purged);
     EXPECT_EQ(*purged, Verdict::ok);

@@ -120,7 +120,7 @@ TYPED_TEST_P(DriveUploadSuite, AnAbortedUploadLosesItsFiles) {
   stone.upload_id = "UP";
   ASSERT_EQ(c.verdict(ref, stone), Verdict::ok);
   EXPECT_TRUE(c.has_file(2, kBody));
-  c.retire(ref, 30, true);
+  c.retire(ref, 30);
   EXPECT_TRUE(c.file_goes(2, kBody));
   const auto purged = c.wait(c.drive().purge(c.ctx(), ref, c.id(30)));
   ASSERT_TRUE(purged);

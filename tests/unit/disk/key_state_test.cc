@@ -78,11 +78,7 @@ class Replay {
     if (call == "fence") return apply_fence(state_, id).has ? "has" : "fenced";
     if (call == "withdraw") return name(apply_withdraw(state_, id, dropped));
     if (call == "purge") return name(apply_purge(state_, id, dropped));
-    if (call == "retire") {
-      int tombstone = 0;
-      *in_ >> tombstone;
-      return name(apply_retire(state_, id, tombstone == 1, now_, dropped));
-    }
+    if (call == "retire") return name(apply_retire(state_, id, now_, dropped));
     if (std::stoull(text) == group_.birth) group_.refilling = false;  // readmit
     return "ok";
   }
@@ -159,12 +155,12 @@ TEST(KeyState, RetireGivesBackWhatItDropped) {
   ASSERT_EQ(apply_commit(state, group, version(1)), Verdict::ok);
   ASSERT_EQ(apply_commit(state, group, version(2)), Verdict::ok);
   Dropped dropped;
-  ASSERT_EQ(apply_retire(state, id_of(2), false, 99, dropped), Verdict::ok);
+  ASSERT_EQ(apply_retire(state, id_of(2), 99, dropped), Verdict::ok);
   ASSERT_EQ(dropped.versions.size(), 1U);
   EXPECT_EQ(*dropped.versions[0].record, "record 1");
   EXPECT_EQ(state.final_at_ms, 99);
   dropped.versions.clear();
-  ASSERT_EQ(apply_retire(state, id_of(2), false, 100, dropped), Verdict::ok);
+  ASSERT_EQ(apply_retire(state, id_of(2), 100, dropped), Verdict::ok);
   EXPECT_TRUE(dropped.versions.empty());
   EXPECT_EQ(state.final_at_ms, 99) << "the first time it was learnt counts";
 }
@@ -173,7 +169,7 @@ TEST(KeyState, WithdrawNeverTouchesTheFinalVersion) {
   KeyState state;
   ASSERT_EQ(apply_commit(state, {}, version(1)), Verdict::ok);
   Dropped dropped;
-  ASSERT_EQ(apply_retire(state, id_of(1), false, 1, dropped), Verdict::ok);
+  ASSERT_EQ(apply_retire(state, id_of(1), 1, dropped), Verdict::ok);
   EXPECT_EQ(apply_withdraw(state, id_of(1), dropped), Verdict::final);
   EXPECT_NE(state.find(id_of(1)), nullptr);
 }
@@ -184,15 +180,29 @@ TEST(KeyState, PurgeDropsOnlyAFinalNewestTombstone) {
   stone.tombstone = true;
   ASSERT_EQ(apply_commit(state, {}, version(1)), Verdict::ok);
   Dropped dropped;
-  ASSERT_EQ(apply_retire(state, id_of(1), false, 1, dropped), Verdict::ok);
+  ASSERT_EQ(apply_retire(state, id_of(1), 1, dropped), Verdict::ok);
   EXPECT_EQ(apply_purge(state, id_of(1), dropped), Verdict::refused) << "not a tombstone";
   ASSERT_EQ(apply_commit(state, {}, stone), Verdict::ok);
   EXPECT_EQ(apply_purge(state, id_of(4), dropped), Verdict::refused) << "not final";
-  ASSERT_EQ(apply_retire(state, id_of(4), true, 2, dropped), Verdict::ok);
+  ASSERT_EQ(apply_retire(state, id_of(4), 2, dropped), Verdict::ok);
   dropped.versions.clear();
   EXPECT_EQ(apply_purge(state, id_of(4), dropped), Verdict::ok);
   EXPECT_TRUE(state.empty());
   EXPECT_EQ(dropped.versions.size(), 1U);
+}
+
+TEST(KeyState, ARetireThatComesAfterThePurgeLeavesNothingBehind) {
+  KeyState state;
+  HeldVersion stone = version(4);
+  stone.tombstone = true;
+  Dropped dropped;
+  ASSERT_EQ(apply_commit(state, {}, version(1)), Verdict::ok);
+  ASSERT_EQ(apply_commit(state, {}, stone), Verdict::ok);
+  ASSERT_EQ(apply_retire(state, id_of(4), 2, dropped), Verdict::ok);
+  ASSERT_EQ(apply_purge(state, id_of(4), dropped), Verdict::ok);
+  EXPECT_EQ(apply_retire(state, id_of(1), 3, dropped), Verdict::lacks) << "of the value";
+  EXPECT_EQ(apply_retire(state, id_of(4), 3, dropped), Verdict::lacks) << "of the tombstone";
+  EXPECT_TRUE(state.empty());
 }
 
 TEST(KeyState, ARowBegunAnewIsReadmittedAndGoesInTime) {

@@ -87,6 +87,22 @@ TEST_F(LocalDriveTest, AStagedFileOfAnEarlierLifeIsTakenOnlyWithAValidFooter) {
   EXPECT_EQ(call_->verdict(ref("k"), call_->file_record(2, {{1, kBody}})), Verdict::ok);
 }
 
+TEST_F(LocalDriveOnMemoryTest, WhatIsDatedAheadIsTakenOnlyJustAfterAVersionThatIs) {
+  auto& c = *call_;
+  const auto ahead = [&](unsigned n, std::uint64_t seconds) {
+    VersionRecord record = c.inline_record(n);
+    record.id.time += seconds * 1000 << 16;
+    return record;
+  };
+  EXPECT_TRUE(c.commit(ref("a"), ahead(1, 600), kShard).failed_with(Errc::refused));
+  ASSERT_EQ(c.verdict(ref("b"), ahead(1, 600), kShard, CommitMode::heal), Verdict::ok)
+      << "the clock was ahead";
+  EXPECT_EQ(c.verdict(ref("b"), ahead(2, 600), kShard), Verdict::ok);
+  EXPECT_TRUE(c.commit(ref("b"), ahead(3, 620), kShard).failed_with(Errc::refused))
+      << "another twenty seconds";
+  EXPECT_EQ(c.verdict(ref("a"), c.inline_record(4), kShard), Verdict::ok);
+}
+
 TEST_F(LocalDriveTest, AWriterThatIsGivenUpLeavesNoFile) {
   auto& c = *call_;
   {
@@ -164,7 +180,7 @@ TEST_F(LocalDriveOnMemoryTest, OnlyLazyRetiresMayBeLostInACrash) {
   const auto key = ref("k");
   ASSERT_EQ(c.verdict(key, c.inline_record(1), "one"), Verdict::ok);
   ASSERT_EQ(c.verdict(key, c.inline_record(2), "two"), Verdict::ok);
-  world_.drive->retire(key, c.id(2), false);
+  world_.drive->retire(key, c.id(2));
   world_.stop();  // writes it, but without a sync
   EXPECT_EQ(store().lose_unsynced(100), 1U);
   start();
@@ -213,7 +229,7 @@ TEST_F(LocalDriveTest, AFullDriveRefusesObjectsAndTakesAllThatFreesSpace) {
   EXPECT_NE(info().problem.find("full"), std::string::npos);
   EXPECT_TRUE(info().online);
   EXPECT_EQ(full.verdict(ref("a"), c.record(3, RecordKind::tombstone)), Verdict::ok);
-  full.retire(ref("a"), 3, true);
+  full.retire(ref("a"), 3);
   EXPECT_TRUE(full.wait(world_.drive->fence(full.ctx(), ref("c"), c.id(4))));
   EXPECT_TRUE(full.wait(world_.drive->withdraw(full.ctx(), ref("c"), c.id(4))));
   EXPECT_EQ(full.verdict(ref("h"), c.inline_record(5), kShard, CommitMode::heal), Verdict::ok);

@@ -210,7 +210,7 @@ TEST_P(LostRowTest, RowsOfAnUploadDoNotKeepItsCompletionAway) {
   const VersionRecord done = completed(*call_, 10, {1, 2});
   EXPECT_EQ(call_->verdict(key_, done), Verdict::ok);
   damage(upload);
-  world_.drive->retire(key_, done.id, false);
+  world_.drive->retire(key_, done.id);
   call_->flush();
   EXPECT_TRUE(call_->read(part).state.empty());
   EXPECT_TRUE(call_->read(upload).state.empty());

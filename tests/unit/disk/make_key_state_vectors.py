@@ -8,7 +8,7 @@ import pathlib, random, sys
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[2] / "protocol"))
 import commit_model as model
 
-model.BROKEN = ""
+model.BROKEN, model.LIFE = "", model.INF
 
 
 def version(i, v):
@@ -32,7 +32,7 @@ def run(seed):
         v = (i, None if i % 4 == 0 else "v", r.randrange(0, 4), r.choice((0, model.INF, model.INF, r.randrange(0, 12))))
         call, a, text = r.choice((
             ("commit", (i, v), version(i, v)), ("commit", (i, v), version(i, v)), ("roll", (i, v), version(i, v)), ("heal", (i, v), version(i, v)),
-            ("fence", (i, i), str(i)), ("withdraw", (i, i), str(i)), ("retire", (i, i, i % 4 == 0), f"{i} {int(i % 4 == 0)}"),
+            ("fence", (i, i), str(i)), ("withdraw", (i, i), str(i)), ("retire", (i, i), str(i)),
             ("purge", (i,), str(i)), ("readmit", (birth,), str(birth))))
         if call == "readmit" and r.random() < .8: continue
         if call == "retire" and i not in d.held and r.random() < .8: continue

@@ -128,14 +128,14 @@ Task<Result<disk::Verdict>> FaultyDrive::withdraw(Ctx& ctx, disk::ObjectRef ref,
   return suffer<disk::Verdict>("withdraw", ctx, std::move(call));
 }
 
-void FaultyDrive::retire(disk::ObjectRef ref, VersionId id, bool tombstone) {
+void FaultyDrive::retire(disk::ObjectRef ref, VersionId id) {
   const Fate what = fate("retire");
   if (what.held) {
     what.held->sent_ = true;
-    what.held->deliver_ = [this, ref = std::move(ref), id, tombstone] { inner_.retire(ref, id, tombstone); };
+    what.held->deliver_ = [this, ref = std::move(ref), id] { inner_.retire(ref, id); };
     return;
   }
-  if (!what.request_lost && !what.arrives_after_all) inner_.retire(std::move(ref), id, tombstone);
+  if (!what.request_lost && !what.arrives_after_all) inner_.retire(std::move(ref), id);
 }
 
 Task<Result<disk::Verdict>> FaultyDrive::purge(Ctx& ctx, disk::ObjectRef ref, VersionId id) {

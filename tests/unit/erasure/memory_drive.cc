@@ -263,11 +263,11 @@ Task<Result<Verdict>> MemoryDrive::withdraw(Ctx&, ObjectRef ref, VersionId id) {
   co_return verdict;
 }
 
-void MemoryDrive::retire(ObjectRef ref, VersionId id, bool tombstone) {
+void MemoryDrive::retire(ObjectRef ref, VersionId id) {
   if (!online_ || row_lost(ref)) return;
   disk::Dropped dropped;
   const RowKey key = row_key(ref);
-  const Verdict verdict = apply_retire(rows_[key], id, tombstone, clock_.unix_ms(), dropped);
+  const Verdict verdict = apply_retire(rows_[key], id, clock_.unix_ms(), dropped);
   clean_up(key, dropped);
   const KeyState* left = state(ref);
   const HeldVersion* held = verdict == Verdict::ok && left != nullptr ? left->find(id) : nullptr;

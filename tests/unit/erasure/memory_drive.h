@@ -59,7 +59,7 @@ class MemoryDrive final : public disk::Drive {
                                           disk::CommitRequest request) override;
   Task<Result<disk::FenceAnswer>> fence(Ctx& ctx, disk::ObjectRef ref, VersionId id) override;
   Task<Result<disk::Verdict>> withdraw(Ctx& ctx, disk::ObjectRef ref, VersionId id) override;
-  void retire(disk::ObjectRef ref, VersionId id, bool tombstone) override;
+  void retire(disk::ObjectRef ref, VersionId id) override;
   Task<Result<disk::Verdict>> purge(Ctx& ctx, disk::ObjectRef ref, VersionId id) override;
   Task<Result<disk::Held>> read(Ctx& ctx, disk::ObjectRef ref, disk::ReadSpec spec) override;
   Task<Result<std::vector<Result<disk::Held>>>> read_many(Ctx& ctx,
