@@ -39,7 +39,7 @@ constexpr std::string_view kFaults[] = {
 
 // Rules that make a difference too rarely in whole nodes, which have leases and one coordinator a key. Each
 // has a story in tests/sabotage in which it does.
-constexpr std::string_view kRareRules[] = {"epoch", "final", "untold", "bare", "oblivion"};
+constexpr std::string_view kRareRules[] = {"epoch", "final", "untold", "bare"};
 
 // The protocol at work. The rules themselves ("rule: ...") count the cases in which they made the difference.
 constexpr std::string_view kProtocol[] = {
@@ -54,9 +54,11 @@ constexpr std::string_view kRepair[] = {
     "ostraka_dropped_writers_total",
     "ostraka_heal_entries_total",
     "ostraka_healed_shards_total",
+    "ostraka_scanner_corrupt_rows_total",
     "ostraka_scanner_orphan_files_total",
     "ostraka_scanner_repaired_keys_total",
     "peace: a drive does not come back",
+    "peace: the usage is compared with what is there",
     "peace: a key in doubt is overwritten while a drive is gone for good",
     "peace: keys are read and written while a drive is gone for good",
 };
