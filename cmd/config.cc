@@ -136,9 +136,9 @@ bool is_domain(std::string_view text) {
 bool set_control_store(ControlStoreConfig& out, std::string_view text) {
   constexpr std::string_view kPlain = "etcd://", kTls = "etcds://";
   out.etcd.clear();
-  out.etcd_tls = text.substr(0, kTls.size()) == kTls;
+  out.etcd_tls = text.starts_with(kTls);
   if (text == "embedded") return true;
-  if (!out.etcd_tls && text.substr(0, kPlain.size()) != kPlain) return false;
+  if (!out.etcd_tls && !text.starts_with(kPlain)) return false;
   text.remove_prefix(out.etcd_tls ? kTls.size() : kPlain.size());
   for (;;) {
     const auto end = text.find(',');
@@ -460,7 +460,7 @@ Result<ServerConfig> load_config(Fs& fs, const ConfigSources& sources) {
 }
 
 bool is_of_control_store(const Setting& setting) {
-  return setting.name.substr(0, 8) == "control.";
+  return setting.name.starts_with("control.");
 }
 
 Result<ControlStoreConfig> load_control_store_config(const ConfigSources& sources) {

@@ -32,8 +32,8 @@ struct Offline {
 };
 
 Task<Result<>> load(Ctx& ctx, Offline& offline) {
-  CO_TRY(mark, co_await read_store_mark(ctx, offline.drives));
-  if (mark) co_return tl::unexpected<Error>(kept_in_etcd(*mark));
+  CO_TRY(found, co_await read_store_mark(ctx, offline.drives));
+  if (found.mark) co_return tl::unexpected<Error>(kept_in_etcd(*found.mark));
   co_return co_await offline.store.load(ctx);
 }
 
@@ -93,13 +93,19 @@ Task<Result<>> verify_copy(Ctx& ctx, const cluster::EmbeddedControlStore& from,
 
 Task<Result<std::string>> migrate_all(Ctx& ctx, Offline& offline, cluster::EtcdConfig etcd,
                                       std::string name) {
-  CO_TRY_VOID(co_await load(ctx, offline));
+  // Some drives are marked already where it was interrupted.
+  CO_TRY(found, co_await read_store_mark(ctx, offline.drives));
+  if (found.mark && (found.mark->cluster != name || found.drives >= offline.store.majority()))
+    co_return tl::unexpected<Error>(kept_in_etcd(*found.mark));
+  CO_TRY_VOID(co_await offline.store.load(ctx));
+  std::optional<std::string> expected;
+  if (found.mark) expected = found.mark->identity;
   cluster::EtcdClient client(ctx.shard, etcd);
   const std::string keys = cluster::etcd_keys_of(name);
   cluster::EtcdFollower follower(client, keys), second_follower(client, keys);
   cluster::EtcdControlStore to(client, follower, offline.random);
   cluster::EtcdControlStore again(client, second_follower, offline.random);
-  Result<> moved = co_await to.load(ctx, std::nullopt);
+  Result<> moved = co_await to.load(ctx, std::move(expected));
   if (moved) moved = co_await copy_documents(ctx, offline.store, to);
   std::string identity = to.identity();
   if (moved) moved = co_await verify_copy(ctx, offline.store, again, identity);

@@ -13,7 +13,7 @@ namespace {
 
 using cluster::StoreMark;
 
-constexpr std::string_view kDocuments = "doc/";  // system records of the embedded store
+constexpr std::string_view kDocuments = "doc";  // system records of the embedded store, kBehindRecord too
 
 std::vector<disk::Drive*> as_drives(const std::vector<disk::LocalDrive*>& drives) {
   return {drives.begin(), drives.end()};
@@ -32,33 +32,63 @@ Task<Result<std::optional<StoreMark>>> mark_of(Ctx& ctx, disk::LocalDrive* drive
   co_return std::optional<StoreMark>();
 }
 
-// Whether an embedded store was kept on them.
-Task<bool> hold_documents(Ctx& ctx, std::vector<disk::LocalDrive*> drives) {
+// Whether an embedded store was kept on them. Error: unavailable (one that is online does not tell).
+Task<Result<bool>> hold_documents(Ctx& ctx, std::vector<disk::LocalDrive*> drives) {
   for (disk::LocalDrive* drive : drives) {
     if (!drive->online()) continue;
     std::string prefix(kDocuments);
     const auto records = co_await drive->scan_system(ctx, std::move(prefix), 1);
-    if (records && !records->empty()) co_return true;
+    if (!records) {
+      co_return fail(Errc::unavailable, drive->folder() + " does not tell whether documents are on it: " +
+                                            records.error().detail);
+    }
+    if (!records->empty()) co_return true;
   }
   co_return false;
 }
 
+bool all_online(const std::vector<disk::LocalDrive*>& drives) {
+  return std::all_of(drives.begin(), drives.end(),
+                     [](const disk::LocalDrive* drive) { return drive->online(); });
+}
+
+bool any_online(const std::vector<disk::LocalDrive*>& drives) {
+  return std::any_of(drives.begin(), drives.end(),
+                     [](const disk::LocalDrive* drive) { return drive->online(); });
+}
+
+// Of one drive that is not marked with it yet.
+Task<Result<>> write_mark(Ctx& ctx, disk::LocalDrive* drive, const StoreMark& mark) {
+  CO_TRY(known, co_await mark_of(ctx, drive));
+  if (known && *known == mark) co_return Result<>();
+  if (known) {
+    co_return fail(Errc::wrong_drive, fmt::format("it says that the documents are kept in etcd as {} ({})",
+                                                  known->cluster, known->identity));
+  }
+  std::string name(cluster::kStoreMarkRecord);
+  std::string value = cluster::encode_store_mark(mark);
+  co_return co_await drive->put_system(ctx, std::move(name), std::move(value));
+}
+
 }  // namespace
 
-Task<Result<std::optional<StoreMark>>> read_store_mark(Ctx& ctx, std::vector<disk::LocalDrive*> drives) {
-  std::optional<StoreMark> found;
+Task<Result<MarkFound>> read_store_mark(Ctx& ctx, std::vector<disk::LocalDrive*> drives) {
+  MarkFound found;
   for (disk::LocalDrive* drive : drives) {
     if (!drive->online()) continue;
     auto mark = co_await mark_of(ctx, drive);
-    if (mark.failed_with(Errc::malformed) || mark.failed_with(Errc::unsupported_version)) co_return mark;
+    if (mark.failed_with(Errc::malformed) || mark.failed_with(Errc::unsupported_version))
+      co_return tl::unexpected<Error>(mark.error());
     if (!mark || !*mark) continue;
-    if (found && *found != **mark) {
+    if (found.mark && *found.mark != **mark) {
       co_return fail(
           Errc::wrong_drive,
           fmt::format("{} says that the documents are kept in etcd as {} ({}), and other drives, as {} ({})",
-                      drive->folder(), (*mark)->cluster, (*mark)->identity, found->cluster, found->identity));
+                      drive->folder(), (*mark)->cluster, (*mark)->identity, found.mark->cluster,
+                      found.mark->identity));
     }
-    found = std::move(*mark);
+    found.mark = std::move(*mark);
+    ++found.drives;
   }
   co_return found;
 }
@@ -67,19 +97,12 @@ Task<std::size_t> write_store_mark(Ctx& ctx, std::vector<disk::LocalDrive*> driv
   std::size_t marked = 0;
   for (disk::LocalDrive* drive : drives) {
     if (!drive->online()) continue;
-    const auto known = co_await mark_of(ctx, drive);
-    if (known && *known == mark) {
-      ++marked;
-      continue;
-    }
-    std::string name(cluster::kStoreMarkRecord);
-    std::string value = cluster::encode_store_mark(mark);
-    const Result<> written = co_await drive->put_system(ctx, std::move(name), std::move(value));
+    const Result<> written = co_await write_mark(ctx, drive, mark);
     if (written)
       ++marked;
     else
-      log::warn("drive not marked with where the control store is drive={} reason={}", drive->folder(),
-                written.error().detail);
+      log::error("drive not marked with where the control store is drive={} reason={}", drive->folder(),
+                 written.error().detail);
   }
   co_return marked;
 }
@@ -108,9 +131,9 @@ std::size_t NodeControlStore::drives_to_load() const {
 }
 
 Task<Result<>> NodeControlStore::load(Ctx& ctx) {
-  CO_TRY(mark, co_await read_store_mark(ctx, d_.drives));
-  if (embedded_) co_return co_await load_embedded(ctx, std::move(mark));
-  co_return co_await load_from_etcd(ctx, std::move(mark));
+  CO_TRY(found, co_await read_store_mark(ctx, d_.drives));
+  if (embedded_) co_return co_await load_embedded(ctx, std::move(found.mark));
+  co_return co_await load_from_etcd(ctx, std::move(found.mark));
 }
 
 Task<Result<>> NodeControlStore::load_embedded(Ctx& ctx, std::optional<StoreMark> mark) {
@@ -129,18 +152,28 @@ Task<Result<>> NodeControlStore::load_from_etcd(Ctx& ctx, std::optional<StoreMar
             "setting control.cluster: {} is given, and the documents of these drives are kept in etcd as {}",
             cluster, mark->cluster));
   }
-  const bool any = std::any_of(d_.drives.begin(), d_.drives.end(),
-                               [](const disk::LocalDrive* drive) { return drive->online(); });
   // A node of a cluster that lost all its drives gets them filled by the others.
+  const bool any = any_online(d_.drives), all = all_online(d_.drives);
   if (!any && !d_.in_cluster) co_return fail(Errc::unavailable, "no drive answers");
-  const bool used = co_await hold_documents(ctx, d_.drives);
-  if (used && !mark) {
-    co_return fail(Errc::invalid_argument,
-                   "setting control.store: the documents are on these drives, not in etcd: move them with "
-                   "`ostraka admin control-store migrate`");
+  was_marked_ = mark.has_value();
+  if (!mark) {
+    CO_TRY(used, co_await hold_documents(ctx, d_.drives));
+    if (used) {
+      co_return fail(Errc::invalid_argument,
+                     "setting control.store: the documents are on these drives, not in etcd: move them with "
+                     "`ostraka admin control-store migrate`");
+    }
   }
   if (!client_) {
     CO_TRY_VOID(co_await connect(ctx));
+  }
+  if (!mark && !all) {  // the documents may be on a drive that is not there yet
+    CO_TRY(founded, co_await in_etcd_->is_founded(ctx.deadline));
+    if (!founded) {
+      co_return fail(
+          Errc::unavailable,
+          "etcd holds no control store yet, and one is founded when all drives of this node answer");
+    }
   }
   std::optional<std::string> expected;
   if (mark) expected = mark->identity;
@@ -158,6 +191,9 @@ Task<Result<>> NodeControlStore::load_from_etcd(Ctx& ctx, std::optional<StoreMar
 
 Task<Result<>> NodeControlStore::connect(Ctx& ctx) {
   CO_TRY(config, etcd_config(d_.fs, d_.config));
+  if (!config.user.empty() && !config.tls)
+    log::warn(
+        "setting control.user: the password goes to etcd in the clear (--control-store etcds:// for TLS)");
   client_ = std::make_unique<cluster::EtcdClient>(ctx.shard, std::move(config));
   follower_ = std::make_unique<cluster::EtcdFollower>(*client_, cluster::etcd_keys_of(d_.config.cluster));
   in_etcd_ = std::make_unique<cluster::EtcdControlStore>(*client_, *follower_, d_.random);
@@ -195,13 +231,28 @@ Task<> NodeControlStore::close() {
 
 Task<Result<>> NodeControlStore::sync_drive(Ctx& ctx, disk::LocalDrive& drive) {
   if (embedded_) co_return co_await embedded_->sync_drive(ctx, drive);
+  const Result<> marked = co_await mark_late(ctx, drive);
+  if (!marked && complained_of_.insert(&drive).second)
+    log::error("drive not marked with where the control store is drive={} reason={}", drive.folder(),
+               marked.error().detail);
+  if (marked) complained_of_.erase(&drive);
+  co_return marked;
+}
+
+Task<Result<>> NodeControlStore::mark_late(Ctx& ctx, disk::LocalDrive& drive) {
+  if (!was_marked_) {  // otherwise it was away when the documents were moved
+    std::vector<disk::LocalDrive*> one{&drive};
+    CO_TRY(known, co_await read_store_mark(ctx, one));
+    CO_TRY(used, co_await hold_documents(ctx, std::move(one)));
+    if (used && !known.mark) {
+      co_return fail(Errc::wrong_drive,
+                     "documents are on it, and this server began with those in etcd: was it meant to?");
+    }
+  }
   StoreMark mark;
   mark.cluster = d_.config.cluster;
   mark.identity = in_etcd_->identity();
-  std::vector<disk::LocalDrive*> one{&drive};
-  const std::size_t marked = co_await write_store_mark(ctx, std::move(one), std::move(mark));
-  if (marked == 0) co_return fail(Errc::io, "the drive could not be marked");
-  co_return Result<>();
+  co_return co_await write_mark(ctx, &drive, mark);
 }
 
 control::DocumentPtr NodeControlStore::get(std::string_view name) const {

@@ -2,6 +2,8 @@
 #pragma once
 
 #include <memory>
+#include <optional>
+#include <set>
 #include <string>
 #include <utility>
 #include <vector>
@@ -32,9 +34,13 @@ struct NodeControlStoreDeps {
 
 // What the drives that are online say about where the documents are kept. Errors: wrong_drive (two of them
 // contradict each other), and those of decode_store_mark.
-Task<Result<std::optional<cluster::StoreMark>>> read_store_mark(Ctx& ctx,
-                                                                std::vector<disk::LocalDrive*> drives);
-// Marks the drives that are online and not marked yet; gives their number, with those that were.
+struct MarkFound {
+  std::optional<cluster::StoreMark> mark;
+  std::size_t drives = 0;  // that have it
+};
+Task<Result<MarkFound>> read_store_mark(Ctx& ctx, std::vector<disk::LocalDrive*> drives);
+// Marks the drives that are online and not marked yet; gives their number, with those that were. One with
+// another mark keeps it.
 Task<std::size_t> write_store_mark(Ctx& ctx, std::vector<disk::LocalDrive*> drives, cluster::StoreMark mark);
 // For people who want the documents on the drives, and find the mark.
 Error kept_in_etcd(const cluster::StoreMark& mark);
@@ -46,7 +52,9 @@ class NodeControlStore final : public control::ControlStore {
   explicit NodeControlStore(NodeControlStoreDeps deps);
   ~NodeControlStore() override;
 
-  // Call it again after unavailable. In etcd, its work runs on ctx.shard from then on. Other errors, for
+  // Call it again after unavailable. In etcd, its work runs on ctx.shard from then on, and a store that is
+  // not there yet is founded, but only when all drives answer and none says that there are documents. Other
+  // errors, for
   // people: those of load() of the two stores; invalid_argument (the drives say that the documents are kept
   // elsewhere).
   Task<Result<>> load(Ctx& ctx);
@@ -58,7 +66,8 @@ class NodeControlStore final : public control::ControlStore {
   // Of this node alone, or of a cluster after load(). Thread safe as they are.
   control::Membership& membership() noexcept { return *membership_; }
   control::Election& election() noexcept { return *election_; }
-  // A drive has come into service: gives it what it lacks.
+  // A drive has come into service: gives it what it lacks. Errors also: wrong_drive (what is on it
+  // contradicts where the documents are; logged once).
   Task<Result<>> sync_drive(Ctx& ctx, disk::LocalDrive& drive);
 
   control::DocumentPtr get(std::string_view name) const override;
@@ -72,6 +81,7 @@ class NodeControlStore final : public control::ControlStore {
   Task<Result<>> load_embedded(Ctx& ctx, std::optional<cluster::StoreMark> mark);
   Task<Result<>> connect(Ctx& ctx);
   void join();
+  Task<Result<>> mark_late(Ctx& ctx, disk::LocalDrive& drive);
   Task<Result<>> load_from_etcd(Ctx& ctx, std::optional<cluster::StoreMark> mark);
 
   const NodeControlStoreDeps d_;
@@ -87,6 +97,8 @@ class NodeControlStore final : public control::ControlStore {
   control::Membership* membership_ = &lone_;
   control::Election* election_ = &leader_of_one_;
   bool joined_ = false;
+  bool was_marked_ = false;  // a drive said at the start where the documents are
+  std::set<const disk::LocalDrive*> complained_of_;
   control::ControlStore* store_ = nullptr;                       // one of them, once it is there
   std::vector<std::pair<std::string, Watcher>> early_watchers_;  // from before that
 };
