@@ -16,7 +16,7 @@ inline constexpr auto kDocumentGrace = std::chrono::milliseconds(200);  // for t
 
 inline constexpr double kSpreadTolerance = 0.1;  // between what a drive carries and what its size says
 inline constexpr double kRebalanceSlack = 0.05;  // of a drive's share, that no data is moved for
-inline constexpr int kPlacementPuts = 5;         // of the placement table, which others change, too
+inline constexpr int kPlacementPuts = 20;        // of a document that all nodes change
 
 // Moves of slots.
 inline constexpr int kMoveRounds = 20;            // over what has changed, before the groups are sealed

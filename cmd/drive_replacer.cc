@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "base/log.h"
+#include "cluster/limits.h"
 #include "cluster/placement_change.h"
 
 namespace ostraka::cmd {
@@ -15,7 +16,6 @@ using cluster::RegisteredDrive;
 
 constexpr Duration kFirstPause = std::chrono::seconds(2);  // after a failure; then twice as long
 constexpr Duration kLongestPause = std::chrono::minutes(5);
-constexpr int kPutTries = 20;  // of a document that others change, too
 constexpr Duration kLookAgain = std::chrono::seconds(1);
 
 // Where the drive was last seen. Of one that was never seen since there is a register: its folder is a mount
@@ -136,7 +136,7 @@ Task<Result<>> DriveReplacer::update_register(Ctx& ctx, std::vector<std::size_t>
     std::string name(cluster::kDriveRegister);
     const auto put = co_await d_.control.put(ctx, std::move(name), std::move(json), revision);
     if (put) co_return Result<>();
-    if (!put.failed_with(Errc::conflict) || tries == kPutTries)
+    if (!put.failed_with(Errc::conflict) || tries == cluster::kPlacementPuts)
       co_return fail(put.code(), put.error().detail);
   }
 }
