@@ -59,7 +59,7 @@ Result<std::vector<std::uint16_t>> take_move_groups(const pb::MoveRequest& in) {
   std::vector<std::uint16_t> groups;
   if (in.groups_size() > static_cast<int>(kPlacementGroups)) return malformed("number of groups");
   for (const std::uint32_t group : in.groups()) {
-    if (group >= kPlacementGroups) return malformed("group");
+    if (group > 0xffff) return malformed("group");  // the drive says which there are
     groups.push_back(static_cast<std::uint16_t>(group));
   }
   return groups;

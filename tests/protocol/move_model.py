@@ -61,7 +61,7 @@ class World:
         self.history = [dict(self.table)]
         self.promised = {}  # of the slot: key -> value
         self.next_value = 0
-        self.terms = 0
+        self.terms = 1
         self.given_up = False
         self.late = []  # calls that may arrive still
 
@@ -192,10 +192,8 @@ class World:
                 pass
 
 
-def mover(world, gives_up):
+def mover(world, term, gives_up):
     """Yields between steps. As cluster::carry_out() and give_up()."""
-    world.terms += 1
-    term = world.terms
     a, b, rng = world.a, world.b, world.rng
 
     def send(call):
@@ -289,6 +287,8 @@ def mover(world, gives_up):
                 continue
             yield
             if now['slot'] == 'A' and world.put_table(now['revision'], slot='B'):
+                if b.place in ('raised', 'away'):
+                    raise Violation('the table names a drive that has lost the slot, and is not born anew')
                 break
         else:
             return
@@ -317,14 +317,14 @@ def run(seed, broken):
         elif action < 0.46:
             world.replace()
         elif len(movers) < 3 and (action < 0.52 or not movers):
-            movers.append(mover(world, gives_up=rng.random() < 0.05))
+            if any(term == world.terms for term, _ in movers) or rng.random() < 0.5:
+                world.terms += 1  # another leads; otherwise the same one tries again
+            movers.append((world.terms, mover(world, world.terms, gives_up=rng.random() < 0.05)))
         elif movers:
             one = rng.choice(movers)
             try:
-                next(one)
-            except StopIteration:
-                movers.remove(one)
-            except Refused:
+                next(one[1])
+            except (StopIteration, Refused):
                 movers.remove(one)
     return world.table['slot'] == 'B'
 
