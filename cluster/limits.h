@@ -94,6 +94,7 @@ static_assert(kLockPoll + kLockCall < kLockPlace);
 inline constexpr auto kWriteGrace = std::chrono::seconds(30);  // after its lease
 inline constexpr auto kPermitPeriod = std::chrono::seconds(2);
 inline constexpr auto kPermitCall = std::chrono::seconds(1);
+inline constexpr auto kPermitLook = std::chrono::milliseconds(50);
 inline constexpr auto kPermitLife = std::chrono::seconds(5);
 inline constexpr auto kWriteLife = std::chrono::seconds(60);  // the longest that a write takes from its begin
 

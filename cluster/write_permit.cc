@@ -67,6 +67,10 @@ Task<> WritePermit::renew_regularly(WritePermit* self) {
   }
 }
 
+Task<> WritePermit::wait_for_one(TimePoint until) {
+  while (!may_write() && deps_.clock.now() < until) co_await sleep_for(deps_.clock, kPermitLook);
+}
+
 Task<> WritePermit::ask_for_permit() {
   const TimePoint asked = deps_.clock.now();
   const std::uint64_t revision = deps_.membership.known_revision();

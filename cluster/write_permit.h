@@ -47,6 +47,8 @@ class WritePermit final : public control::WriteFence, public PeerService {
   void start();
   Task<> close();
 
+  // At a start: until it may write, or the time has come.
+  Task<> wait_for_one(TimePoint until);
   bool may_write() const noexcept override;
   Task<Result<>> wait_until_known(Ctx& ctx, std::uint64_t revision) override;
   Task<Result<PeerAnswer>> serve(Ctx& ctx, const NodeName& from, PeerCall call) override;

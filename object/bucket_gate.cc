@@ -3,9 +3,12 @@
 namespace ostraka::object {
 
 Result<BucketGate::Pass> BucketGate::enter() {
+  if (fence_ != nullptr && !fence_->may_write())
+    return fail(Errc::unavailable, "this node is cut off, and may not write");
   const std::lock_guard lock(mutex_);
   switch (state_) {
     case State::open:
+      if (marked_) return fail(Errc::conflict, "the bucket is being deleted");
       ++inside_;
       return Pass(shared_from_this());
     case State::closing:
@@ -41,12 +44,26 @@ Task<Result<>> BucketGate::close() {
 
 void BucketGate::leave() noexcept {
   Completion<bool> drained;
+  control::Membership::Hold told;  // let go of outside of the lock
   {
     const std::lock_guard lock(mutex_);
     if (--inside_ > 0) return;
     drained = std::move(drained_);
+    told = std::move(told_);
   }
   if (drained) drained(true);
+}
+
+void BucketGate::mark(control::Membership::Hold told) {
+  const std::lock_guard lock(mutex_);
+  marked_ = true;
+  if (inside_ > 0 && !told_) told_.swap(told);  // the first one is of the lowest revision
+}
+
+void BucketGate::unmark() {
+  const std::lock_guard lock(mutex_);
+  marked_ = false;
+  if (state_ == State::doubt) state_ = State::open;
 }
 
 void BucketGate::reopen() {

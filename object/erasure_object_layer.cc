@@ -74,15 +74,22 @@ Task<Result<>> ErasureObjectLayer::delete_bucket(Ctx& ctx, BucketName name) {
   // Before the gate, so that a mistaken delete of a busy bucket disturbs nobody.
   CO_TRY_VOID(co_await empty_bucket(ctx, bucket));
   CO_TRY_VOID(co_await bucket->gate->close());
-  Result<> done = co_await empty_bucket(ctx, bucket);
-  if (done) done = co_await abort_all(ctx, bucket);
-  if (done) done = co_await deps_.buckets.remove(ctx, bucket);
+  const Result<> done = co_await delete_closed(ctx, bucket);
   if (done)
     bucket->gate->set_gone();
   else if (done.failed_with(Errc::in_doubt))
     bucket->gate->set_doubt();
   else
     bucket->gate->reopen();
+  co_return done;
+}
+
+Task<Result<>> ErasureObjectLayer::delete_closed(Ctx& ctx, BucketPtr bucket) {
+  CO_TRY(removal, co_await deps_.buckets.begin_removal(ctx, bucket));
+  Result<> done = co_await empty_bucket(ctx, bucket);
+  if (done) done = co_await abort_all(ctx, bucket);
+  if (done) done = co_await deps_.buckets.remove(ctx, removal.bucket);
+  if (!done && !done.failed_with(Errc::in_doubt)) co_await deps_.buckets.give_up_removal(ctx, removal.bucket);
   co_return done;
 }
 

@@ -77,6 +77,7 @@ class ErasureObjectLayer final : public ObjectLayer {
                                                         const Conditions& conditions);
   // Held while a body is copied.
   Task<Result<std::unique_ptr<control::Lease>>> turn_to_copy(Ctx& ctx);
+  Task<Result<>> delete_closed(Ctx& ctx, BucketPtr bucket);
   Task<Result<>> empty_bucket(Ctx& ctx, BucketPtr bucket);
   Task<Result<>> abort_all(Ctx& ctx, BucketPtr bucket);
 

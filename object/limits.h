@@ -12,6 +12,8 @@ namespace ostraka::object {
 
 inline constexpr std::size_t kFirstBytes = 4096;  // of a stripe, that a client sends before it gets a buffer
 inline constexpr std::size_t kMaxBuckets = 10'000;
+inline constexpr auto kMarkPeriod = std::chrono::seconds(5);    // to look for marks that were left behind
+inline constexpr auto kMarkPatience = std::chrono::seconds(5);  // to take one off
 inline constexpr std::size_t kMaxBucketSettingsBytes = 256U << 10;
 inline constexpr std::size_t kMinBucketNameBytes = 3;
 inline constexpr std::size_t kMaxBucketNameBytes = 63;

@@ -145,6 +145,28 @@ TEST_F(EtcdSessionTest, WaitsUntilAllMembersKnowAChange) {
   }
 }
 
+TEST_F(EtcdSessionTest, WhatHasYetToTakeEffectIsNotSaidToBeKnown) {
+  EtcdCluster etcd(1);
+  Node a(clock_, shard_, etcd.config(), "a"), b(clock_, shard_, etcd.config(), "b");
+  std::vector<control::Membership::Hold> held;
+  b.store.watch("x", [&](const std::string&, const control::DocumentPtr& now) {
+    held.push_back(b.members.hold(now->revision));
+  });
+  a.begin();
+  b.begin();
+  ASSERT_TRUE(eventually([&] { return a.seen() == "a b"; }));
+  const std::uint64_t first = put(a, "1"), second = put(a, "2");
+  ASSERT_TRUE(eventually([&] { return held.size() == 2; }));
+  EXPECT_TRUE(wait_until_known(a, first, std::chrono::milliseconds(100)).failed_with(Errc::deadline));
+  EXPECT_LT(b.members.known_revision(), first);
+  held.erase(held.begin());
+  EXPECT_TRUE(wait_until_known(a, first, std::chrono::seconds(5)).has_value());
+  EXPECT_TRUE(wait_until_known(a, second, std::chrono::milliseconds(100)).failed_with(Errc::deadline));
+  held.clear();
+  EXPECT_TRUE(wait_until_known(a, second, std::chrono::seconds(5)).has_value());
+  EXPECT_GE(b.members.known_revision(), second);
+}
+
 TEST_F(EtcdSessionTest, AMemberThatFollowsNothingAnyMoreIsNotWaitedFor) {
   EtcdCluster etcd(1);
   Node a(clock_, shard_, etcd.config(), "a");

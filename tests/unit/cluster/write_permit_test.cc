@@ -132,6 +132,18 @@ TEST_F(WritePermitTest, WhoeverNeverHadALeaseMayNotWrite) {
   EXPECT_FALSE(node(1).permit.may_write());
 }
 
+TEST_F(WritePermitTest, WhoeverStartsWaitsForAPermit) {
+  cut_ = {"node1"};
+  node(1).membership.lease = TimePoint::min();
+  const TimePoint begun = clock_.now();
+  wait(done(node(1).permit.wait_for_one(begun + seconds(3))));
+  EXPECT_EQ(clock_.now() - begun, seconds(3));
+  cut_.clear();
+  wait(done(node(1).permit.wait_for_one(begun + minutes(3))));
+  EXPECT_TRUE(node(1).permit.may_write());
+  EXPECT_LE(clock_.now() - begun, seconds(3) + kPermitPeriod + milliseconds(100));
+}
+
 TEST_F(WritePermitTest, AMajorityThatKnowsNoMoreIsAPermit) {
   lose(1);
   lose(2);
