@@ -384,6 +384,8 @@ void remember_tombstone(const CorePtr& core, const disk::ObjectRef& ref, Version
 void purge_due_tombstones(const CorePtr& core, const Ctx& ctx) {
   const std::int64_t now_ms = core->context.clock.unix_ms();
   if (!core->shared->tombstones.due(now_ms)) return;
+  // After a step forward all are due, and none would be purged: they wait until the clock is believed again.
+  if (!core->shared->wall_clock.steady(core->context.clock, core->metrics.clock_steps)) return;
   auto entries = core->shared->tombstones.take(now_ms);
   if (entries.empty()) return;
   if (!core->context.background.spawn(ctx.shard.executor(), purge_all(core, ctx, std::move(entries))))

@@ -46,6 +46,24 @@ TEST(WallClock, ThatWasAheadDatesAheadOnlyWhatWasWrittenMeanwhile) {
   EXPECT_EQ(world.run(get(&world, ref)).value_or(""), "2");
 }
 
+TEST(WallClock, ThatIsSetForwardDoesNotLoseTheTombstonesThatWait) {
+  World world({2, 1});
+  put(world, "deleted", "1");
+  disk::ObjectRef ref = world.ref;
+  ref.key = "deleted";
+  Ctx ctx = world.ctx();
+  ASSERT_TRUE(world.run(world.set->erase(ctx, ref, false, nullptr)).has_value());
+  world.pass(seconds(10));
+  world.clock.set_wall(minutes(10));
+  put(world, "another", "1");
+  world.pass(seconds(2));
+  for (const auto& drive : world.memory) EXPECT_EQ(drive->rows(), 2U) << "it may be younger than it looks";
+  world.pass(seconds(130));
+  put(world, "another", "2");
+  world.pass(seconds(2));
+  for (const auto& drive : world.memory) EXPECT_EQ(drive->rows(), 1U);
+}
+
 TEST(WallClock, ThatIsKeptRightIsNotTakenForSet) {
   World world({2, 1});
   world.clock.set_wall(std::chrono::milliseconds(900));
