@@ -17,6 +17,7 @@
 #include "cluster/lock_server.h"
 #include "cluster/placement_change.h"
 #include "cluster/quorum_lock_service.h"
+#include "cluster/write_permit.h"
 #include "cmd/drive_replacer.h"
 #include "cmd/node_control_store.h"
 #include "cmd/starting_s3.h"
@@ -143,7 +144,12 @@ class ServingNode final : public Node {
     CO_TRY(layout, layout_of(*placement_, drives_));
     make_sets();
     follow_epochs();
-    buckets_ = std::make_unique<object::BucketStore>(control_, deps_.clock, deps_.random, config_.region);
+    ask_for_permits(ctx.shard);
+    // So that whoever finds the node serving can write at once.
+    if (permit_) co_await permit_->wait_for_one(deps_.clock.now() + std::chrono::seconds(5));
+    buckets_ = std::make_unique<object::BucketStore>(control_, deps_.clock, deps_.random, config_.region,
+                                                     bucket_cluster());
+    buckets_->start(ctx.shard);
     objects_ = std::make_unique<object::ErasureObjectLayer>(
         object::LayerDeps{deps_.clock, deps_.random, hlc_, locks(), background_, *buckets_, *object_sets_});
     credentials_ =
@@ -170,6 +176,7 @@ class ServingNode final : public Node {
     if (scanner_) co_await scanner_->close();
     if (heal_) co_await heal_->close();
     co_await background_.close();
+    if (buckets_) co_await buckets_->close();
     co_await control_.close();
     for (cluster::RemoteDrive* drive : drives_.remote)
       if (drive != nullptr) co_await drive->close();
@@ -177,6 +184,7 @@ class ServingNode final : public Node {
     for (const std::string_view calls : kPeerCalls) deps_.peers->serve(std::string(calls), nullptr);
     co_await quorum_locks_->close();
     co_await lock_server_->close();
+    if (permit_) co_await permit_->close();
     if (drive_service_) co_await drive_service_->close();
   }
 
@@ -209,10 +217,22 @@ class ServingNode final : public Node {
         cluster::QuorumLockDeps{deps_.peers->transport, *lock_server_, deps_.clock, deps_.random, shard},
         deps_.peers->self);
     quorum_locks_->start();
-    std::vector<cluster::NodeName> nodes = drives_.nodes;
-    std::sort(nodes.begin(), nodes.end());
-    nodes.erase(std::unique(nodes.begin(), nodes.end()), nodes.end());
-    quorum_locks_->set_nodes(std::move(nodes));
+    quorum_locks_->set_nodes(drives_.nodes);
+  }
+
+  // To write; from now on this node tells its peers what it knows of the control store.
+  void ask_for_permits(Shard& shard) {
+    if (!deps_.peers) return;
+    permit_ = std::make_unique<cluster::WritePermit>(
+        cluster::WritePermitDeps{deps_.peers->transport, control_.membership(), deps_.clock, shard},
+        deps_.peers->self, drives_.nodes);
+    permit_->start();
+    deps_.peers->serve(std::string(kControlCalls), permit_.get());
+  }
+
+  object::BucketCluster bucket_cluster() {
+    if (!deps_.peers) return {};
+    return {&control_.membership(), permit_.get(), deps_.peers->self};
   }
 
   // Commit leases: of this node alone, or of the cluster.
@@ -426,6 +446,7 @@ class ServingNode final : public Node {
   std::unique_ptr<erasure::SetContext> set_context_;
   std::vector<std::unique_ptr<erasure::ErasureSet>> sets_;
   std::unique_ptr<object::ObjectSets> object_sets_;
+  std::unique_ptr<cluster::WritePermit> permit_;
   std::unique_ptr<object::BucketStore> buckets_;
   std::unique_ptr<object::ErasureObjectLayer> objects_;
   std::unique_ptr<iam::RootCredentials> credentials_;

@@ -31,8 +31,9 @@ namespace ostraka::cmd {
 inline constexpr std::string_view kPlacementDocument = "cluster/placement";
 inline constexpr std::string_view kDriveCalls = "drive.";
 inline constexpr std::string_view kLockCalls = "lock.";
-inline constexpr std::array<std::string_view, 3> kPeerCalls{
-    kDriveCalls, kLockCalls, admin::kAdminCalls};  // that a node of a cluster serves
+inline constexpr std::string_view kControlCalls = "control.";
+inline constexpr std::array<std::string_view, 4> kPeerCalls{
+    kDriveCalls, kLockCalls, kControlCalls, admin::kAdminCalls};  // that a node of a cluster serves
 
 // The drives of the deployment, by slot; those that are away too.
 struct NodeDrives {
