@@ -58,7 +58,6 @@ constexpr std::string_view kRepair[] = {
     "ostraka_scanner_orphan_files_total",
     "ostraka_scanner_repaired_keys_total",
     "peace: a drive does not come back",
-    "peace: the usage is compared with what is there",
     "peace: a key in doubt is overwritten while a drive is gone for good",
     "peace: keys are read and written while a drive is gone for good",
 };

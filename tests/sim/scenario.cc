@@ -161,7 +161,6 @@ Task<> Scenario::converge() {
   for (const std::string& key : keys) co_await look_at(key, true);
   co_await list();
   if (world_.random.chance(0.15)) co_await wait_for_purges();
-  if (world_.random.chance(0.2)) co_await check_usage();
   co_await read_without_some();
   for (const std::string& key : keys) co_await write_to(key);
   for (const std::string& key : keys) co_await look_at(key, true);
@@ -279,40 +278,6 @@ Task<> Scenario::heal_all() {
     }
   }
   world_.violation(fmt::format("healing does not come to its end: {}\n{}", last_scan, last_heal));
-}
-
-// All is healed: what the drives counted with their batches is what is there. A drive that lost a row of its
-// index has forgotten what that counted for, so they are checked after a scan.
-Task<> Scenario::check_usage() {
-  world_.probes.hit("peace: the usage is compared with what is there");
-  const std::string scan = co_await admin("POST", "scan/start");
-  const TimePoint limit = world_.clock.now() + kHealPatience;
-  std::string last_scan, usage;
-  bool running = !scan.empty();
-  while (running && world_.clock.now() < limit) {
-    co_await sleep_for(world_.clock, seconds(1));
-    last_scan = co_await admin("GET", "scan");
-    running = last_scan.empty() || nlohmann::json::parse(last_scan)["state"] == "running";
-  }
-  Listing all;
-  const std::uint64_t begin = model_.tick();
-  const bool whole = co_await read_pages("list-type=2", "Contents", &all);
-  usage = co_await admin("GET", "usage");
-  if (running || !whole || usage.empty()) {
-    world_.violation("in peace there is no scan, no listing or no usage");
-    co_return;
-  }
-  settle_listing(all, begin);
-  std::uint64_t bytes = 0;
-  for (const auto& [key, etag] : all.etags) {
-    if (const auto name = model_.bodies.by_etag(etag)) bytes += model_.bodies.text(*name).size();
-  }
-  for (const auto& bucket : nlohmann::json::parse(usage)["buckets"]) {
-    if (bucket["exact"] == true && bucket["objects"] == all.etags.size() && bucket["bytes"] == bytes)
-      continue;
-    world_.violation(fmt::format("there are {} objects of {} bytes, and the usage is {}\n{}",
-                                 all.etags.size(), bytes, usage, last_scan));
-  }
 }
 
 // All is healed: any drives up to parity may go, and everything can be read.

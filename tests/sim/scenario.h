@@ -100,7 +100,6 @@ class Scenario {
   Task<> read_without_some();
   Task<> use_without_those_gone(const std::vector<std::string>& keys);
   Task<> wait_for_purges();
-  Task<> check_usage();
   Task<> look_at(std::string key, bool must);
   Task<> write_to(std::string key);
   Task<> go_beyond();
