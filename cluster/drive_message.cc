@@ -267,6 +267,7 @@ void put_commit(pb::CommitRequest& out, const disk::ObjectRef& ref, const disk::
   out.set_mode(wire_mode(request.mode));
   if (request.encoded) out.set_record(*request.encoded);
   out.set_shard_index(request.shard_index);
+  out.set_retire(request.retire);
   const ByteSpan shard = request.inline_shard.bytes;
   if (shard.empty()) return;
   out.set_inline_shard(shard.data(), shard.size());
@@ -277,6 +278,7 @@ Result<disk::CommitRequest> take_commit(pb::CommitRequest& in) {
   disk::CommitRequest request;
   TRY(mode, take_mode(in.mode()));
   request.mode = mode;
+  request.retire = in.retire();
   auto record = disk::decode_version_record(as_bytes(in.record()));
   if (!record) {
     const bool newer = record.failed_with(Errc::unsupported_version);

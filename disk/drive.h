@@ -127,6 +127,9 @@ struct CommitRequest {
   SharedBytes encoded;  // encode(*record), made once for all drives
   std::uint8_t shard_index = 0;
   Slice inline_shard;  // when record->inline_data; its owner is held until the batch is written
+  // With CommitMode::heal, of a version known to be at its write quorum: what retire() does, in the same
+  // batch.
+  bool retire = false;
 };
 
 struct CommitAnswer {

@@ -55,6 +55,7 @@ struct DriveOp {
   HeldVersion version;
   std::shared_ptr<const VersionRecord> record;
   Slice inline_shard;
+  bool retires = false;          // once it is committed: see CommitRequest::retire
   std::vector<DataId> files;     // take_orphans: that no row names
   std::vector<DataId> verified;  // of these, found on disk with a valid footer
 

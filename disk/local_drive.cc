@@ -53,6 +53,8 @@ Result<> check_request(const CommitRequest& request) {
   if (record.inline_data && record.size > 0 && request.inline_shard.bytes.empty()) {
     return fail(Errc::invalid_argument, "an inline version without its shard");
   }
+  if (request.retire && request.mode != CommitMode::heal)
+    return fail(Errc::invalid_argument, "a commit that retires what may not be committed");
   return {};
 }
 
@@ -168,6 +170,7 @@ Task<Result<CommitAnswer>> LocalDrive::commit(Ctx& ctx, ObjectRef ref, CommitReq
     op->version = held_version(ref, request);
     op->record = request.record;
     op->inline_shard = request.inline_shard;
+    op->retires = request.retire;
     op->verified = verified;
     auto submitting = submit(ctx, std::move(op));
     CO_TRY(answer, co_await std::move(submitting));

@@ -203,6 +203,10 @@ Result<OpAnswer> OpBatch::commit(DriveOp& op, Row& row, const GroupState& group)
   } else if (had_inline) {
     p_.batch.erase(Column::inline_data, inline_key(op.row, id));
   }
+  if (op.retires) {  // as lazily as always: the next heal of the key retires it where this fails
+    OpAnswer ignored;
+    static_cast<void>(retire(op, row, ignored));
+  }
   return answer;
 }
 

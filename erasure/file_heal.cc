@@ -253,6 +253,7 @@ class FileHealer {
       if (!to_commit(slot)) continue;
       disk::CommitRequest request;
       request.mode = spec_.mode;
+      request.retire = spec_.retire;
       request.record = spec_.record;
       request.encoded = spec_.encoded;
       request.shard_index = static_cast<std::uint8_t>(slot);
@@ -321,6 +322,7 @@ Task<std::vector<std::uint8_t>> bring_version(CorePtr core, const Ctx& ctx, cons
   files.record = spec.record;
   files.encoded = spec.encoded;
   files.mode = spec.mode;
+  files.retire = spec.retire;
   files.commit_by = spec.commit_by;
   files.answered.assign(core->size(), false);
   files.holders.assign(core->size(), false);

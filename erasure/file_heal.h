@@ -30,6 +30,7 @@ struct FileHealSpec {
   std::shared_ptr<const disk::VersionRecord> record;
   disk::SharedBytes encoded;
   disk::CommitMode mode = disk::CommitMode::heal;
+  bool retire = false;         // see CommitRequest
   std::vector<bool> answered;  // by slot: drives to be looked at
   std::vector<bool> holders;   // by slot: drives that hold the version
   std::vector<bool> targets;   // by slot: drives whose files are rebuilt, and that get the version if need be

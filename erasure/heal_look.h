@@ -31,6 +31,11 @@ struct KeyLook {
   bool all_answered() const noexcept;
   bool any_refilling() const noexcept;
   bool holds(unsigned slot) const noexcept { return reading.held_by(slot, reading.version.id) != nullptr; }
+  // Does the drive, which holds the version, know that it is final, and has it dropped what it replaced?
+  bool retired(unsigned slot) const {
+    const disk::KeyState& state = held(slot).state;
+    return state.final_id >= reading.version.id && state.versions.back().id >= reading.version.id;
+  }
   Election elect(unsigned read_quorum, Purpose purpose) const {
     return resolve(reading.votes(), read_quorum, purpose);
   }

@@ -276,16 +276,11 @@ class KeyHealer {
   }
 
   void retire(unsigned slot) { core_->drives[slot]->retire(ref_, look_.reading.version.id); }
-  // Does the drive, which holds the version, know that it is final, and has it dropped what it replaced?
-  bool retired(unsigned slot) const {
-    const disk::KeyState& state = look_.held(slot).state;
-    return state.final_id >= look_.reading.version.id && state.versions.back().id >= look_.reading.version.id;
-  }
   void retire_where_due() {
     if (spec_.dry_run || !fresh()) return;
     for (unsigned slot = 0; slot < n(); ++slot) {
-      const bool healed = report_.shards[slot].healed;
-      if (healed || (look_.answered(slot) && look_.holds(slot) && !retired(slot))) retire(slot);
+      const bool healed = report_.shards[slot].healed;  // and retired with that
+      if (!healed && look_.answered(slot) && look_.holds(slot) && !look_.retired(slot)) retire(slot);
     }
   }
 
@@ -293,6 +288,7 @@ class KeyHealer {
     PushSpec push;
     push.commit_by = commit_by();
     push.mode = disk::CommitMode::heal;
+    push.retire = true;
     push.record = look_.reading.record;
     push.encoded = look_.reading.version.record;
     bool purgeable = look_.all_answered();
@@ -380,6 +376,7 @@ class KeyHealer {
     files.ref = ref_;
     files.record = look_.reading.record;
     files.encoded = look_.reading.version.record;
+    files.retire = true;
     files.deep = spec_.deep;
     files.sparing = look_.sparing();
     files.commit_by = commit_by();
@@ -435,6 +432,7 @@ class KeyHealer {
     PushSpec push;
     push.commit_by = commit_by();
     push.mode = disk::CommitMode::heal;
+    push.retire = true;
     push.record = look_.reading.record;
     push.encoded = look_.reading.version.record;
     for (unsigned slot = 0; slot < n(); ++slot) {
@@ -515,32 +513,11 @@ class KeyHealer {
   std::unique_ptr<control::Lease> lease_;
 };
 
-// While it lives no other heal of the key begins.
-class Turn {
- public:
-  Turn(std::shared_ptr<SetShared> shared, std::string key)
-      : shared_(std::move(shared)), key_(std::move(key)) {}
-  Turn(const Turn&) = delete;
-  Turn& operator=(const Turn&) = delete;
-  ~Turn() {
-    if (entered_) shared_->healing.leave(key_);
-  }
-  bool enter() { return entered_ = shared_->healing.enter(key_); }
-
- private:
-  std::shared_ptr<SetShared> shared_;
-  const std::string key_;
-  bool entered_ = false;
-};
-
 }  // namespace
 
 Task<Result<HealReport>> heal_key(CorePtr core, Ctx& ctx, disk::ObjectRef ref, HealSpec spec,
                                   KeyLookPtr ahead) {
-  std::string name = core->commit_lease(ref);
-  name.push_back(static_cast<char>(ref.space));
-  name += ref.sub;
-  Turn turn(core->shared, std::move(name));
+  HealTurn turn(core->shared, core->heal_name(ref));
   Duration pause = kTurnPause;
   while (!spec.dry_run && !turn.enter()) {
     if (core->context.clock.now() >= ctx.deadline) co_return fail(Errc::deadline, "another heal of the key");

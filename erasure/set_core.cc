@@ -129,4 +129,11 @@ std::string SetCore::commit_lease(const disk::ObjectRef& ref) const {
   return name;
 }
 
+std::string SetCore::heal_name(const disk::ObjectRef& ref) const {
+  std::string name = commit_lease(ref);
+  name.push_back(static_cast<char>(ref.space));
+  name += ref.sub;
+  return name;
+}
+
 }  // namespace ostraka::erasure

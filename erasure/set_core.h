@@ -67,6 +67,7 @@ struct SetCore {
   // The reference as this set sends it.
   disk::ObjectRef stamped(disk::ObjectRef ref) const;
   std::string commit_lease(const disk::ObjectRef& ref) const;
+  std::string heal_name(const disk::ObjectRef& ref) const;  // for HealTurn: of a row, not of a key
 };
 
 using CorePtr = std::shared_ptr<SetCore>;

@@ -111,4 +111,23 @@ struct SetShared {
   WallClockWatch wall_clock{kPurgeAfter};  // begun with the first set
 };
 
+// While it lives no other heal of the key begins.
+class HealTurn {
+ public:
+  HealTurn(std::shared_ptr<SetShared> shared, std::string key)
+      : shared_(std::move(shared)), key_(std::move(key)) {}
+  HealTurn(const HealTurn&) = delete;
+  HealTurn& operator=(const HealTurn&) = delete;
+  ~HealTurn() {
+    if (entered_) shared_->healing.leave(key_);
+  }
+  // False: another one is at it.
+  bool enter() { return entered_ = shared_->healing.enter(key_); }
+
+ private:
+  std::shared_ptr<SetShared> shared_;
+  const std::string key_;
+  bool entered_ = false;
+};
+
 }  // namespace ostraka::erasure

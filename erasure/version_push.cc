@@ -36,6 +36,7 @@ Task<std::vector<std::uint8_t>> push_version(CorePtr core, const Ctx& ctx, const
     request.record = spec.record;
     request.encoded = spec.encoded;
     request.shard_index = slot;
+    request.retire = spec.retire;
     if (with_shards) {
       auto shard = rebuild_inline_shard(*codec, record.size, shards, slot);
       if (!shard) co_return took;

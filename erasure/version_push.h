@@ -18,6 +18,7 @@ struct PushSpec {
   std::vector<std::uint8_t> holders;  // slots
   std::vector<std::uint8_t> targets;  // slots
   std::vector<std::string> shards;    // inline ones, by slot, if they are at hand
+  bool retire = false;                // heals of a version known to be at its write quorum: see CommitRequest
   TimePoint commit_by = kNoDeadline;  // kLongestCall after the drives were asked about the version
 };
 

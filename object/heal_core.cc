@@ -40,6 +40,49 @@ Task<Result<erasure::HealReport>> HealCore::heal_on(std::size_t shard, disk::Obj
   co_return report;
 }
 
+Task<HealCore::PlainReports> HealCore::heal_plain_on(std::size_t shard, std::vector<erasure::PlainKey> keys,
+                                                     HealCause cause) {
+  OnShard& here = on_shards_[shard];
+  Ctx ctx{*deps.shards[shard], deadline_after(now(), kHealCallTime), "heal"};
+  if (here.ended) co_return PlainReports(keys.size());
+  std::vector<disk::ObjectRef> refs;
+  refs.reserve(keys.size());
+  for (const erasure::PlainKey& key : keys) refs.push_back(key.ref);
+  auto healing = erasure::heal_plain(ctx, std::move(keys));
+  PlainReports reports = co_await std::move(healing);
+  for (std::size_t i = 0; i < reports.size(); ++i) {
+    if (!reports[i]) continue;
+    Result<erasure::HealReport> report = std::move(*reports[i]);
+    journal.note(describe_key(refs[i], cause, false, report), report);
+    reports[i] = std::move(*report);
+  }
+  co_return reports;
+}
+
+Task<> HealCore::heal_plain_there(HealCore* core, std::size_t shard, std::vector<erasure::PlainKey> keys,
+                                  HealCause cause, Completion<PlainReports> done) {
+  auto healing = core->heal_plain_on(shard, std::move(keys), cause);
+  PlainReports reports = co_await std::move(healing);
+  done(std::move(reports));
+}
+
+Task<HealCore::PlainReports> HealCore::heal_plain_in_turn(std::vector<erasure::PlainKey> keys,
+                                                          HealCause cause) {
+  const std::size_t shard = turn_++ % deps.shards.size();
+  if (deps.shards[shard] == &home) {
+    auto healing = heal_plain_on(shard, std::move(keys), cause);
+    PlainReports reports = co_await std::move(healing);
+    co_return reports;
+  }
+  auto start = [this, shard, keys = std::move(keys), cause](Completion<PlainReports> done) mutable {
+    const bool started = heals.spawn(deps.shards[shard]->executor(),
+                                     heal_plain_there(this, shard, std::move(keys), cause, std::move(done)));
+    CHECK(started);  // closed only after all that could come here
+  };
+  PlainReports reports = co_await suspend<PlainReports>(std::move(start));
+  co_return reports;
+}
+
 Task<> HealCore::end_on(HealCore* core, std::size_t shard) {
   OnShard& here = core->on_shards_[shard];
   here.ended = true;

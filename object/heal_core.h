@@ -4,10 +4,12 @@
 
 #include <cstddef>
 #include <map>
+#include <optional>
 #include <set>
 #include <string>
 #include <vector>
 
+#include "erasure/plain_heal.h"
 #include "object/heal_journal.h"
 #include "object/heal_lanes.h"
 #include "object/heal_service.h"
@@ -31,6 +33,9 @@ struct HealCore {
   // On whichever shard's turn it is; on the home shard only. Notes it in the journal.
   Task<Result<erasure::HealReport>> heal_in_turn(disk::ObjectRef ref, erasure::HealSpec spec, HealCause cause,
                                                  erasure::KeyLookPtr ahead = {});
+  // Of many keys that were looked at together; likewise. By key; none: see erasure::heal_plain().
+  Task<std::vector<std::optional<erasure::HealReport>>> heal_plain_in_turn(
+      std::vector<erasure::PlainKey> keys, HealCause cause);
   // On ctx.shard, which may be any.
   Task<Result<erasure::HealReport>> heal_here(Ctx& ctx, disk::ObjectRef ref, erasure::HealSpec spec,
                                               HealCause cause, erasure::KeyLookPtr ahead = {});
@@ -53,6 +58,10 @@ struct HealCore {
   };
   Task<Result<erasure::HealReport>> heal_on(std::size_t shard, disk::ObjectRef ref, erasure::HealSpec spec,
                                             HealCause cause, erasure::KeyLookPtr ahead);
+  using PlainReports = std::vector<std::optional<erasure::HealReport>>;
+  Task<PlainReports> heal_plain_on(std::size_t shard, std::vector<erasure::PlainKey> keys, HealCause cause);
+  static Task<> heal_plain_there(HealCore* core, std::size_t shard, std::vector<erasure::PlainKey> keys,
+                                 HealCause cause, Completion<PlainReports> done);
   static Task<> end_on(HealCore* core, std::size_t shard);
   static Task<> heal_there(HealCore* core, std::size_t shard, disk::ObjectRef ref, erasure::HealSpec spec,
                            HealCause cause, erasure::KeyLookPtr ahead,

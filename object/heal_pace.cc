@@ -17,7 +17,8 @@ constexpr Duration kProbeEvery = seconds(20);           // once in so long
 constexpr Duration kIdleWindow = seconds(1);            // to measure the rate without clients
 constexpr std::uint64_t kEnough = 30;                   // finished requests that say something
 constexpr double kMeanLimit = 1.5, kP99Limit = 1.7;     // times the latency without healing
-constexpr double kShare = 0.13;       // of the rate without clients, that the heal does not fall below
+constexpr double kShare = 0.20;  // of the rate without clients, that the heal does not fall below: of that of
+                                 // a bare program it is a tenth
 constexpr double kLeastWidth = 0.05;  // of the time
 constexpr double kBlindWidth = 1;     // while it is not known what a share of the rate would be
 constexpr double kWorkSurge = 0.3;    // weight of a new measurement of the idle rate

@@ -58,7 +58,8 @@ inline constexpr Duration kRefillPauseMax = std::chrono::minutes(5);  // doubled
 inline constexpr std::size_t kRefillFailedKeys =
     4096;                                            // remembered, to be healed again; beyond: another walk
 inline constexpr std::size_t kRefillRows = 1024;     // asked of a drive at a time
-inline constexpr std::size_t kRefillBatch = 64;      // keys that the drives are asked about together
+inline constexpr std::size_t kRefillBatch = 64;      // keys that the drives are asked about together,
+inline constexpr std::size_t kRefillLeastBatch = 8;  // beside clients as few as these
 inline constexpr std::size_t kRefillCalls = 64;      // of small calls to drives at a time
 inline constexpr std::size_t kRefillBuckets = 1000;  // named in the status
 inline constexpr std::size_t kHealRuns = 8;          // on demand, remembered

@@ -1,6 +1,10 @@
 #include "object/refill_batch.h"
 
+#include <algorithm>
 #include <utility>
+
+#include "erasure/plain_heal.h"
+#include "object/limits.h"
 
 namespace ostraka::object {
 
@@ -14,6 +18,20 @@ Task<> RefillBatch::look(Ctx ctx) {
   std::vector<erasure::KeyLookPtr> looks = co_await std::move(looking);
   for (std::size_t i = 0; i < looks.size(); ++i) rows[asked_[i]].look = std::move(looks[i]);
   looked.set();
+}
+
+std::vector<std::vector<RefillRow>> RefillBatch::take_plain(std::size_t parts) {
+  const auto alone = [](const RefillRow& row) { return !row.look || !erasure::may_be_plain(*row.look); };
+  const auto first = std::stable_partition(rows.begin(), rows.end(), alone);
+  const auto plain = static_cast<std::size_t>(rows.end() - first);
+  const std::size_t of_part = std::max(kRefillLeastBatch, (plain + parts - 1) / parts);
+  std::vector<std::vector<RefillRow>> out;
+  for (auto row = first; row != rows.end(); ++row) {
+    if (out.empty() || out.back().size() == of_part) out.emplace_back().reserve(of_part);
+    out.back().push_back(std::move(*row));
+  }
+  rows.erase(first, rows.end());
+  return out;
 }
 
 std::uint32_t inline_sources_of(const MergedKey& key, const erasure::ErasureSet& set,

@@ -28,6 +28,9 @@ class RefillBatch {
   // Worth a call of its own.
   bool worth_asking() const noexcept { return asked_.size() > 1; }
   Task<> look(Ctx ctx);
+  // Once it was looked at: takes out what can be healed together (erasure::heal_plain), in up to so many
+  // parts, of at least kRefillLeastBatch rows if there are as many.
+  std::vector<std::vector<RefillRow>> take_plain(std::size_t parts);
 
   std::vector<RefillRow> rows;
   Event looked;

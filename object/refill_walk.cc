@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <iterator>
 #include <map>
 #include <utility>
 
@@ -249,6 +250,11 @@ Task<bool> RefillWalk::walk() {
     walked = co_await std::move(healing);
   }
   co_await crew.drain();
+  if (walked && !alone_.empty()) {
+    auto healing = heal_alone(std::exchange(alone_, {}), crew, &in_order);
+    walked = co_await std::move(healing);
+    co_await crew.drain();
+  }
   walked = walked && in_order && !core_.stop.stopping();
   checkpoint_.walked = walked;
   const Result<> saved = co_await save();
@@ -288,8 +294,8 @@ Task<bool> RefillWalk::heal_page(MergedPage page, HealCrew& crew, bool* in_order
 
 // Beside clients no more is asked ahead than is healed soon, and in turn with the heals.
 std::size_t RefillWalk::batch_keys() const {
-  const double keys = 2 * core_.lanes.width();
-  return std::clamp<std::size_t>(static_cast<std::size_t>(keys), 1, kRefillBatch);
+  const double keys = 4 * core_.lanes.width();
+  return std::clamp(static_cast<std::size_t>(keys), kRefillLeastBatch, kRefillBatch);
 }
 
 Task<bool> RefillWalk::take_batch(BatchPtr batch, HealCrew& crew, bool* in_order) {
@@ -315,18 +321,50 @@ Task<> RefillWalk::look_at_batch(RefillWalk* self, BatchPtr batch) {
 
 Task<bool> RefillWalk::heal_batch(BatchPtr batch, HealCrew& crew, bool* in_order) {
   co_await batch->looked.wait();
-  for (RefillRow& row : batch->rows) {
-    auto starting = crew.start(heal_row(this, std::move(row)));
+  const std::size_t shards = core_.deps.shards.size();
+  std::vector<std::vector<RefillRow>> parts = batch->take_plain(shards);
+  for (std::size_t i = 0; i < parts.size(); ++i) {
+    while (together_ >= 2 * shards) {
+      together_ended_.reset();
+      co_await together_ended_.wait();
+    }
+    ++together_;
+    auto starting = crew.start(heal_rows(this, std::move(parts[i])));
     const bool started = co_await std::move(starting);
-    if (!started) co_return false;
-    if (core_.now() < save_at_) continue;
-    const Result<> saved = co_await save();
-    if (saved) continue;
-    *in_order = false;
-    fail_with("the drive does not take its checkpoint: " + saved.error().detail);
+    if (started) continue;
+    --together_;
     co_return false;
   }
+  std::vector<RefillRow> rows = std::exchange(alone_, {});
+  std::move(batch->rows.begin(), batch->rows.end(), std::back_inserter(rows));
+  auto healing = heal_alone(std::move(rows), crew, in_order);
+  const bool going_on = co_await std::move(healing);
+  if (!going_on) co_return false;
+  auto saving = save_if_due(in_order);
+  const bool saved = co_await std::move(saving);
+  co_return saved;
+}
+
+Task<bool> RefillWalk::heal_alone(std::vector<RefillRow> rows, HealCrew& crew, bool* in_order) {
+  for (std::size_t i = 0; i < rows.size(); ++i) {
+    auto starting = crew.start(heal_row(this, std::move(rows[i])));
+    const bool started = co_await std::move(starting);
+    if (!started) co_return false;
+    auto saving = save_if_due(in_order);
+    const bool saved = co_await std::move(saving);
+    if (!saved) co_return false;
+  }
   co_return true;
+}
+
+// False: the drive does not take the checkpoint.
+Task<bool> RefillWalk::save_if_due(bool* in_order) {
+  if (core_.now() < save_at_) co_return true;
+  const Result<> saved = co_await save();
+  if (saved) co_return true;
+  *in_order = false;
+  fail_with("the drive does not take its checkpoint: " + saved.error().detail);
+  co_return false;
 }
 
 void RefillWalk::note_place() {
@@ -335,19 +373,41 @@ void RefillWalk::note_place() {
 
 Task<> RefillWalk::heal_row(RefillWalk* self, RefillRow row) {
   const erasure::HealSpec spec;
-  const disk::ObjectRef ref = row.ref;
-  auto healing = self->core_.heal_in_turn(std::move(row.ref), spec, HealCause::refill, std::move(row.look));
+  auto healing = self->core_.heal_in_turn(row.ref, spec, HealCause::refill, std::move(row.look));
   const Result<erasure::HealReport> report = co_await std::move(healing);
-  const unsigned slot = self->members_.slot(ref.group, self->index_).value_or(0);
-  if (!report || (report->readmissible >> slot & 1U) == 0) self->note_failure(ref);
-  if (report && report->record && !row.row_key.empty()) {
+  self->note_healed(row, report);
+  self->note_place();
+}
+
+Task<> RefillWalk::heal_rows(RefillWalk* self, std::vector<RefillRow> rows) {
+  std::vector<erasure::PlainKey> keys;
+  keys.reserve(rows.size());
+  for (const RefillRow& row : rows)
+    keys.push_back({&self->core_.deps.sets.of_group(row.ref.group), row.ref, row.look});
+  auto healing = self->core_.heal_plain_in_turn(std::move(keys), HealCause::refill);
+  std::vector<std::optional<erasure::HealReport>> reports = co_await std::move(healing);
+  for (std::size_t i = 0; i < rows.size(); ++i) {
+    if (reports[i])
+      self->note_healed(rows[i], std::move(*reports[i]));
+    else
+      self->alone_.push_back(std::move(rows[i]));
+  }
+  self->note_place();
+  --self->together_;
+  self->together_ended_.set();
+}
+
+void RefillWalk::note_healed(const RefillRow& row, const Result<erasure::HealReport>& report) {
+  const disk::ObjectRef& ref = row.ref;
+  const unsigned slot = members_.slot(ref.group, index_).value_or(0);
+  if (!report || (report->readmissible >> slot & 1U) == 0) note_failure(ref);
+  if (row.row_key.empty()) return;
+  if (report && report->record) {
     const std::uint64_t keys = ref.space == disk::KeySpace::part ? 0 : 1;
     const std::uint64_t bytes = ref.space == disk::KeySpace::upload ? 0 : report->record->size;
-    self->progress_.add(ref.bucket, keys, bytes);
+    progress_.add(ref.bucket, keys, bytes);
   }
-  if (row.row_key.empty()) co_return;
-  self->in_flight_.erase(row.row_key);
-  self->note_place();
+  in_flight_.erase(row.row_key);
 }
 
 void RefillWalk::note_failure(const disk::ObjectRef& ref) {

@@ -45,6 +45,8 @@ class RefillWalk {
   // Lets the drives be asked about the batch, while the one before is healed.
   Task<bool> take_batch(BatchPtr batch, HealCrew& crew, bool* in_order);
   Task<bool> heal_batch(BatchPtr batch, HealCrew& crew, bool* in_order);
+  Task<bool> heal_alone(std::vector<RefillRow> rows, HealCrew& crew, bool* in_order);
+  Task<bool> save_if_due(bool* in_order);
   static Task<> look_at_batch(RefillWalk* self, BatchPtr batch);
   Task<bool> retry();
   Task<> readmit();
@@ -64,6 +66,8 @@ class RefillWalk {
   void fail_with(std::string problem);
   std::string cannot_heal() const;  // for people
   static Task<> heal_row(RefillWalk* self, RefillRow row);
+  static Task<> heal_rows(RefillWalk* self, std::vector<RefillRow> rows);  // together
+  void note_healed(const RefillRow& row, const Result<erasure::HealReport>& report);
 
   HealCore& core_;
   const GroupMembers& members_;
@@ -75,8 +79,11 @@ class RefillWalk {
   // Row keys that are being healed, or will be next, with what lies before them: behind that a restart
   // begins.
   std::map<std::string, std::string> in_flight_;
-  std::string walked_to_;  // row key up to which all are healed or in flight
-  BatchPtr next_;          // being looked at, and not being healed yet
+  std::string walked_to_;         // row key up to which all are healed or in flight
+  BatchPtr next_;                 // being looked at, and not being healed yet
+  std::vector<RefillRow> alone_;  // that turned out to be none of those that can be healed together
+  std::size_t together_ = 0;      // jobs that heal many keys
+  Event together_ended_;
   TimePoint save_at_{};
 };
 

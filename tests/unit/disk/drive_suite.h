@@ -113,6 +113,40 @@ TYPED_TEST_P(DriveSuite, RetireMakesFinalAndDropsWhatWasReplaced) {
   EXPECT_EQ(held.inline_shard, "two");
 }
 
+TYPED_TEST_P(DriveSuite, AHealMayRetireAtOnce) {
+  auto& c = this->call_;
+  const auto ref = c.ref("k");
+  ASSERT_EQ(c.verdict(ref, c.inline_record(1), "one"), Verdict::ok);
+  ASSERT_TRUE(c.wait(c.drive().fence(c.ctx(), ref, c.id(2))));
+  const auto heal = [&](VersionRecord record, std::string_view shard) {
+    auto request = c.request(std::move(record), shard, CommitMode::heal);
+    request.retire = true;
+    return c.wait(c.drive().commit(c.ctx(), ref, request));
+  };
+  const auto three = heal(c.inline_record(3), "three");
+  ASSERT_TRUE(three);
+  EXPECT_EQ(three->verdict, Verdict::ok);
+  EXPECT_EQ(three->newest, c.id(3));
+  EXPECT_EQ(three->final_id, c.id(3));
+  const Held held = c.read(ref);
+  EXPECT_EQ(held.state.versions.size(), 1U) << "what it replaced is gone";
+  EXPECT_TRUE(held.state.fences.empty());
+  EXPECT_EQ(held.state.final_id, c.id(3));
+  EXPECT_EQ(held.inline_shard, "three");
+
+  const auto late = heal(c.inline_record(1), "one");
+  ASSERT_TRUE(late);
+  EXPECT_EQ(late->verdict, Verdict::newer);
+  EXPECT_EQ(c.read(ref).state.final_id, c.id(3));
+
+  const auto deleted = heal(c.record(4, RecordKind::tombstone), {});
+  ASSERT_TRUE(deleted);
+  EXPECT_EQ(deleted->final_id, c.id(4));
+  const auto purged = c.wait(c.drive().purge(c.ctx(), ref, c.id(4)));
+  ASSERT_TRUE(purged);
+  EXPECT_EQ(*purged, Verdict::ok);
+}
+
 TYPED_TEST_P(DriveSuite, ARetireWithoutCompanyIsWrittenByItself) {
   auto& c = this->call_;
   const auto ref = c.ref("k");
@@ -449,6 +483,10 @@ TYPED_TEST_P(DriveSuite, WhatIsOutOfBoundsIsRefused) {
   future.id.time += std::uint64_t{10 * 60 * 1000} << 16;
   EXPECT_TRUE(c.commit(c.ref("k"), future, kShard).failed_with(Errc::refused)) << "its clock is ahead";
   EXPECT_TRUE(c.commit(c.ref("k"), c.inline_record(1), "").failed_with(Errc::invalid_argument)) << "no shard";
+  auto undecided = c.request(c.inline_record(1), kShard, CommitMode::roll_forward);
+  undecided.retire = true;
+  EXPECT_TRUE(c.wait(c.drive().commit(c.ctx(), c.ref("k"), undecided)).failed_with(Errc::invalid_argument))
+      << "it may not be committed";
 }
 
 inline Task<int> commit_one(Drive* drive, Ctx ctx, ObjectRef ref, CommitRequest request) {
@@ -493,14 +531,15 @@ TYPED_TEST_P(DriveSuite, ManyCommitsAtOnceAreEachAnswered) {
 REGISTER_TYPED_TEST_SUITE_P(DriveSuite, CommittedVersionsAreReadBackWithTheirInlineShard,
                             ReadsTheInlineShardOfTheVersionThatIsNamed, CommitRefusesWhatTheProtocolRefuses,
                             FencesHoldUntilAHeal, WithdrawTakesAwayAllButTheFinalVersion,
-                            RetireMakesFinalAndDropsWhatWasReplaced, ARetireWithoutCompanyIsWrittenByItself,
-                            TombstonesArePurgedOnlyWhenFinalAndNewest, ShardFilesAreWrittenReadAndVerified,
-                            WritersTakeOnlyWholeBlocksInOrder, CommitRefusesFilesThatAreNotThere,
-                            DiscardRemovesStagedFilesButNoCommittedOnes, ReplacedFilesGoWithTheLastPin,
-                            AWithdrawnVersionTakesItsFilesAlong, AFileThatTwoVersionsNameGoesWithTheLast,
-                            ARowTakesNoMoreFencesThanItCanKeep, AHealMayReplaceAFileInUse,
-                            ListsInOrderWithPrefixStartAndPages, ACommonPrefixIsShownByARowThatMayBeLive,
-                            ListsUploadsAndPartsWithTheirSubs, SystemRecordsAreKeptInOrderAndCounted,
+                            RetireMakesFinalAndDropsWhatWasReplaced, AHealMayRetireAtOnce,
+                            ARetireWithoutCompanyIsWrittenByItself, TombstonesArePurgedOnlyWhenFinalAndNewest,
+                            ShardFilesAreWrittenReadAndVerified, WritersTakeOnlyWholeBlocksInOrder,
+                            CommitRefusesFilesThatAreNotThere, DiscardRemovesStagedFilesButNoCommittedOnes,
+                            ReplacedFilesGoWithTheLastPin, AWithdrawnVersionTakesItsFilesAlong,
+                            AFileThatTwoVersionsNameGoesWithTheLast, ARowTakesNoMoreFencesThanItCanKeep,
+                            AHealMayReplaceAFileInUse, ListsInOrderWithPrefixStartAndPages,
+                            ACommonPrefixIsShownByARowThatMayBeLive, ListsUploadsAndPartsWithTheirSubs,
+                            SystemRecordsAreKeptInOrderAndCounted,
                             OlderEpochsAreRefusedAndReadsTeachNewerOnes, PastDeadlinesStartNothing,
                             WhatIsOutOfBoundsIsRefused, ManyCommitsAtOnceAreEachAnswered);
 

@@ -239,6 +239,9 @@ Task<Result<CommitAnswer>> MemoryDrive::commit(Ctx&, ObjectRef ref, CommitReques
   answer.newest = state.newest();
   answer.final_id = state.final_id;
   clean_up(key, {});
+  if (answer.verdict != Verdict::ok || !request.retire) co_return answer;
+  retire(ref, record.id);
+  answer.final_id = std::max(answer.final_id, record.id);
   co_return answer;
 }
 
