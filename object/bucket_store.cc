@@ -183,6 +183,14 @@ Task<Result<BucketInfo>> BucketStore::create(Ctx& ctx, BucketName name, std::str
   const auto put = co_await control_.put(ctx, std::move(document), std::move(content), 0);
   if (put.failed_with(Errc::conflict)) co_return fail(Errc::bucket_exists);
   if (!put) co_return tl::unexpected(put.error());
+  if (cluster_.membership != nullptr) {
+    // So that a client finds its bucket on whatever node it asks next. It is made all the same.
+    Ctx patience = ctx;
+    patience.deadline = std::min(ctx.deadline, clock_.now() + kNewBucketPatience);
+    const std::uint64_t revision = (*put)->revision;
+    const Result<> known = co_await cluster_.membership->wait_until_known(patience, revision);
+    if (!known) log::debug("not all nodes know a new bucket yet bucket={}", name.get());
+  }
   co_return info;
 }
 

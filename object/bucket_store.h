@@ -68,8 +68,8 @@ class BucketStore {
 
   Result<BucketPtr> find(const BucketName& name) const;  // no_such_bucket
   std::vector<BucketInfo> list() const;                  // ascending by name
-  // Errors: invalid_argument (name, settings), bucket_exists, too_large (too many buckets), and those of
-  // ControlStore::put.
+  // Waits a moment until the other nodes know it, too. Errors: invalid_argument (name, settings),
+  // bucket_exists, too_large (too many buckets), and those of ControlStore::put.
   Task<Result<BucketInfo>> create(Ctx& ctx, BucketName name, std::string owner, std::string settings);
   // A deletion under way. The bucket is as it is marked.
   struct Removal {

@@ -29,6 +29,7 @@ class FakeMembership final : public control::Membership {
   TimePoint lease = TimePoint::min();
   std::uint64_t known = 0;
   std::multiset<std::uint64_t> holds;
+  std::vector<std::uint64_t> asked;  // revisions of wait_until_known()
 
   // --- Membership
   std::vector<control::MemberPtr> members() const override {
@@ -38,6 +39,7 @@ class FakeMembership final : public control::Membership {
   }
   TimePoint lease_until() const noexcept override { return lease; }
   Task<Result<>> wait_until_known(Ctx&, std::uint64_t revision) override {
+    asked.push_back(revision);
     for (const auto& [name, member] : members_)
       if (member->revision < revision) co_return fail(Errc::deadline, name);
     co_return Result<>();

@@ -53,6 +53,11 @@ class BucketDeletion : public ControlWorld, public testing::Test {
   Node one_{control(), clock(), random(), "node1"}, two_{control(), clock(), random(), "node2"};
 };
 
+TEST_F(BucketDeletion, ANewBucketIsMadeKnownFirstAndMadeInAnyCase) {
+  EXPECT_EQ(one_.membership.asked, std::vector<std::uint64_t>{bucket(one_)->revision})
+      << "node2 has never said that it knows it";
+}
+
 TEST_F(BucketDeletion, TheMarkClosesTheGateOnAllNodes) {
   EXPECT_TRUE(enter(two_).has_value());
   ASSERT_TRUE(run(bucket(one_)->gate->close()).has_value());
