@@ -30,7 +30,8 @@ class RefusalTest(unittest.TestCase):
     def test_what_is_wrong_is_named(self):
         self.refused("OSTRAKA_ROOT_USER is not set", "/tmp/none", env={"OSTRAKA_ROOT_USER": ""})
         self.refused("OSTRAKA_ROOT_PASSWORD: it must have 8", "/tmp/none", env={"OSTRAKA_ROOT_PASSWORD": "short"})
-        self.refused("cluster", "http://node{1...4}/d1")
+        self.refused("it names no port", "http://node{1...4}/d1")
+        self.refused("setting control.store: it is not given, and http://node1:9000/d1 is a drive of a cluster", "http://node{1...4}:9000/d1")
         self.refused('setting erasure_set (from --erasure-set): "2+4"', "--erasure-set", "2+4", "/tmp/none")
         self.refused("setting threads (from OSTRAKA_THREADS)", "/tmp/none", env={"OSTRAKA_THREADS": "0"})
         self.refused("no drives")

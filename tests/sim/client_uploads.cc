@@ -72,6 +72,20 @@ Task<> Scenario::abort_upload(std::string key, std::string id) {
   if (listed.ok()) world_.violation("an aborted upload is still there: " + key);
 }
 
+Task<> Scenario::abort_open_uploads() {
+  S3Request uploads;
+  uploads.target = fmt::format("{}?uploads", kBucket);
+  auto asking = ask("uploads", std::move(uploads));
+  const S3Reply open = co_await std::move(asking);
+  if (!open.ok()) co_return;
+  for (const std::string& upload : elements(open.body, "Upload")) {
+    world_.probes.hit("peace: an upload is aborted, to end the heal");
+    std::string key = fmt::format("{}/{}", kBucket, element(upload, "Key"));
+    std::string id = element(upload, "UploadId");
+    co_await abort_upload(std::move(key), std::move(id));
+  }
+}
+
 // An upload that is open is listed, and so are its parts.
 Task<> Scenario::look_at_upload(std::string key, std::string id, std::vector<std::string> etags) {
   S3Request uploads;

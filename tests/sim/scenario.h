@@ -68,6 +68,7 @@ class Scenario {
   Task<std::string> copy_part(std::string key, std::string id, std::string from);
   Task<> look_at_upload(std::string key, std::string id, std::vector<std::string> etags);
   Task<> abort_upload(std::string key, std::string id);
+  Task<> abort_open_uploads();
   Task<> complete(std::string key, std::string id, std::vector<std::string> parts,
                   std::vector<std::string> etags);
   // --- client_lists.cc
