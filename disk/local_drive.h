@@ -40,10 +40,10 @@ class LocalDrive final : public Drive {
   Task<Result<FolderLook>> look_at_folder(Ctx& ctx);
   // Whether format_anew() may be tried: the folder can be written, and no earlier life is being closed.
   Task<Result<>> check_formattable(Ctx& ctx);
-  // Makes the empty folder a new incarnation of this drive. groups: by group, those with a birth refill, and the
-  // others are not its own; records: what the drive's system column holds from the start. The drive comes into
-  // service by itself then. Errors: those of format_drive(), unavailable (the drive is in service, or still
-  // being closed).
+  // Makes the empty folder a new incarnation of this drive. groups: by group, those with a birth refill, and
+  // the others are not its own; records: what the drive's system column holds from the start. The drive comes
+  // into service by itself then. Errors: those of format_drive(), unavailable (the drive is in service, or
+  // still being closed).
   Task<Result<>> format_anew(Ctx& ctx, Uuid incarnation, std::vector<GroupState> groups,
                              std::vector<SystemRecord> records);
 

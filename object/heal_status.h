@@ -71,7 +71,7 @@ struct HealQueueStatus {
   // Keys recorded that this node sees to; of the only node, between two looks at the queue, the most that any
   // drive holds.
   std::uint64_t entries = 0;
-  std::uint64_t ready = 0;    // of these, known and to be healed now or after a back-off
+  std::uint64_t ready = 0;        // of these, known and to be healed now or after a back-off
   std::uint64_t backing_off = 0;  // of these, tried before and to be tried again later
   std::int64_t oldest_ms = 0;     // when the oldest of them was recorded
   struct Waiting {
