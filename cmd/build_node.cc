@@ -366,7 +366,7 @@ class ServingNode final : public Node {
 
   Result<> trust_drive(std::size_t slot) {
     if (!is_here(slot))
-      return fail(Errc::invalid_argument, fmt::format("{} is a drive of {}: ask that node (--endpoint)",
+      return fail(Errc::invalid_argument, fmt::format("{} is a drive of {}: ask that node (--url)",
                                                       drives_.paths[slot], drives_.nodes[slot]));
     drives_.local[slot]->trust_again();
     return {};
