@@ -15,6 +15,7 @@
 #include "cluster/limits.h"
 #include "cluster/quorum_lock_service.h"
 #include "tests/unit/cluster/memory_transport.h"
+#include "tests/unit/cluster/stepping.h"
 #include "tests/unit/erasure/manual_clock.h"
 #include "tests/unit/erasure/seeded_random.h"
 
@@ -69,35 +70,15 @@ class LockWorld {
         if (one_side.contains(a) != one_side.contains(b)) cut.insert({node(a).name, node(b).name});
   }
 
-  static Task<bool> done(Task<> task) {
-    co_await std::move(task);
-    co_return true;
-  }
-  template <class T>
-  static Task<> keep(Task<T> task, std::optional<T>* out) {
-    out->emplace(co_await std::move(task));
-  }
-  void run_what_is_ready() {
-    do {
-      shard.io().restart();
-    } while (shard.io().poll() > 0);
-  }
+  void run_what_is_ready() { cluster::run_what_is_ready(shard); }
   template <class T>
   T wait(Task<T> task) {
-    Gate gate;
-    std::optional<T> out;
-    gate.spawn(shard.executor(), keep(std::move(task), &out));
-    for (run_what_is_ready(); gate.inside() > 0; run_what_is_ready()) EXPECT_TRUE(clock.step());
-    return std::move(*out);
+    return wait_stepping(clock, shard, std::move(task));
   }
   void wait_for(Gate& gate) {
     for (run_what_is_ready(); gate.inside() > 0; run_what_is_ready()) ASSERT_TRUE(clock.step());
   }
-  void pass(Duration time) {
-    const TimePoint until = clock.now() + time;
-    for (run_what_is_ready(); clock.next() <= until; run_what_is_ready()) clock.step();
-    clock.advance(until - clock.now());
-  }
+  void pass(Duration time) { pass_time(clock, shard, time); }
   Result<LeasePtr> take(std::size_t number, const std::string& name, Duration within) {
     Ctx ctx{shard, clock.now() + within, "test"};
     return wait(node(number).locks.acquire(ctx, name));

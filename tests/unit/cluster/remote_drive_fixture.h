@@ -5,6 +5,7 @@
 
 #include "cluster/limits.h"
 #include "tests/unit/cluster/remote_world.h"
+#include "tests/unit/cluster/stepping.h"
 #include "tests/unit/disk/drive_caller.h"
 #include "tests/unit/erasure/manual_clock.h"
 #include "tests/unit/erasure/memory_drive.h"
@@ -24,33 +25,13 @@ class RemoteDriveTest : public testing::Test {
   }
   ~RemoteDriveTest() override { wait(done(RemoteWorld::close(&world_))); }
 
-  static Task<bool> done(Task<> task) {
-    co_await std::move(task);
-    co_return true;
-  }
-  template <class T>
-  static Task<> keep(Task<T> task, std::optional<T>* out) {
-    out->emplace(co_await std::move(task));
-  }
-  void run_what_is_ready() {
-    do {
-      shard_.io().restart();
-    } while (shard_.io().poll() > 0);
-  }
+  void run_what_is_ready() { cluster::run_what_is_ready(shard_); }
   // Time goes on as far as it takes.
   template <class T>
   T wait(Task<T> task) {
-    Gate gate;
-    std::optional<T> out;
-    gate.spawn(shard_.executor(), keep(std::move(task), &out));
-    for (run_what_is_ready(); gate.inside() > 0; run_what_is_ready()) EXPECT_TRUE(clock_.step());
-    return std::move(*out);
+    return wait_stepping(clock_, shard_, std::move(task));
   }
-  void pass(Duration time) {
-    const TimePoint until = clock_.now() + time;
-    for (run_what_is_ready(); clock_.next() <= until; run_what_is_ready()) clock_.step();
-    clock_.advance(until - clock_.now());
-  }
+  void pass(Duration time) { pass_time(clock_, shard_, time); }
   Ctx within(Duration time) { return Ctx{shard_, clock_.now() + time, "test"}; }
   RemoteDrive& remote() { return *world_.remote; }
   Result<disk::CommitAnswer> commit(Ctx& ctx, const disk::ObjectRef& ref, unsigned n) {

@@ -8,6 +8,7 @@
 #include "cluster/limits.h"
 #include "tests/unit/cluster/fake_membership.h"
 #include "tests/unit/cluster/memory_transport.h"
+#include "tests/unit/cluster/stepping.h"
 #include "tests/unit/erasure/manual_clock.h"
 
 namespace ostraka::cluster {
@@ -79,32 +80,12 @@ class WritePermitTest : public testing::Test {
     return wait(node(number).permit.wait_until_known(ctx, revision));
   }
 
-  static Task<bool> done(Task<> task) {
-    co_await std::move(task);
-    co_return true;
-  }
-  template <class T>
-  static Task<> keep(Task<T> task, std::optional<T>* out) {
-    out->emplace(co_await std::move(task));
-  }
-  void run_what_is_ready() {
-    do {
-      shard_.io().restart();
-    } while (shard_.io().poll() > 0);
-  }
+  void run_what_is_ready() { cluster::run_what_is_ready(shard_); }
   template <class T>
   T wait(Task<T> task) {
-    Gate gate;
-    std::optional<T> out;
-    gate.spawn(shard_.executor(), keep(std::move(task), &out));
-    for (run_what_is_ready(); gate.inside() > 0; run_what_is_ready()) EXPECT_TRUE(clock_.step());
-    return std::move(*out);
+    return wait_stepping(clock_, shard_, std::move(task));
   }
-  void pass(Duration time) {
-    const TimePoint until = clock_.now() + time;
-    for (run_what_is_ready(); clock_.next() <= until; run_what_is_ready()) clock_.step();
-    clock_.advance(until - clock_.now());
-  }
+  void pass(Duration time) { pass_time(clock_, shard_, time); }
 
   erasure::ManualClock clock_;
   Shard shard_{0, clock_, {.slab_bytes = 4096, .max_slabs = 1, .keep_slabs = 0}};
