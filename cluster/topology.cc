@@ -14,7 +14,7 @@ namespace ostraka::cluster {
 namespace {
 
 using Json = nlohmann::json;
-constexpr std::uint64_t kVersion = 1;
+constexpr std::uint64_t kVersion = 2;  // 1: as long as it is as it was founded
 constexpr std::size_t kMaxFolderBytes = 4096;
 
 bool is_folder(std::string_view text) {
@@ -28,6 +28,30 @@ bool is_folder(std::string_view text) {
 
 bool is_sound(const DriveUrl& url) {
   return net::is_node_name(url.node) && url.port != 0 && is_folder(url.folder);
+}
+
+SlotState parse_state(const Json& drive) {
+  const auto at = drive.find("state");
+  if (at == drive.end()) return SlotState::in_service;
+  for (const SlotState state : {SlotState::draining, SlotState::removed})
+    if (at->get<std::string>() == to_string(state)) return state;
+  throw std::runtime_error("a drive's state");
+}
+
+bool parse_added(const Json& drive) {
+  const auto at = drive.find("added");
+  return at != drive.end() && at->get<bool>();
+}
+
+bool clash(const Topology::Slot& a, const Topology::Slot& b) {
+  const bool both_used = a.state != SlotState::removed && b.state != SlotState::removed;
+  return a.id == b.id || (both_used && a.url == b.url);
+}
+
+bool is_as_founded(const Topology& topology) {
+  return std::all_of(topology.slots.begin(), topology.slots.end(), [](const Topology::Slot& slot) {
+    return slot.state == SlotState::in_service && !slot.added;
+  });
 }
 
 Topology parse(const Json& root) {
@@ -51,8 +75,10 @@ Topology parse(const Json& root) {
     if (!is_sound(slot.url)) throw std::runtime_error("a drive's place");
     if (!parse_uuid(drive.at("id").get<std::string>(), slot.id))
       throw std::runtime_error("a drive's id is none");
+    slot.state = parse_state(drive);
+    slot.added = parse_added(drive);
     for (const Topology::Slot& other : out.slots)
-      if (other.id == slot.id || other.url == slot.url) throw std::runtime_error("a drive twice");
+      if (clash(slot, other)) throw std::runtime_error("a drive twice");
     out.slots.push_back(std::move(slot));
   }
   if (out.slots.size() < out.data_shards + out.parity_shards || out.slots.size() > disk::kMaxDrives)
@@ -61,6 +87,18 @@ Topology parse(const Json& root) {
 }
 
 }  // namespace
+
+std::string_view to_string(SlotState state) noexcept {
+  switch (state) {
+    case SlotState::in_service:
+      return "in_service";
+    case SlotState::draining:
+      return "draining";
+    case SlotState::removed:
+      return "removed";
+  }
+  return "";
+}
 
 std::string to_string(const DriveUrl& url) {
   return fmt::format("http://{}:{}{}", url.node, url.port, url.folder);
@@ -106,8 +144,15 @@ std::vector<DriveId> Topology::ids() const {
 std::vector<NodeName> Topology::nodes() const {
   std::vector<NodeName> out;
   for (const Slot& slot : slots)
-    if (std::find(out.begin(), out.end(), slot.url.node) == out.end()) out.push_back(slot.url.node);
+    if (slot.state != SlotState::removed && std::find(out.begin(), out.end(), slot.url.node) == out.end())
+      out.push_back(slot.url.node);
   return out;
+}
+
+std::optional<std::size_t> Topology::slot_at(const DriveUrl& url) const {
+  for (std::size_t i = 0; i < slots.size(); ++i)
+    if (slots[i].state != SlotState::removed && slots[i].url == url) return i;
+  return std::nullopt;
 }
 
 Topology make_topology(Random& random, std::int64_t now_ms, const std::vector<DriveUrl>& drives,
@@ -117,23 +162,30 @@ Topology make_topology(Random& random, std::int64_t now_ms, const std::vector<Dr
   out.data_shards = data_shards;
   out.parity_shards = parity_shards;
   out.created_ms = now_ms;
-  for (const DriveUrl& url : drives) out.slots.push_back({url, DriveId{make_uuid(random)}});
+  for (const DriveUrl& url : drives) {
+    Topology::Slot& slot = out.slots.emplace_back();
+    slot.url = url;
+    slot.id = DriveId{make_uuid(random)};
+  }
   return out;
 }
 
 std::string encode_topology(const Topology& topology) {
   Json root;
-  root["version"] = kVersion;
+  root["version"] = is_as_founded(topology) ? 1 : kVersion;  // what an older release can read, it may
   root["deployment"] = to_string(topology.deployment);
   root["data_shards"] = topology.data_shards;
   root["parity_shards"] = topology.parity_shards;
   root["created_ms"] = topology.created_ms;
   root["drives"] = Json::array();
   for (const Topology::Slot& slot : topology.slots) {
-    root["drives"].push_back({{"node", slot.url.node},
-                              {"port", slot.url.port},
-                              {"folder", slot.url.folder},
-                              {"id", to_string(slot.id)}});
+    Json drive{{"node", slot.url.node},
+               {"port", slot.url.port},
+               {"folder", slot.url.folder},
+               {"id", to_string(slot.id)}};
+    if (slot.state != SlotState::in_service) drive["state"] = to_string(slot.state);
+    if (slot.added) drive["added"] = true;
+    root["drives"].push_back(std::move(drive));
   }
   return root.dump(-1, ' ', false, Json::error_handler_t::replace);
 }
@@ -147,13 +199,17 @@ Result<Topology> decode_topology(std::string_view json) {
           Errc::unsupported_version,
           fmt::format("topology: version {} is of a newer release, this one knows {}", version, kVersion));
     if (version == 0) return fail(Errc::malformed, "topology: version");
-    return parse(root);
+    Topology topology = parse(root);
+    if (version == 1 && !is_as_founded(topology)) return fail(Errc::malformed, "topology: version");
+    return topology;
   } catch (const std::exception& e) {
     return fail(Errc::malformed, fmt::format("topology: {}", e.what()));
   }
 }
 
-std::string first_difference(const Topology& topology, const std::vector<DriveUrl>& drives) {
+namespace {
+
+std::string difference_as_founded(const Topology& topology, const std::vector<DriveUrl>& drives) {
   const std::size_t both = std::min(drives.size(), topology.slots.size());
   for (std::size_t slot = 0; slot < both; ++slot) {
     if (drives[slot] == topology.slots[slot].url) continue;
@@ -167,6 +223,30 @@ std::string first_difference(const Topology& topology, const std::vector<DriveUr
     return fmt::format("{} drives are named here, and the cluster has {}: the next is {}", both,
                        topology.slots.size(), to_string(topology.slots[both].url));
   return "";
+}
+
+// Each drive that is named is one, and all those are named that were always there.
+std::string difference_since(const Topology& topology, const std::vector<DriveUrl>& drives) {
+  const auto is_at = [](const DriveUrl& url) {
+    return [&url](const Topology::Slot& slot) { return slot.url == url; };
+  };
+  for (std::size_t i = 0; i < drives.size(); ++i) {
+    if (std::any_of(topology.slots.begin(), topology.slots.end(), is_at(drives[i]))) continue;
+    return fmt::format("drive {} is {} here, and the cluster has no such drive", i + 1, to_string(drives[i]));
+  }
+  for (const Topology::Slot& slot : topology.slots) {
+    if (slot.added || slot.state == SlotState::removed) continue;
+    if (std::find(drives.begin(), drives.end(), slot.url) != drives.end()) continue;
+    return fmt::format("{} is a drive of the cluster, and is not named here", to_string(slot.url));
+  }
+  return "";
+}
+
+}  // namespace
+
+std::string first_difference(const Topology& topology, const std::vector<DriveUrl>& drives) {
+  return is_as_founded(topology) ? difference_as_founded(topology, drives)
+                                 : difference_since(topology, drives);
 }
 
 }  // namespace ostraka::cluster

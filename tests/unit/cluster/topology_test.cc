@@ -78,7 +78,7 @@ TEST_F(TopologyTest, NamesTheFirstDifference) {
 }
 
 TEST_F(TopologyTest, RefusesWhatMakesNoSense) {
-  EXPECT_TRUE(with("/version", 2).failed_with(Errc::unsupported_version));
+  EXPECT_TRUE(with("/version", 3).failed_with(Errc::unsupported_version));
   EXPECT_TRUE(with("/version", 0).failed_with(Errc::malformed));
   EXPECT_TRUE(with("/deployment", "x").failed_with(Errc::malformed));
   EXPECT_TRUE(with("/data_shards", 0).failed_with(Errc::malformed));
@@ -90,9 +90,78 @@ TEST_F(TopologyTest, RefusesWhatMakesNoSense) {
   EXPECT_TRUE(with("/drives/0/node", "").failed_with(Errc::malformed));
   EXPECT_TRUE(with("/drives/1/id", to_string(topology_.slots[0].id)).failed_with(Errc::malformed));
   EXPECT_TRUE(with("/drives/1/folder", "/d1").failed_with(Errc::malformed));
+  EXPECT_TRUE(with("/drives/1/state", "draining").failed_with(Errc::malformed));  // not in version 1
+  EXPECT_TRUE(with("/drives/1/added", true).failed_with(Errc::malformed));
   EXPECT_TRUE(with("/drives", nlohmann::json::array()).failed_with(Errc::malformed));
   EXPECT_TRUE(decode_topology("[]").failed_with(Errc::malformed));
   EXPECT_TRUE(decode_topology("{").failed_with(Errc::malformed));
+}
+
+// As the releases wrote it that knew neither states nor drives that were added: they read it, too.
+TEST(TopologyFormatTest, GoldenAsFounded) {
+  const std::string golden =
+      R"({"created_ms":1700000000000,"data_shards":1,"deployment":"00112233-4455-6677-8899-aabbccddeeff",)"
+      R"("drives":[{"folder":"/d1","id":"01112233-4455-6677-8899-aabbccddeeff","node":"n1","port":9000},)"
+      R"({"folder":"/d1","id":"02112233-4455-6677-8899-aabbccddeeff","node":"n2","port":9000}],)"
+      R"("parity_shards":1,"version":1})";
+  const auto topology = decode_topology(golden);
+  ASSERT_TRUE(topology.has_value()) << topology.error().detail;
+  for (const Topology::Slot& slot : topology->slots) {
+    EXPECT_EQ(slot.state, SlotState::in_service);
+    EXPECT_FALSE(slot.added);
+  }
+  EXPECT_EQ(encode_topology(*topology), golden);
+}
+
+TEST(TopologyFormatTest, GoldenSinceItWasChanged) {
+  const std::string golden =
+      R"({"created_ms":1700000000000,"data_shards":1,"deployment":"00112233-4455-6677-8899-aabbccddeeff",)"
+      R"("drives":[{"folder":"/d1","id":"01112233-4455-6677-8899-aabbccddeeff","node":"n1","port":9000,)"
+      R"("state":"removed"},)"
+      R"({"folder":"/d1","id":"02112233-4455-6677-8899-aabbccddeeff","node":"n2","port":9000,"state":"draining"},)"
+      R"({"added":true,"folder":"/d1","id":"03112233-4455-6677-8899-aabbccddeeff","node":"n1","port":9000}],)"
+      R"("parity_shards":1,"version":2})";
+  const auto topology = decode_topology(golden);
+  ASSERT_TRUE(topology.has_value()) << topology.error().detail;
+  EXPECT_EQ(topology->slots[0].state, SlotState::removed);
+  EXPECT_EQ(topology->slots[1].state, SlotState::draining);
+  EXPECT_EQ(topology->slots[2].state, SlotState::in_service);
+  EXPECT_FALSE(topology->slots[1].added);
+  EXPECT_TRUE(topology->slots[2].added);
+  EXPECT_EQ(topology->slot_at({"n1", 9000, "/d1"}), 2U);  // the place of a removed drive, given out again
+  EXPECT_EQ(topology->slot_at({"n1", 9000, "/d2"}), std::nullopt);
+  EXPECT_EQ(encode_topology(*topology), golden);
+}
+
+// Drives that were added, and those that were removed, need not be named: nobody has to restart all nodes
+// with another command line.
+TEST_F(TopologyTest, NodesNeedNotBeToldOfChanges) {
+  topology_.slots.push_back({{"n3", 9000, "/d1"}, DriveId{make_uuid(random_)}, SlotState::in_service, true});
+  EXPECT_EQ(first_difference(topology_, four_drives()), "");
+  auto drives = four_drives();
+  drives.push_back({"n3", 9000, "/d1"});
+  EXPECT_EQ(first_difference(topology_, drives), "");
+  drives.push_back({"n3", 9000, "/d2"});
+  EXPECT_EQ(first_difference(topology_, drives),
+            "drive 6 is http://n3:9000/d2 here, and the cluster has no such drive");
+  drives = four_drives();
+  drives.erase(drives.begin() + 1);
+  EXPECT_EQ(first_difference(topology_, drives),
+            "http://n1:9000/d2 is a drive of the cluster, and is not named here");
+  topology_.slots[1].state = SlotState::draining;
+  EXPECT_NE(first_difference(topology_, drives), "");
+  topology_.slots[1].state = SlotState::removed;
+  EXPECT_EQ(first_difference(topology_, drives), "");
+  EXPECT_EQ(first_difference(topology_, four_drives()), "");
+}
+
+TEST_F(TopologyTest, ANodeGoesWithItsLastDrive) {
+  topology_.slots[0].state = SlotState::removed;
+  topology_.slots[1].state = SlotState::draining;
+  EXPECT_THAT(topology_.nodes(), ElementsAre("n1", "n2"));
+  topology_.slots[1].state = SlotState::removed;
+  EXPECT_THAT(topology_.nodes(), ElementsAre("n2"));
+  EXPECT_EQ(topology_.ids().size(), 4U);
 }
 
 }  // namespace
