@@ -37,7 +37,7 @@ std::string to_string(const EtcdConfig& config) {
 }
 
 EtcdClient::EtcdClient(Shard& shard, EtcdConfig config)
-    : shard_(shard), config_(std::move(config)), http_(shard, http_config(config_)) {
+    : shard_(shard), config_(std::move(config)), http_(net::dial(config_.dial, shard, http_config(config_))) {
   CHECK(!config_.endpoints.empty());
 }
 
@@ -104,7 +104,7 @@ Task<EtcdClient::Said> EtcdClient::ask(std::size_t member, std::string path, std
   said.then = Said::Then::lost;
   net::ClientRequest request = request_for(member, std::move(path), std::move(body), deadline);
   request.end_by = deadline;  // of the answer's body too
-  auto response = co_await http_.request(std::move(request));
+  auto response = co_await http_->request(std::move(request));
   if (!response) {
     said.error = std::move(response).error();
     // A connection that could not be made: nothing was sent.
@@ -235,7 +235,7 @@ Task<Result<EtcdStatus>> EtcdClient::status(TimePoint deadline) {
   co_return parse_etcd_status(text);
 }
 
-Task<Result<std::unique_ptr<EtcdWatch>>> EtcdClient::watch(net::HttpClient& over, EtcdKeys keys,
+Task<Result<std::unique_ptr<EtcdWatch>>> EtcdClient::watch(net::HttpCaller& over, EtcdKeys keys,
                                                            std::uint64_t start_revision, TimePoint deadline) {
   std::string reasons;
   for (std::size_t tried = 0; tried < config_.endpoints.size(); ++tried) {

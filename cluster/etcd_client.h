@@ -23,6 +23,7 @@ struct EtcdConfig {
   std::shared_ptr<net::TlsClientContext> tls;  // null: plain HTTP
   std::string user, password;                  // empty: etcd asks nobody who they are
   Duration silence = kEtcdSilence;             // after which a watch is opened anew
+  net::HttpDial dial = {};                     // empty: over the network
 };
 // "http://e1:2379, http://e2:2379", for people.
 std::string to_string(const EtcdConfig& config);
@@ -46,14 +47,14 @@ class EtcdClient {
   Task<Result<EtcdStatus>> status(TimePoint deadline);  // of the member that is asked
   // From start_revision on. `over`: a client of its own, whose stall_timeout is how long the watch may be
   // silent, and whose abort() ends it; it outlives the watch.
-  Task<Result<std::unique_ptr<EtcdWatch>>> watch(net::HttpClient& over, EtcdKeys keys,
+  Task<Result<std::unique_ptr<EtcdWatch>>> watch(net::HttpCaller& over, EtcdKeys keys,
                                                  std::uint64_t start_revision, TimePoint deadline);
 
   const EtcdConfig& config() const noexcept { return config_; }
   Shard& shard() noexcept { return shard_; }
   // The member that was asked did not do what it should: others are asked from now on.
   void pass_over(std::size_t member) noexcept;
-  void abort() { http_.abort(); }  // ends the calls under way
+  void abort() { http_->abort(); }  // ends the calls under way
 
  private:
   enum class Kind : std::uint8_t { reads, changes };
@@ -80,7 +81,7 @@ class EtcdClient {
 
   Shard& shard_;
   const EtcdConfig config_;
-  net::HttpClient http_;
+  const std::unique_ptr<net::HttpCaller> http_;
   std::size_t member_ = 0;  // that is asked
   std::string token_;
 };

@@ -62,7 +62,7 @@ std::string etcd_keys_of(std::string_view cluster) {
 EtcdFollower::EtcdFollower(EtcdClient& client, std::string prefix)
     : client_(client),
       keys_(etcd_prefix(std::move(prefix))),
-      http_(client.shard(), http_config(client.config())) {}
+      http_(net::dial(client.config().dial, client.shard(), http_config(client.config()))) {}
 
 void EtcdFollower::add(std::string_view below, Listener& listener) {
   listeners_.emplace_back(keys_.key + std::string(below), &listener);
@@ -163,7 +163,7 @@ void EtcdFollower::start() {
 
 Task<> EtcdFollower::close() {
   stopping_.set();
-  http_.abort();
+  http_->abort();
   wake();
   co_await gate_.close();
 }
@@ -204,7 +204,7 @@ Task<Result<>> EtcdFollower::follow() {
     CO_TRY_VOID(co_await load(deadline));
   }
   deadline = clock.now() + kEtcdPatience;
-  CO_TRY(watch, co_await client_.watch(http_, keys_, next_, deadline));
+  CO_TRY(watch, co_await client_.watch(*http_, keys_, next_, deadline));
   for (;;) {
     if (stopping_.is_set()) co_return Result<>();
     auto answer = co_await watch->next();
@@ -289,7 +289,7 @@ Task<bool> EtcdFollower::wait(std::function<bool()> reached, TimePoint deadline,
     if (woken) continue;
     if (clock.now() >= deadline) break;
     hurry = kNoDeadline;
-    http_.abort();  // the watch is opened anew
+    http_->abort();  // the watch is opened anew
   }
   std::erase(waiting_, &changed);
   co_return there;

@@ -84,7 +84,7 @@ class EtcdFollower {
   EtcdClient& client_;
   const EtcdKeys keys_;
   std::vector<std::pair<std::string, Listener*>> listeners_;  // by prefix
-  net::HttpClient http_;                                      // of the watch alone
+  const std::unique_ptr<net::HttpCaller> http_;               // of the watch alone
   std::uint64_t cluster_id_ = 0;
   std::atomic<std::uint64_t> next_ = 1;  // revision to watch from
   std::uint64_t told_ = 0;  // the newest; not before next_ in the middle of an answer in fragments

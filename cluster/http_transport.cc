@@ -71,7 +71,7 @@ struct HttpTransport::Peer {
 };
 
 struct HttpTransport::Pool {
-  std::unique_ptr<net::HttpClient> client;
+  std::unique_ptr<net::HttpCaller> client;
 };
 
 HttpTransport::HttpTransport(std::vector<Shard*> shards, Random& random, MetricRegistry& metrics,
@@ -114,7 +114,7 @@ HttpTransport::Pool& HttpTransport::pool_of(Shard& shard) {
   return *found->second;
 }
 
-net::HttpClient& HttpTransport::client_of(Shard& shard) {
+net::HttpCaller& HttpTransport::client_of(Shard& shard) {
   Pool& pool = pool_of(shard);
   if (!pool.client) {
     net::HttpClientConfig config;
@@ -126,7 +126,7 @@ net::HttpClient& HttpTransport::client_of(Shard& shard) {
     config.on_connect = [this, &clock = shard.clock()](const net::ConnectOutcome& outcome) {
       connect_ended(clock, outcome);
     };
-    pool.client = std::make_unique<net::HttpClient>(shard, std::move(config));
+    pool.client = net::dial(config_.dial, shard, std::move(config));
   }
   return *pool.client;
 }
@@ -213,7 +213,7 @@ Task<Result<PeerAnswer>> HttpTransport::exchange(Ctx& ctx, Peer& peer, PeerCall 
     request.on_sending = [stop = call.stop](std::function<void()> end) { stop->on_request(std::move(end)); };
   }
   if (call.stop && call.stop->requested()) co_return fail(Errc::closed, "given up before it was sent");
-  net::HttpClient& client = client_of(ctx.shard);
+  net::HttpCaller& client = client_of(ctx.shard);
   auto response = co_await client.request(std::move(request));
   if (call.stop) call.stop->on_request(nullptr);
   if (!response) {
@@ -258,7 +258,7 @@ Task<Result<PeerHello>> HttpTransport::ask_hello(Ctx& ctx, Peer& peer, bool may_
   request.end_by = std::min(ctx.deadline, ctx.shard.clock().now() + config_.connect_timeout * 2);
   request.may_connect = may_connect;
   request.repeatable = true;
-  net::HttpClient& client = client_of(ctx.shard);
+  net::HttpCaller& client = client_of(ctx.shard);
   CO_TRY(response, co_await client.request(std::move(request)));
   CO_TRY(text, co_await net::read_all(*response.body, kMaxHelloBytes));
   if (response.status != 200) co_return tl::unexpected<Error>(error_of(response.status));

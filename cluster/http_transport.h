@@ -24,6 +24,7 @@ struct HttpTransportConfig {
   Duration stall_timeout = std::chrono::seconds(60);  // for calls without a deadline
   Duration dead_after = std::chrono::seconds(12);     // without a sign of life from the other host
   std::size_t max_idle_per_peer = 32;                 // kept connections, a shard
+  net::HttpDial dial = {};                            // empty: over the network
 };
 
 // What a node says of itself.
@@ -58,7 +59,7 @@ class HttpTransport final : public Transport {
 
   std::shared_ptr<Peer> find(const NodeName& node) const;
   Pool& pool_of(Shard& shard);
-  net::HttpClient& client_of(Shard& shard);
+  net::HttpCaller& client_of(Shard& shard);
   void connect_ended(Clock& clock, const net::ConnectOutcome& outcome);
   net::ClientRequest request_to(const Peer& peer, const Ctx& ctx) const;
   Task<Result<PeerAnswer>> exchange(Ctx& ctx, Peer& peer, PeerCall call, std::vector<disk::BlockTarget> into);

@@ -120,7 +120,7 @@ class ServingNode final : public Node {
         drives_(std::move(drives)),
         hlc_(random_origin(deps.random)),
         control_({deps.clock, deps.random, deps.fs, background_, locks_, here(drives_), config.control_store,
-                  self_of(deps), deps.peers.has_value()}),
+                  self_of(deps), deps.peers.has_value(), deps.dial}),
         epochs_(control_, drives_.deployment, std::string(kPlacementDocument)),
         console_({deps.clock,
                   deps.fs,
@@ -140,7 +140,7 @@ class ServingNode final : public Node {
     replacer_ = std::make_unique<DriveReplacer>(replacer_deps());
     CO_TRY_VOID(co_await replacer_->begin(ctx));
     CO_TRY(placement, co_await load_placement(ctx, control_, drives_));
-    placement_ = std::make_unique<cluster::Placement>(std::move(placement));
+    placement_ = std::make_shared<const cluster::Placement>(std::move(placement));
     CO_TRY(layout, layout_of(*placement_, drives_));
     make_sets();
     follow_epochs();
@@ -265,7 +265,8 @@ class ServingNode final : public Node {
         return;
       }
       for (unsigned group = 0; group < kPlacementGroups; ++group)
-        sets_[group]->raise_epoch(placement->group(static_cast<std::uint16_t>(group)).epoch);
+        object_sets_->of_group(static_cast<std::uint16_t>(group))
+            .raise_epoch(placement->group(static_cast<std::uint16_t>(group)).epoch);
     };
     control_.watch(std::string(kPlacementDocument),
                    [raise](const std::string& name, const control::DocumentPtr& now) {
@@ -301,7 +302,8 @@ class ServingNode final : public Node {
                                                                              .background = background_,
                                                                              .metrics = deps_.metrics,
                                                                              .epochs = &epochs_});
-    std::vector<erasure::ErasureSet*> by_group;
+    auto table = std::make_shared<object::SetTable>();
+    table->placement = placement_;
     for (unsigned i = 0; i < kPlacementGroups; ++i) {
       const auto group = static_cast<std::uint16_t>(i);
       const cluster::GroupPlacement& where = placement_->group(group);
@@ -310,11 +312,10 @@ class ServingNode final : public Node {
         const auto slot = std::find(drives_.ids.begin(), drives_.ids.end(), id) - drives_.ids.begin();
         members.push_back(drives_.drives[static_cast<std::size_t>(slot)].get());
       }
-      sets_.push_back(
+      table->sets.push_back(
           erasure::make_erasure_set(*set_context_, group, where.epoch, drives_.geometry, std::move(members)));
-      by_group.push_back(sets_.back().get());
     }
-    object_sets_ = std::make_unique<object::ObjectSets>(*placement_, std::move(by_group), classes_);
+    object_sets_ = std::make_unique<object::ObjectSets>(std::move(table), classes_);
   }
 
   void start_healing(Shard& shard) {
@@ -382,7 +383,7 @@ class ServingNode final : public Node {
             .placement_document = std::string(kPlacementDocument),
             .drives = drives_.local,
             .raise_epoch = [this](std::uint16_t group, std::uint64_t epoch) {
-              sets_[group]->raise_epoch(epoch);
+              object_sets_->of_group(group).raise_epoch(epoch);
             }};
   }
 
@@ -442,9 +443,8 @@ class ServingNode final : public Node {
   std::unique_ptr<cluster::LockServer> lock_server_;
   std::unique_ptr<cluster::QuorumLockService> quorum_locks_;
   std::unique_ptr<DriveReplacer> replacer_;
-  std::unique_ptr<cluster::Placement> placement_;
+  std::shared_ptr<const cluster::Placement> placement_;
   std::unique_ptr<erasure::SetContext> set_context_;
-  std::vector<std::unique_ptr<erasure::ErasureSet>> sets_;
   std::unique_ptr<object::ObjectSets> object_sets_;
   std::unique_ptr<cluster::WritePermit> permit_;
   std::unique_ptr<object::BucketStore> buckets_;

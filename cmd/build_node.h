@@ -19,6 +19,7 @@
 #include "control/control_store.h"
 #include "disk/drive.h"
 #include "disk/local_drive.h"
+#include "net/http_client.h"
 #include "net/service.h"
 #include "runtime/clock.h"
 #include "runtime/ctx.h"
@@ -67,6 +68,7 @@ struct Deps {
   std::vector<Shard*> shards = {};  // that serve: the node's own work uses their buffers; none: the one that
                                     // build_node() runs on
   std::optional<Peers> peers = {};  // none: this is the only node
+  net::HttpDial dial = {};          // how etcd is reached; empty: over the network
 };
 
 // Owns what serves. Close it before it is destroyed, while the shards still run; destroy it before they go.

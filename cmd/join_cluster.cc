@@ -118,6 +118,7 @@ Task<Result<Membership>> ask(Ctx& ctx, const JoinDeps& deps, control::ControlSto
 
 Task<Result<Membership>> join_cluster(Ctx& ctx, JoinDeps deps) {
   CO_TRY(config, etcd_config(deps.fs, deps.config.control_store));
+  config.dial = deps.dial;
   cluster::EtcdClient client(ctx.shard, std::move(config));
   const std::string keys = cluster::etcd_keys_of(deps.config.control_store.cluster);
   cluster::EtcdFollower follower(client, keys);

@@ -6,6 +6,7 @@
 
 #include "cluster/topology.h"
 #include "cmd/config.h"
+#include "net/http_client.h"
 #include "runtime/ctx.h"
 #include "runtime/fs.h"
 #include "runtime/random.h"
@@ -23,6 +24,7 @@ struct JoinDeps {
   Fs& fs;
   const ServerConfig& config;  // of a cluster
   cluster::NodeName self;
+  net::HttpDial dial = {};  // how etcd is reached; empty: over the network
 };
 
 // Reads the topology from etcd, or makes it when this is the first node that starts. Asks etcd once, so call

@@ -191,6 +191,7 @@ Task<Result<>> NodeControlStore::load_from_etcd(Ctx& ctx, std::optional<StoreMar
 
 Task<Result<>> NodeControlStore::connect(Ctx& ctx) {
   CO_TRY(config, etcd_config(d_.fs, d_.config));
+  config.dial = d_.dial;
   if (!config.user.empty() && !config.tls)
     log::warn(
         "setting control.user: the password goes to etcd in the clear (--control-store etcds:// for TLS)");

@@ -30,6 +30,7 @@ struct NodeControlStoreDeps {
   const ControlStoreConfig& config;
   control::Member self;     // as the other members of a cluster see this node
   bool in_cluster = false;  // one of several: then its documents are in etcd
+  net::HttpDial dial = {};  // how etcd is reached; empty: over the network
 };
 
 // What the drives that are online say about where the documents are kept. Errors: wrong_drive (two of them

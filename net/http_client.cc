@@ -135,6 +135,11 @@ HttpClient::HttpClient(Shard& shard, HttpClientConfig config)
 
 HttpClient::~HttpClient() = default;
 
+std::unique_ptr<HttpCaller> dial(const HttpDial& with, Shard& shard, HttpClientConfig config) {
+  if (with) return with(shard, std::move(config));
+  return std::make_unique<HttpClient>(shard, std::move(config));
+}
+
 Duration HttpClient::stall_of(const ClientRequest& request) const noexcept {
   return request.stall.value_or(config_.stall_timeout);
 }

@@ -75,22 +75,34 @@ struct ClientResponse {
   std::unique_ptr<BodySource> body;
 };
 
-// Belongs to one shard; destroy it there or when it has ended, after the responses it gave.
-class HttpClient {
+// Who makes requests. Belongs to one shard; destroy it there or when it has ended, after the responses it
+// gave.
+class HttpCaller {
+ public:
+  virtual ~HttpCaller() = default;
+  // Any status is a success here. Errors: unavailable (no connection could be made: the request was not
+  // sent), closed, deadline, malformed (an answer that is not HTTP), invalid_argument (tls without a context;
+  // a control character in method, target or a header).
+  virtual Task<Result<ClientResponse>> request(ClientRequest request) = 0;
+  // Ends what is under way on connections, bodies included, with Errc::closed; a request that is still
+  // connecting goes on, to the next address. Later requests make new connections.
+  virtual void abort() = 0;
+};
+// Makes one for the shard; empty where one is passed on: HttpClient. A simulator has its own.
+using HttpDial = std::function<std::unique_ptr<HttpCaller>(Shard& shard, HttpClientConfig config)>;
+std::unique_ptr<HttpCaller> dial(const HttpDial& with, Shard& shard, HttpClientConfig config);
+
+// Over the network.
+class HttpClient final : public HttpCaller {
  public:
   HttpClient(Shard& shard, HttpClientConfig config);
   HttpClient(const HttpClient&) = delete;
   HttpClient& operator=(const HttpClient&) = delete;
-  ~HttpClient();
+  ~HttpClient() override;
 
-  // Any status is a success here. Errors: unavailable (no connection could be made: the request was not
-  // sent), closed, deadline, malformed (an answer that is not HTTP), invalid_argument (tls without a context;
-  // a control character in method, target or a header).
-  Task<Result<ClientResponse>> request(ClientRequest request);
+  Task<Result<ClientResponse>> request(ClientRequest request) override;
+  void abort() override;
   std::size_t idle_connections() const noexcept;
-  // Ends what is under way on connections, bodies included, with Errc::closed; a request that is still
-  // connecting goes on, to the next address. Later requests make new connections.
-  void abort();
 
  private:
   struct Wire;
