@@ -34,7 +34,7 @@ ApiJson usage_json(const object::UsageSnapshot& usage, const ApiNames& names,
 struct Inspection {
   std::string bucket, key;
   const erasure::HealReport& report;
-  std::span<disk::Drive* const> drives;  // by slot of the group
+  std::vector<disk::Drive*> drives;  // by slot of the group
   std::uint16_t group = 0;
   bool deep = false;
   std::vector<object::HealedKey> history;

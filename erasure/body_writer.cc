@@ -237,6 +237,7 @@ class SetBodyWriter final : public BodyWriter {
     CO_TRY_VOID(co_await written(ctx, stripes_));
     body.data = state_->data;
     body.shard = &ctx.shard;
+    body.core = state_->core;
     for (std::size_t index = 0; index < state_->slots.size(); ++index)
       body.staged_on[index] = state_->slots[index].finished;
     fault_point("body.staged");

@@ -351,16 +351,17 @@ Task<> purge_all(CorePtr core, Ctx ctx, std::vector<TombstoneQueue::Entry> entri
 
 Task<Result<Written>> write_version(CorePtr core, Ctx& ctx, WriteSpec spec) {
   const DataId data = spec.body ? spec.body->data : DataId{};
+  const CorePtr stager = spec.body && spec.body->core ? spec.body->core : core;
   Result<std::unique_ptr<control::Lease>> lease =
       co_await core->context.locks.acquire(ctx, core->commit_lease(spec.ref));
   if (!lease) {
-    if (!data.is_nil()) discard_body(core, ctx, data);
+    if (!data.is_nil()) discard_body(stager, ctx, data);
     co_return tl::unexpected<Error>(std::move(lease).error());
   }
   Coordinator coordinator(core, ctx, spec);
   Result<Written> written = co_await coordinator.run();
   const bool unused = written ? written->record == nullptr : !coordinator.in_doubt();
-  if (unused && !data.is_nil()) discard_body(core, ctx, data);
+  if (unused && !data.is_nil()) discard_body(stager, ctx, data);
   co_return written;
 }
 

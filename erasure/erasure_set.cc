@@ -41,6 +41,7 @@ Task<Result<Elected>> read_elected(CorePtr core, Ctx& ctx, disk::ObjectRef ref, 
     co_return fail(Errc::unavailable, fmt::format("{} drives answered and cannot decide", reading.full));
   if (reading.is_absent()) co_return fail(Errc::not_found);
   Elected elected;
+  elected.core = core;
   elected.record = reading.record;
   elected.encoded = reading.version.record;
   elected.is_final = reading.is_final;
@@ -58,12 +59,20 @@ Task<Result<Elected>> read_elected(CorePtr core, Ctx& ctx, disk::ObjectRef ref, 
   co_return elected;
 }
 
+// Where the slot has gone to another drive since, the staged file was left behind.
+void forget_what_stayed(const SetCore& core, StagedBody& body) {
+  if (!body.core || body.core.get() == &core) return;
+  for (unsigned slot = 0; slot < core.size() && slot < body.staged_on.size(); ++slot)
+    if (body.core->drives[slot] != core.drives[slot]) body.staged_on[slot] = false;
+}
+
 Task<Result<Committed>> commit_version(CorePtr core, Ctx& ctx, CommitSpec spec) {
   purge_due_tombstones(core, ctx);
   WriteSpec write;
   write.ref = std::move(spec.ref);
   write.record = std::move(spec.record);
   write.body = std::move(spec.body);
+  if (write.body) forget_what_stayed(*core, *write.body);
   write.conditional = spec.conditional;
   write.precondition = std::move(spec.precondition);
   CO_TRY(written, co_await write_version(core, ctx, std::move(write)));
@@ -90,7 +99,7 @@ Task<Result<std::shared_ptr<const disk::VersionRecord>>> erase_key(CorePtr core,
 
 Task<Result<SetListPage>> list_page(CorePtr core, Ctx& ctx, disk::ListSpec spec, KeyReader reader) {
   purge_due_tombstones(core, ctx);
-  co_return co_await list_keys(core, ctx, std::move(spec), std::move(reader));
+  co_return co_await list_keys(make_list_field(core), ctx, std::move(spec), std::move(reader));
 }
 
 class DriveErasureSet final : public ErasureSet {
@@ -116,7 +125,7 @@ class DriveErasureSet final : public ErasureSet {
   void discard(StagedBody body) override {
     if (body.shard == nullptr || body.data.is_nil()) return;
     const Ctx ctx{*body.shard, kNoDeadline, "discard"};
-    discard_body(core_, ctx, body.data);
+    discard_body(body.core ? body.core : core_, ctx, body.data);
   }
 
   Task<Result<Committed>> commit(Ctx& ctx, CommitSpec spec) override {
@@ -135,7 +144,8 @@ class DriveErasureSet final : public ErasureSet {
 
   Result<std::unique_ptr<BodyReader>> open(disk::ObjectRef ref, std::shared_ptr<const Elected> elected,
                                            ByteRange range) override {
-    return open_body_reader(core_, core_->stamped(std::move(ref)), std::move(elected), range);
+    const CorePtr core = elected->core ? elected->core : core_;
+    return open_body_reader(core, core->stamped(std::move(ref)), std::move(elected), range);
   }
 
   Task<Result<HealReport>> heal(Ctx& ctx, disk::ObjectRef ref, HealSpec spec, KeyLookPtr ahead) override {
@@ -144,8 +154,8 @@ class DriveErasureSet final : public ErasureSet {
 
   void raise_epoch(std::uint64_t epoch) noexcept override { core_->raise_epoch(epoch); }
 
-  std::span<disk::Drive* const> drives() const noexcept override { return core_->drives; }
-  const CorePtr& core() const noexcept override { return core_; }
+  std::vector<disk::Drive*> drives() const override { return core_->drives; }
+  CorePtr core() const override { return core_; }
 
   Task<Result<SetListPage>> list(Ctx& ctx, disk::ListSpec spec, KeyReader reader) override {
     return list_page(core_, ctx, std::move(spec), std::move(reader));

@@ -10,7 +10,6 @@
 #include <functional>
 #include <memory>
 #include <optional>
-#include <span>
 #include <string>
 #include <vector>
 
@@ -66,6 +65,7 @@ struct StagedBody {
   std::vector<Slice> inline_shards;  // n of them when inline
   std::vector<bool> staged_on;       // by slot: its shard file is durable there
   Shard* shard = nullptr;            // that staged it; null when no files lie on the drives
+  std::shared_ptr<SetCore> core;     // of the set that staged it; the same
 };
 
 // Stages one body: fill stripe after stripe. Destroyed unfinished, it removes what it wrote. Up to two
@@ -90,6 +90,7 @@ struct Elected {
   std::vector<std::uint8_t> shard_on;             // by slot: shard index the drive holds, 0xff none known
   std::vector<std::string> inline_shards;         // by slot; empty when not asked for or not there
   std::vector<std::shared_ptr<const void>> pins;  // keep the shard files while this lives
+  std::shared_ptr<SetCore> core;                  // of the set that read it: its drives have the pins
 };
 
 // Streams a byte range of an elected version in order.
@@ -200,7 +201,8 @@ class ErasureSet {
   virtual void discard(StagedBody body) = 0;
   // Lease, read, precondition, commit, acknowledge; then retires lazily and records in the heal queue what a
   // drive missed. Errors also: whatever the precondition returns. Unless it is committed or in doubt, the
-  // body has been discarded when this returns.
+  // body has been discarded when this returns. The body may have been staged by another set of the group,
+  // with other drives in some slots: those lack it, and count as having missed the commit.
   virtual Task<Result<Committed>> commit(Ctx& ctx, CommitSpec spec) = 0;
   // Commits a tombstone (also when the key is absent already: then nothing is written). Gives the version
   // that was removed, if any.
@@ -210,7 +212,8 @@ class ErasureSet {
   // not_found: the key is absent, for certain. with_inline asks for the data of small objects in the same
   // round.
   virtual Task<Result<Elected>> read(Ctx& ctx, disk::ObjectRef ref, bool with_inline) = 0;
-  // The body of `elected`, restricted to range (of the object's bytes); parts are walked through.
+  // The body of `elected`, restricted to range (of the object's bytes), from the drives that it was read
+  // from; parts are walked through.
   virtual Result<std::unique_ptr<BodyReader>> open(disk::ObjectRef ref,
                                                    std::shared_ptr<const Elected> elected,
                                                    ByteRange range) = 0;
@@ -224,8 +227,8 @@ class ErasureSet {
                                         KeyLookPtr ahead = {}) = 0;
   // The group's epoch was raised (a drive lost its data): calls carry it from now on. Never lowers it.
   virtual void raise_epoch(std::uint64_t epoch) noexcept = 0;
-  virtual std::span<disk::Drive* const> drives() const noexcept = 0;  // by slot of the group
-  virtual const std::shared_ptr<SetCore>& core() const noexcept = 0;
+  virtual std::vector<disk::Drive*> drives() const = 0;  // by slot of the group
+  virtual std::shared_ptr<SetCore> core() const = 0;
   // One merged, decided page of keys. reader: may be empty when all keys are of this set's group.
   virtual Task<Result<SetListPage>> list(Ctx& ctx, disk::ListSpec spec, KeyReader reader = {}) = 0;
 };

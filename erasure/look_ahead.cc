@@ -72,7 +72,8 @@ class LookAhead {
 
   void begin_key(std::size_t i) {
     KeyAhead& key = keys_[i];
-    const SetCore& core = *key.set->core();
+    const CorePtr of_set = key.set->core();
+    const SetCore& core = *of_set;
     KeyLookPtr& look = looks_.emplace_back();
     for (unsigned slot = 0; slot < core.size(); ++slot)
       if (core.slow(slot)) return;

@@ -1,6 +1,7 @@
 #include "object/object_sets.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "base/check.h"
 #include "object/multipart_rules.h"
@@ -25,10 +26,28 @@ Result<StorageClasses> make_storage_classes(erasure::Geometry standard, unsigned
   return classes;
 }
 
-ObjectSets::ObjectSets(const cluster::Placement& placement, std::vector<erasure::ErasureSet*> sets,
-                       StorageClasses classes)
-    : placement_(placement), sets_(std::move(sets)), classes_(classes) {
-  CHECK(sets_.size() == kPlacementGroups);
+ObjectSets::ObjectSets(SetTablePtr table, StorageClasses classes)
+    : first_(table->placement), classes_(classes), table_(std::move(table)) {
+  CHECK(table_->sets.size() == kPlacementGroups);
+  for (const SetPtr& set : table_->sets) groups_.push_back(std::make_unique<GroupSet>(set));
+}
+
+void ObjectSets::follow(SetTablePtr table) {
+  CHECK(table->sets.size() == kPlacementGroups);
+  for (std::size_t group = 0; group < groups_.size(); ++group) groups_[group]->follow(table->sets[group]);
+  SetTablePtr before;  // let go of when the lock is
+  const std::lock_guard lock(mutex_);
+  before = std::exchange(table_, std::move(table));
+}
+
+void ObjectSets::set_moving(const std::vector<bool>& moving) noexcept {
+  for (std::size_t group = 0; group < groups_.size(); ++group)
+    groups_[group]->set_moving(group < moving.size() && moving[group]);
+}
+
+SetTablePtr ObjectSets::table() const {
+  const std::lock_guard lock(mutex_);
+  return table_;
 }
 
 disk::ObjectRef ObjectSets::row(BucketId bucket, disk::KeySpace space, const ObjectKey& key,
@@ -38,8 +57,7 @@ disk::ObjectRef ObjectSets::row(BucketId bucket, disk::KeySpace space, const Obj
   ref.space = space;
   ref.key = key.get();
   ref.sub = std::move(sub);
-  ref.group = placement_.group_of(bucket, ref.key);
-  ref.epoch = placement_.group(ref.group).epoch;
+  ref.group = group_of(bucket, ref.key);  // its set knows the epoch
   return ref;
 }
 
@@ -63,8 +81,7 @@ erasure::KeyReader ObjectSets::reader() const {
 
 Task<Result<std::shared_ptr<const disk::VersionRecord>>> ObjectSets::read(Ctx& ctx,
                                                                           disk::ObjectRef ref) const {
-  ref.group = placement_.group_of(ref.bucket, ref.key);
-  ref.epoch = placement_.group(ref.group).epoch;
+  ref.group = group_of(ref.bucket, ref.key);
   auto elected = co_await of(ref).read(ctx, ref, false);
   if (elected.failed_with(Errc::not_found)) co_return nullptr;
   if (!elected) co_return tl::unexpected(std::move(elected).error());

@@ -168,9 +168,8 @@ TEST(LateHeal, HealingOverFencesReachesTheHoldersToo) {
     if (call == "fence") world.memory[1]->lose_row(world.ref);
     return Fate();
   });
-  const auto core = std::make_shared<SetCore>(
-      world.context, std::uint16_t{7}, std::uint64_t{2}, Geometry{2, 2},
-      std::vector<disk::Drive*>(world.set->drives().begin(), world.set->drives().end()));
+  const auto core = std::make_shared<SetCore>(world.context, std::uint16_t{7}, std::uint64_t{2},
+                                              Geometry{2, 2}, world.set->drives());
   const Ctx ctx = world.ctx();
   EXPECT_EQ(world.run(settle(core, ctx, world.ref, version)), Settled::kept);
   for (const auto& drive : world.memory) EXPECT_NE(drive->state(world.ref), nullptr);

@@ -77,8 +77,9 @@ class ObjectWorld {
       const auto group = static_cast<std::uint16_t>(g);
       std::vector<disk::Drive*> drives;
       for (const DriveId& id : placement.group(group).drives) drives.push_back(by_id[id]);
-      owned_sets.push_back(erasure::make_erasure_set(context, group, 1, spec.geometry, drives));
+      table.sets.push_back(erasure::make_erasure_set(context, group, 1, spec.geometry, drives));
     }
+    table.placement = std::make_shared<const cluster::Placement>(placement);
     control = std::make_unique<cluster::EmbeddedControlStore>(clock, gate, locks, all);
     buckets = std::make_unique<BucketStore>(*control, clock, random, "test-region");
     Ctx load = ctx();
@@ -96,9 +97,8 @@ class ObjectWorld {
   // As after a restart with this setting storage.reduced_parity; 0: its default.
   void configure(erasure::Geometry geometry, unsigned reduced_parity) {
     layer.reset();
-    std::vector<erasure::ErasureSet*> by_group;
-    for (const auto& set : owned_sets) by_group.push_back(set.get());
-    sets = std::make_unique<ObjectSets>(placement, by_group, *make_storage_classes(geometry, reduced_parity));
+    sets = std::make_unique<ObjectSets>(std::make_shared<const SetTable>(table),
+                                        *make_storage_classes(geometry, reduced_parity));
     layer = std::make_unique<ErasureObjectLayer>(LayerDeps{clock, random, hlc, locks, gate, *buckets, *sets});
   }
 
@@ -244,7 +244,7 @@ class ObjectWorld {
   std::vector<std::unique_ptr<erasure::MemoryDrive>> memory;
   std::vector<std::unique_ptr<erasure::FaultyDrive>> faulty;
   cluster::Placement placement;
-  std::vector<std::unique_ptr<erasure::ErasureSet>> owned_sets;
+  SetTable table;  // at the start
   std::unique_ptr<ObjectSets> sets;
   std::unique_ptr<cluster::EmbeddedControlStore> control;
   std::unique_ptr<BucketStore> buckets;

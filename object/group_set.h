@@ -1,0 +1,64 @@
+// GroupSet: the erasure set of one placement group, whichever drives the group has just now. The node gives
+// it another set when a slot of the group has moved to another drive. Who began with the one before goes on
+// with it, and it lives as long as that.
+//
+// While a slot moves, there is a moment when no drive answers for it. The others are a quorum, where there is
+// enough parity; otherwise a call that found too few is tried again here, until the slot answers from its new
+// place: for kMovePatience at most, within the call's deadline, and only if it was certainly not carried out.
+// A body that lies staged on the drives cannot be committed twice, so without parity that one write fails.
+#pragma once
+
+#include <atomic>
+#include <memory>
+#include <mutex>
+
+#include "erasure/erasure_set.h"
+
+namespace ostraka::object {
+
+using SetPtr = std::shared_ptr<erasure::ErasureSet>;
+
+// Thread safe.
+class GroupSet final : public erasure::ErasureSet {
+ public:
+  explicit GroupSet(SetPtr set) : set_(std::move(set)) {}
+
+  SetPtr now() const;
+  // From now on this one, with the newer of both epochs.
+  void follow(SetPtr set);
+  // Whether a slot of the group is on its way from one drive to another.
+  void set_moving(bool moving) noexcept { moving_.store(moving, std::memory_order_relaxed); }
+  bool moving() const noexcept { return moving_.load(std::memory_order_relaxed); }
+
+  erasure::Geometry geometry() const noexcept override;
+  Task<Result<std::unique_ptr<erasure::BodyWriter>>> stage(Ctx& ctx, erasure::Geometry geometry,
+                                                           std::uint64_t expected_bytes) override;
+  erasure::StagedBody encode_inline(erasure::Geometry geometry, ByteSpan data) override;
+  void discard(erasure::StagedBody body) override;
+  Task<Result<erasure::Committed>> commit(Ctx& ctx, erasure::CommitSpec spec) override;
+  Task<Result<std::shared_ptr<const disk::VersionRecord>>> erase(Ctx& ctx, disk::ObjectRef ref,
+                                                                 bool conditional,
+                                                                 erasure::Precondition precondition) override;
+  Task<Result<erasure::Elected>> read(Ctx& ctx, disk::ObjectRef ref, bool with_inline) override;
+  Result<std::unique_ptr<erasure::BodyReader>> open(disk::ObjectRef ref,
+                                                    std::shared_ptr<const erasure::Elected> elected,
+                                                    ByteRange range) override;
+  Task<Result<erasure::HealReport>> heal(Ctx& ctx, disk::ObjectRef ref, erasure::HealSpec spec,
+                                         erasure::KeyLookPtr ahead = {}) override;
+  void raise_epoch(std::uint64_t epoch) noexcept override;
+  std::vector<disk::Drive*> drives() const override;
+  std::shared_ptr<erasure::SetCore> core() const override;
+  // Keys of this group alone: with others the set of their own may have moved on. Listings over many groups
+  // take the sets of one table (ObjectSets::table()).
+  Task<Result<erasure::SetListPage>> list(Ctx& ctx, disk::ListSpec spec,
+                                          erasure::KeyReader reader = {}) override;
+
+ private:
+  class Tries;
+
+  mutable std::mutex mutex_;
+  SetPtr set_;
+  std::atomic<bool> moving_{false};
+};
+
+}  // namespace ostraka::object
