@@ -260,12 +260,15 @@ void Committer::refuse(Ops& ops, const Error& error) {
 
 void Committer::look_after(const std::shared_ptr<OpenDrive>& life) {
   const TimePoint now = core_.clock.now();
-  if (now >= next_space_) {
-    next_space_ = now + (ops_.empty() ? kHealthPeriod : kSpacePeriod);  // an idle drive sleeps
+  const bool idle = ops_.empty();
+  bool space = now >= next_space_, look = now >= next_look_;
+  if (idle) space = look = space || look;  // it sleeps in between, and wakes once for both
+  if (space) {
+    next_space_ = now + (idle ? kHealthPeriod : kSpacePeriod);
     core_.refresh_space();
     if (out_of_space_) resume(life);
   }
-  if (now < next_look_) return;
+  if (!look) return;
   next_look_ = now + kHealthPeriod;
   if (core_.open() != life) return;
   Result<> good = core_.check_folder(*life);

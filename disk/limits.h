@@ -36,6 +36,8 @@ inline constexpr std::size_t kRecentRowBytes =
     256U << 10;  // of rows that the committer remembers, in each of two generations
 inline constexpr std::size_t kMaxListRows = 10000;      // of one page
 inline constexpr std::size_t kMaxListBytes = 8U << 20;  // of one page
+inline constexpr std::size_t kMaxListLooked = 100'000;  // rows looked at for one page
+inline constexpr int kListTries = 4;  // of a page, while groups come to the drive or leave it
 
 inline constexpr std::size_t kMaxKeyReads = 256;           // of one read_many
 inline constexpr std::size_t kMaxKeyReadBytes = 8U << 20;  // of its answer: records and inline shards
@@ -57,7 +59,7 @@ inline constexpr int kRecountTries = 5;                     // of a bucket that 
 
 inline constexpr std::chrono::milliseconds kRetireDelay{
     100};  // a retire without company is written after this long
-inline constexpr std::chrono::milliseconds kHealthPeriod{250};  // between two looks at an idle drive's folder
+inline constexpr std::chrono::milliseconds kHealthPeriod{500};  // between two looks at an idle drive's folder
 inline constexpr std::chrono::milliseconds kSpacePeriod{200};   // between two questions for the free space
 inline constexpr std::chrono::milliseconds kReopenMin{
     250};  // between two tries to open a drive that went away, doubled up to

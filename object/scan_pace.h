@@ -13,8 +13,8 @@
 
 namespace ostraka::object {
 
-inline constexpr double kScanFloorBytesPerSecond = 256.0 * 1024;
-inline constexpr double kScanKeyCost = 64.0 * 1024;  // in bytes: at the floor, four keys a second
+inline constexpr double kScanFloorBytesPerSecond = 128.0 * 1024;
+inline constexpr double kScanKeyCost = 64.0 * 1024;  // in bytes: at the floor, two keys a second
 inline constexpr double kScanRowCost = 1024;         // of a row that is only read
 
 class ScanPace {

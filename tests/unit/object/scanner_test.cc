@@ -315,7 +315,7 @@ TEST(Scanner, ThePassGoesOnFromItsCheckpointAfterARestart) {
   world.pass(seconds(20));
   world.config.period = hours(24);
   world.start();
-  world.pass(seconds(60));  // about four keys a second
+  world.pass(seconds(120));  // about two keys a second
   const ScanPass before = world.scanner->status();
   ASSERT_EQ(before.state, ScanPass::State::running);
   ASSERT_GT(before.totals.keys, 100U);
