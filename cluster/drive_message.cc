@@ -80,6 +80,39 @@ class Cutter {
   int next_ = 0;
 };
 
+std::string group_bytes(const GroupBits& groups) {
+  std::string out(kPlacementGroups / 8, '\0');
+  for (std::size_t group = 0; group < kPlacementGroups; ++group)
+    if (groups[group])
+      out[group / 8] = static_cast<char>(static_cast<unsigned char>(out[group / 8]) | 1U << group % 8);
+  return out;
+}
+
+Result<GroupBits> take_group_bits(const std::string& in) {
+  if (in.size() != kPlacementGroups / 8) return malformed("a set of groups");
+  GroupBits out;
+  for (std::size_t group = 0; group < kPlacementGroups; ++group)
+    out[group] = (static_cast<unsigned char>(in[group / 8]) >> group % 8 & 1U) != 0;
+  return out;
+}
+
+// Where the listing goes on. last: place of the last row, or of where it began.
+Result<> take_next(const pb::PageAnswer& in, const disk::ListSpec& asked,
+                   const std::pair<std::string_view, std::string_view>& last, disk::ListPage& page) {
+  if (page.end) return {};
+  if (in.next_key().empty()) {
+    if (page.rows.empty() && asked.max_rows > 0) return malformed("a page of a listing that does not get on");
+    return {};
+  }
+  const std::pair<std::string_view, std::string_view> next(in.next_key(), in.next_sub());
+  if (next <= last || next.first.size() > kMaxKeyBytes || next.second.size() > disk::kMaxSubBytes ||
+      !next.first.starts_with(asked.prefix))
+    return malformed("a listing that goes on elsewhere");
+  page.next_key = next.first;
+  page.next_sub = next.second;
+  return {};
+}
+
 void add_part(pb::PageAnswer& out, std::string_view part) {
   out.mutable_bytes()->append(part);
   out.add_lengths(static_cast<std::uint32_t>(part.size()));
@@ -329,6 +362,8 @@ void put_list(pb::ListRequest& out, const disk::ListSpec& spec) {
   out.set_after_start(spec.after_start);
   out.set_delimiter(spec.delimiter);
   out.set_max_rows(spec.max_rows);
+  if (spec.groups) out.set_groups(group_bytes(*spec.groups));
+  out.set_max_looked(spec.max_looked);
 }
 
 Result<disk::ListSpec> take_list(pb::ListRequest& in) {
@@ -342,6 +377,11 @@ Result<disk::ListSpec> take_list(pb::ListRequest& in) {
   spec.after_start = in.after_start();
   spec.delimiter = std::move(*in.mutable_delimiter());
   spec.max_rows = std::min<std::uint64_t>(in.max_rows(), disk::kMaxListRows);
+  if (!in.groups().empty()) {
+    TRY(groups, take_group_bits(in.groups()));
+    spec.groups = groups;
+  }
+  spec.max_looked = std::min<std::uint64_t>(in.max_looked(), disk::kMaxListLooked);
   return spec;
 }
 
@@ -357,7 +397,11 @@ Result<> put_list_page(pb::PageAnswer& out, const disk::ListPage& page) {
     add_part(out, row.row);
   }
   out.set_end(page.end);
-  out.set_refilling(page.refilling);
+  out.set_next_key(page.next_key);
+  out.set_next_sub(page.next_sub);
+  out.set_refilling(page.silent.any());
+  if (page.silent.any()) out.set_silent(group_bytes(page.silent));
+  out.set_by_groups(true);
   return {};
 }
 
@@ -365,8 +409,16 @@ Result<disk::ListPage> take_list_page(pb::PageAnswer in, const disk::ListSpec& a
   const auto kept = std::make_shared<const pb::PageAnswer>(std::move(in));
   disk::ListPage page;
   page.end = kept->end();
-  page.refilling = kept->refilling();
   page.storage = kept;
+  if (kept->refilling() && kept->silent().empty()) page.silent.set();
+  if (!kept->silent().empty()) {
+    TRY(silent, take_group_bits(kept->silent()));
+    page.silent = silent;
+  }
+  if (asked.groups) page.silent &= *asked.groups;
+  // Behind a row of another group, a common prefix was skipped.
+  if (asked.groups && !asked.delimiter.empty() && !kept->by_groups())
+    return fail(Errc::unsupported_version, "a node of an older release does not list by groups");
   Cutter cutter(*kept);
   page.rows.reserve(
       std::min<std::size_t>(static_cast<std::size_t>(kept->lengths_size()) / 3, asked.max_rows));
@@ -391,8 +443,7 @@ Result<disk::ListPage> take_list_page(pb::PageAnswer in, const disk::ListSpec& a
     page.rows.push_back(row);
   }
   if (!cutter.all_used()) return malformed("bytes behind the last row");
-  if (page.rows.empty() && !page.end && asked.max_rows > 0)
-    return malformed("a page of a listing that does not get on");
+  TRY_VOID(take_next(*kept, asked, last, page));
   return page;
 }
 

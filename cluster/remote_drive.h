@@ -55,6 +55,7 @@ class RemoteDrive final : public disk::Drive {
 
   disk::GroupMoves* moves() noexcept override;
   DriveId id() const noexcept override;
+  bool remote() const noexcept override { return true; }
   bool online() const noexcept override;
   // Asks the drive; what was last known of it, and why there is nothing newer, when it does not answer.
   Task<Result<disk::DriveInfo>> info(Ctx& ctx) override;

@@ -16,6 +16,7 @@
 #include "base/bytes.h"
 #include "base/hash.h"
 #include "base/ids.h"
+#include "base/placement_group.h"
 #include "base/result.h"
 #include "disk/drive_condition.h"
 #include "disk/key_state.h"
@@ -174,6 +175,9 @@ struct ListSpec {
   std::string delimiter;  // non-empty: the scan returns the first live row of each common prefix, then seeks
                           // past the prefix
   std::size_t max_rows = 1000;
+  std::optional<GroupBits> groups;  // only rows of keys of these groups; nullopt: of all
+  std::size_t max_looked = 0;       // rows looked at, also of other groups, before the page ends; 0: the
+                                    // drive decides
 };
 
 struct ListRow {
@@ -187,8 +191,12 @@ struct ListRow {
 struct ListPage {
   std::vector<ListRow> rows;  // ascending by key, then sub
   bool end = false;           // nothing follows the last row
-  bool refilling = false;  // the drive is being refilled, or a group has left it: what it does not list may
-                           // exist
+  // Unless `end`: all rows before this place have been looked at. Empty key: all up to the last row, of which
+  // there is one then.
+  std::string next_key, next_sub;
+  // Of the groups asked for, those that the drive cannot tell about: they are being refilled, have left it or
+  // have not arrived. None of their rows is in the page, and that says nothing.
+  GroupBits silent;
   std::shared_ptr<const void> storage;
 };
 
@@ -258,6 +266,8 @@ class Drive {
   // For who moves groups between drives. nullptr: the drive cannot take part in that. As long as the drive.
   virtual GroupMoves* moves() noexcept { return nullptr; }
   virtual DriveId id() const noexcept = 0;
+  // Calls travel over the network: where another drive will do, ask that first.
+  virtual bool remote() const noexcept { return false; }
   virtual bool online() const noexcept = 0;  // a hint: calls fail fast with unavailable while it is false
   virtual Task<Result<DriveInfo>> info(Ctx& ctx) = 0;
 
@@ -281,6 +291,9 @@ class Drive {
   virtual std::optional<Result<Held>> try_read(const ObjectRef& ref, ReadSpec spec) = 0;
   virtual Task<Result<std::unique_ptr<ShardReader>>> open_shard(Ctx& ctx,
                                                                 ShardRef ref) = 0;  // not_found, corrupt
+  // The same without a call of its own: what open_shard() would say, the reader's first read says. nullptr:
+  // nothing would be saved by that.
+  virtual std::unique_ptr<ShardReader> open_shard_later(const ShardRef&) { return nullptr; }
   virtual Task<Result<ListPage>> list(Ctx& ctx, ListSpec spec) = 0;
   virtual Task<Result<ShardHealth>> verify(Ctx& ctx, ShardRef ref) = 0;
 

@@ -101,6 +101,10 @@ class DriveCore {
   std::uint64_t heal_entries() const noexcept { return heal_entries_.load(std::memory_order_relaxed); }
   void add_heal_entries(std::int64_t n);
 
+  // Groups that are being refilled here, have left or have not arrived: that a row of theirs is not here says
+  // nothing, and that one is here as little.
+  GroupBits silent_groups() const { return groups.refilling_groups() | places.unserved(); }
+
   bool hesitates() const noexcept { return health.hesitates(clock.now()); }
   // A long job is not stuck.
   void job_progress() noexcept { health.progress(Lane::jobs, clock.now()); }

@@ -62,11 +62,19 @@ void GroupPlaces::set(std::uint16_t group, const Entry& entry) {
   const GroupPlace before = places_[group].load(std::memory_order_relaxed);
   // Counted before: whoever asks must not find none when there is one.
   if (entry.place == GroupPlace::leaving) leaving_.fetch_add(1, std::memory_order_acq_rel);
-  if (entry.place == GroupPlace::left) left_.fetch_add(1, std::memory_order_acq_rel);
+  if (!answers(entry.place)) unserved_.fetch_add(1, std::memory_order_acq_rel);
   places_[group].store(entry.place, std::memory_order_release);
   moves_[group] = entry.move;
   if (before == GroupPlace::leaving) leaving_.fetch_sub(1, std::memory_order_acq_rel);
-  if (before == GroupPlace::left) left_.fetch_sub(1, std::memory_order_acq_rel);
+  if (!answers(before)) unserved_.fetch_sub(1, std::memory_order_acq_rel);
+}
+
+GroupBits GroupPlaces::unserved() const noexcept {
+  GroupBits out;
+  if (unserved_.load(std::memory_order_acquire) == 0) return out;
+  for (unsigned group = 0; group < kPlacementGroups; ++group)
+    out[group] = !serves(static_cast<std::uint16_t>(group));
+  return out;
 }
 
 GroupBits GroupPlaces::moved_by(const Uuid& move, GroupPlace place, GroupPlace or_place) const {

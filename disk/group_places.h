@@ -4,19 +4,17 @@
 
 #include <array>
 #include <atomic>
-#include <bitset>
 #include <mutex>
 #include <string>
 #include <string_view>
 
 #include "base/limits.h"
+#include "base/placement_group.h"
 #include "base/result.h"
 #include "disk/group_move.h"
 #include "disk/meta_index.h"
 
 namespace ostraka::disk {
-
-using GroupBits = std::bitset<kPlacementGroups>;
 
 constexpr bool answers(GroupPlace place) noexcept {
   return place == GroupPlace::here || place == GroupPlace::leaving;
@@ -37,7 +35,8 @@ class GroupPlaces {
     return answers(places_[group].load(std::memory_order_acquire));
   }
   bool any_leaving() const noexcept { return leaving_.load(std::memory_order_acquire) > 0; }
-  bool any_left() const noexcept { return left_.load(std::memory_order_acquire) > 0; }
+  // The groups that it answers nothing about.
+  GroupBits unserved() const noexcept;
   Entry of(std::uint16_t group) const;
   void set(std::uint16_t group, const Entry& entry);
   // The groups that this move was the last to move, and that are in one of two places.
@@ -51,7 +50,7 @@ class GroupPlaces {
 
  private:
   std::array<std::atomic<GroupPlace>, kPlacementGroups> places_{};
-  std::atomic<unsigned> leaving_{0}, left_{0};
+  std::atomic<unsigned> leaving_{0}, unserved_{0};
   std::atomic<std::uint64_t> changes_{0};
   mutable std::mutex mutex_;
   std::array<Uuid, kPlacementGroups> moves_{};

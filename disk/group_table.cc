@@ -1,7 +1,5 @@
 #include "disk/group_table.h"
 
-#include <algorithm>
-
 #include "base/hash.h"
 #include "disk/row_key.h"
 #include "disk/wire.h"
@@ -36,9 +34,11 @@ std::vector<GroupState> GroupTable::all() const {
   return {groups_.begin(), groups_.end()};
 }
 
-bool GroupTable::refilling() const {
+GroupBits GroupTable::refilling_groups() const {
+  GroupBits out;
   const std::lock_guard lock(mutex_);
-  return std::any_of(groups_.begin(), groups_.end(), [](const GroupState& group) { return group.refilling; });
+  for (std::size_t group = 0; group < kPlacementGroups; ++group) out[group] = groups_[group].refilling;
+  return out;
 }
 
 std::string GroupTable::record_name(std::uint16_t group) {

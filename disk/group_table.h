@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "base/limits.h"
+#include "base/placement_group.h"
 #include "base/result.h"
 #include "disk/key_state.h"
 #include "disk/meta_index.h"
@@ -33,7 +34,8 @@ class GroupTable {
     groups_[group] = state;
   }
   std::vector<GroupState> all() const;
-  bool refilling() const;           // some group is
+  GroupBits refilling_groups() const;
+  bool refilling() const { return refilling_groups().any(); }  // some group is
   Result<> load(MetaIndex& index);  // what is on the drive
   static std::string record_name(std::uint16_t group);
   static std::string encode(const GroupState& state);

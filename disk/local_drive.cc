@@ -289,16 +289,36 @@ Task<Result<std::unique_ptr<ShardReader>>> LocalDrive::open_shard(Ctx& ctx, Shar
   co_return make_shard_reader(core_, std::move(*shard));
 }
 
+namespace {
+
+// A page of the groups that the drive can tell about, before the scan and behind it: those that came while it
+// ran may not be whole in it, and of those that left meanwhile there may be newer rows elsewhere.
+Result<ScannedPage> scan_told_groups(const DriveCore& core, OpenDrive& drive, const ListSpec& spec) {
+  const GroupBits asked = spec.groups ? *spec.groups : GroupBits().set();
+  for (int tries = 0; tries < kListTries; ++tries) {
+    const GroupBits silent = core.silent_groups();
+    const GroupFilter filter{core.expected.deployment, asked & ~silent};
+    TRY(scanned, scan_rows(*drive.index, spec, filter.groups.all() ? nullptr : &filter));
+    if ((core.silent_groups() & filter.groups).any()) continue;
+    scanned.page.silent = asked & silent;
+    return scanned;
+  }
+  return fail(Errc::unavailable, core.path + ": groups leave it while it is listed");
+}
+
+}  // namespace
+
 Task<Result<ListPage>> LocalDrive::list(Ctx& ctx, ListSpec spec) {
   const CallTimer timer(core_.metrics.list, core_.clock);
   if (ctx.deadline < core_.clock.now()) co_return fail(Errc::deadline);
   CO_TRY(life, core_.noted(core_.use()));
-  auto scan = [spec = std::move(spec)](OpenDrive& drive) { return scan_rows(*drive.index, spec); };
+  auto scan = [&core = core_, spec = std::move(spec)](OpenDrive& drive) {
+    return scan_told_groups(core, drive, spec);
+  };
   auto scanning = core_.run(std::move(life), ctx.deadline, std::move(scan));
   Result<ScannedPage> scanned = co_await std::move(scanning);
   if (!scanned) co_return core_.noted(Result<ListPage>(fail(scanned.code(), scanned.error().detail)));
   if (scanned->nameless_rows > 0) core_.note(Errc::corrupt);
-  scanned->page.refilling = core_.groups.refilling() || core_.places.any_left();
   co_return std::move(scanned->page);
 }
 

@@ -47,16 +47,22 @@ bool may_be_live(std::string_view row) {
 
 class RowScan {
  public:
-  RowScan(MetaIndex& index, const ListSpec& spec)
+  RowScan(MetaIndex& index, const ListSpec& spec, const GroupFilter* filter)
       : spec_(spec),
+        filter_(filter),
         prefix_(row_key_prefix(spec.bucket, spec.space, spec.prefix)),
         arena_(std::make_shared<Arena>()),
         max_rows_(std::min(spec.max_rows, kMaxListRows)),
+        max_looked_(spec.max_looked == 0 ? kMaxListLooked : std::min(spec.max_looked, kMaxListLooked)),
         cursor_(index.scan(Column::rows, prefix_, after_prefix(prefix_))) {}
 
   Result<ScannedPage> run() {
     begin();
-    while (cursor_->valid() && out_.page.rows.size() < max_rows_ && arena_->used() < kMaxListBytes) step();
+    for (std::size_t looked = 0; looked < max_looked_ && cursor_->valid() &&
+                                 out_.page.rows.size() < max_rows_ && arena_->used() < kMaxListBytes;
+         ++looked)
+      step();
+    tell_next();
     TRY_VOID(cursor_->status());
     out_.page.end = !cursor_->valid();
     out_.page.storage = arena_;
@@ -74,12 +80,30 @@ class RowScan {
     if (spec_.after_start && cursor_->valid() && cursor_->key() == start) cursor_->next();
   }
 
+  void tell_next() {
+    for (; cursor_->valid(); cursor_->next()) {
+      key_.clear();
+      const auto sub = split_row_key(cursor_->key(), key_);
+      if (!sub) {
+        ++out_.nameless_rows;
+        continue;
+      }
+      out_.page.next_key = key_;
+      out_.page.next_sub = *sub;
+      return;
+    }
+  }
+
   void step() {
     key_.clear();
     const auto sub = split_row_key(cursor_->key(), key_);
     const std::string_view row = cursor_->value();
     if (!sub) {
       ++out_.nameless_rows;
+      cursor_->next();
+      return;
+    }
+    if (filter_ != nullptr && !filter_->groups[placement_group(filter_->deployment, spec_.bucket, key_)]) {
       cursor_->next();
       return;
     }
@@ -108,9 +132,10 @@ class RowScan {
   }
 
   const ListSpec& spec_;
+  const GroupFilter* const filter_;
   const std::string prefix_;
   const std::shared_ptr<Arena> arena_;
-  const std::size_t max_rows_;
+  const std::size_t max_rows_, max_looked_;
   const std::unique_ptr<IndexCursor> cursor_;
   std::string key_;
   ScannedPage out_;
@@ -159,8 +184,8 @@ Result<RowPage> scan_all_rows(MetaIndex& index, const RowScanSpec& spec) {
   return page;
 }
 
-Result<ScannedPage> scan_rows(MetaIndex& index, const ListSpec& spec) {
-  return RowScan(index, spec).run();
+Result<ScannedPage> scan_rows(MetaIndex& index, const ListSpec& spec, const GroupFilter* filter) {
+  return RowScan(index, spec, filter).run();
 }
 
 }  // namespace ostraka::disk

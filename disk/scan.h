@@ -11,7 +11,12 @@ struct ScannedPage {
   ListPage page;
   std::uint64_t nameless_rows = 0;  // left out, since what should be their keys is none
 };
-Result<ScannedPage> scan_rows(MetaIndex& index, const ListSpec& spec);
+// What spec.groups says does not count here: rows of keys of `groups`, or of all when it is null.
+struct GroupFilter {
+  const DeploymentId& deployment;
+  GroupBits groups;
+};
+Result<ScannedPage> scan_rows(MetaIndex& index, const ListSpec& spec, const GroupFilter* filter);
 
 Result<RowPage> scan_all_rows(MetaIndex& index, const RowScanSpec& spec);
 

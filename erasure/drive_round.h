@@ -15,13 +15,13 @@
 namespace ostraka::erasure {
 
 // Belongs to one shard. `slots` may be more than drives (a second call to the same drive); slot s is a call
-// to drive s % size.
-template <class T>
+// to drive s % size. Core: whose drives these are.
+template <class T, class Core = SetCore>
 class DriveRound {
  public:
   using Answers = typename FanOut<T>::Answers;
 
-  DriveRound(CorePtr core, const Ctx& ctx, std::size_t slots)
+  DriveRound(std::shared_ptr<const Core> core, const Ctx& ctx, std::size_t slots)
       : core_(std::move(core)),
         executor_(ctx.shard.executor()),
         fan_(std::make_shared<FanOut<T>>(slots)),
@@ -80,8 +80,8 @@ class DriveRound {
   };
   std::size_t drive_of(std::size_t slot) const noexcept { return (*calls_)[slot].drive; }
 
-  static Task<T> watch(CorePtr core, std::shared_ptr<std::vector<Call>> calls, std::size_t slot,
-                       Task<T> call) {
+  static Task<T> watch(std::shared_ptr<const Core> core, std::shared_ptr<std::vector<Call>> calls,
+                       std::size_t slot, Task<T> call) {
     T answer = co_await std::move(call);
     Call& mark = (*calls)[slot];
     if (mark.state == Call::given_up) core->stalled[mark.drive]->answered(core->context.clock.now());
@@ -89,7 +89,7 @@ class DriveRound {
     co_return answer;
   }
 
-  CorePtr core_;
+  std::shared_ptr<const Core> core_;
   IoExecutor executor_;
   std::shared_ptr<FanOut<T>> fan_;
   std::shared_ptr<std::vector<Call>> calls_;

@@ -73,6 +73,9 @@ inline constexpr std::size_t kPurgeQueue =
     16384;  // tombstones remembered, by all sets of a node; the scanner finds the others
 inline constexpr std::size_t kPurgesAtOnce = 64;
 inline constexpr std::size_t kListYieldKeys = 128;  // keys merged between two suspensions
-inline constexpr std::size_t kMaxListRows = 1000;   // rows asked of a drive at a time
+inline constexpr std::size_t kMaxListRows = 1024;   // rows asked of a drive at a time
+inline constexpr std::size_t kListSpareRows =
+    32;  // asked beyond its share of a drive that has a part of the keys
+inline constexpr unsigned kListMostDoublings = 5;  // of that share, from page to page
 
 }  // namespace ostraka::erasure

@@ -1,6 +1,7 @@
 #include "erasure/lister.h"
 
 #include <algorithm>
+#include <tuple>
 #include <utility>
 
 #include "erasure/drive_round.h"
@@ -13,10 +14,10 @@ namespace {
 using disk::ListPage;
 using disk::ListRow;
 using disk::ListSpec;
-using ListRound = DriveRound<Result<ListPage>>;
+using ListRound = DriveRound<Result<ListPage>, ListField>;
 
-Task<Result<ListPage>> call_list(CorePtr core, unsigned slot, Ctx ctx, ListSpec spec) {
-  co_return co_await core->drives[slot]->list(ctx, std::move(spec));
+Task<Result<ListPage>> call_list(ListFieldPtr field, unsigned drive, Ctx ctx, ListSpec spec) {
+  co_return co_await field->drives[drive]->list(ctx, std::move(spec));
 }
 
 // The first key after all that start with `prefix`; empty when there is none.
@@ -26,48 +27,69 @@ std::string after_prefix(std::string prefix) {
   return prefix;
 }
 
+// A place between the rows of a listing: before the row of this name and all behind it.
+struct Place {
+  std::string key, sub;
+};
+bool operator<(const Place& a, const Place& b) noexcept {
+  return std::tie(a.key, a.sub) < std::tie(b.key, b.sub);
+}
+
 // One drive's scan.
 struct Scan {
-  unsigned slot = 0;
+  unsigned drive = 0;
+  GroupBits groups;  // that it was asked about; none: it is not needed any more
   ListPage page;
   std::size_t at = 0;
+  Place next;  // unless page.end: it has been looked at up to here
   bool fetched = false;
+  unsigned pages = 0;
 
   bool has_row() const noexcept { return at < page.rows.size(); }
   const ListRow& row() const noexcept { return page.rows[at]; }
-  bool dry() const noexcept { return !has_row() && (!fetched || !page.end); }
+  bool waits() const noexcept { return groups.any() && !has_row() && (!fetched || !page.end); }
+  void forget() {
+    page = ListPage();
+    at = 0;
+    fetched = false;
+  }
 };
 
-bool before(const ListRow& a, const ListRow& b) noexcept {
-  return a.key != b.key ? a.key < b.key : a.sub < b.sub;
+// By key, then sub.
+int order_of(const ListRow& a, const ListRow& b) noexcept {
+  const int keys = a.key.compare(b.key);
+  return keys != 0 ? keys : a.sub.compare(b.sub);
+}
+
+// So much of `rows` as falls to a share of the keys, with something to spare.
+std::size_t part_of(std::size_t rows, const GroupBits& groups) noexcept {
+  return rows * groups.count() * 5 / 4 / kPlacementGroups + kListSpareRows;
 }
 
 class Lister {
  public:
-  Lister(CorePtr core, Ctx& ctx, ListSpec spec, KeyReader reader)
-      : core_(std::move(core)), ctx_(ctx), spec_(std::move(spec)), reader_(std::move(reader)) {
-    spares_ = core_->preference();
-    std::reverse(spares_.begin(), spares_.end());  // the best is taken from the back
-    wanted_ = spec_.max_rows;
-    position_.start = spec_.start;
-    position_.start_sub = spec_.start_sub;
-    position_.after_start = spec_.after_start;
+  Lister(ListFieldPtr field, Ctx& ctx, ListSpec spec, KeyReader reader)
+      : field_(std::move(field)),
+        ctx_(ctx),
+        spec_(std::move(spec)),
+        reader_(std::move(reader)),
+        plan_(field_),
+        place_{spec_.start, spec_.start_sub} {
+    if (spec_.after_start) step_over(place_);
   }
 
   Task<Result<SetListPage>> run() {
     SetListPage out;
-    while (scans_.size() < core_->read_quorum && !spares_.empty()) add_scan();
     std::size_t merged = 0;
-    while (out.entries.size() < wanted_) {
+    CO_TRY_VOID(follow_plan());
+    while (out.entries.size() < spec_.max_rows) {
+      found_ = out.entries.size();
       CO_TRY_VOID(co_await refill());
-      const Scan* first = nullptr;
-      for (const Scan& scan : scans_)
-        if (scan.has_row() && (first == nullptr || before(scan.row(), first->row()))) first = &scan;
-      if (first == nullptr) {
+      if (order_.empty()) {
         out.end = true;
         co_return out;
       }
-      const std::string prefix = common_prefix(first->row().key);
+      const std::string prefix = common_prefix(scans_[order_.back()].row().key);
       if (prefix.empty()) {
         CO_TRY_VOID(co_await merge_key(out));
       } else {
@@ -79,17 +101,14 @@ class Lister {
         co_return out;
       }
     }
-    out.resume_key = out.entries.empty() ? spec_.start : out.entries.back().key;
-    out.resume_sub = out.entries.empty() ? spec_.start_sub : out.entries.back().sub;
-    out.resume_skips_prefix = !out.entries.empty() && out.entries.back().common_prefix;
+    out.resume_key = out.entries.back().key;
+    out.resume_sub = out.entries.back().sub;
+    out.resume_skips_prefix = out.entries.back().common_prefix;
     co_return out;
   }
 
  private:
-  struct Position {
-    std::string start, start_sub;
-    bool after_start = false;
-  };
+  static void step_over(Place& row) { row.sub.push_back('\0'); }
 
   // The common prefix that the key belongs to; empty: none.
   std::string common_prefix(std::string_view key) const {
@@ -99,91 +118,175 @@ class Lister {
     return std::string(key.substr(0, found + spec_.delimiter.size()));
   }
 
-  void add_scan() {
-    Scan scan;
-    scan.slot = spares_.back();
-    spares_.pop_back();
-    scans_.push_back(std::move(scan));
+  // --- scans in the order of their rows, the least one last
+  void put_in_order(std::uint32_t scan) {
+    const auto later = [this](std::uint32_t a, std::uint32_t b) {
+      return order_of(scans_[a].row(), scans_[b].row()) > 0;
+    };
+    order_.insert(std::upper_bound(order_.begin(), order_.end(), scan, later), scan);
+  }
+  void take_out_of_order(std::uint32_t scan) { std::erase(order_, scan); }
+
+  // Asks the drives that the plan names about the groups that it names.
+  Result<> follow_plan() {
+    if (!plan_.fill()) return fail(Errc::unavailable, "too few drives can list");
+    std::vector<bool> known(field_->drives.size());
+    all_alike_ = true;
+    for (std::uint32_t i = 0; i < scans_.size(); ++i) {
+      Scan& scan = scans_[i];
+      known[scan.drive] = true;
+      const GroupBits& asked = plan_.asked(scan.drive);
+      // What it has told about others is still good, but rows of these may be missing from it.
+      if ((asked & ~scan.groups).any() || asked.none()) {
+        if (scan.has_row()) take_out_of_order(i);
+        scan.forget();
+      }
+      scan.groups = asked;
+      all_alike_ = all_alike_ && (asked.none() || asked == field_->groups);
+    }
+    for (unsigned drive = 0; drive < known.size(); ++drive) {
+      const GroupBits& asked = plan_.asked(drive);
+      if (known[drive] || asked.none()) continue;
+      Scan& scan = scans_.emplace_back();
+      scan.drive = drive;
+      scan.groups = asked;
+      all_alike_ = all_alike_ && asked == field_->groups;
+    }
+    return {};
   }
 
-  ListSpec next_page() const {
+  ListSpec next_page(const Scan& scan) const {
     ListSpec spec = spec_;
-    spec.start = position_.start;
-    spec.start_sub = position_.start_sub;
-    spec.after_start = position_.after_start;
-    spec.max_rows = std::clamp<std::size_t>(wanted_, 1, kMaxListRows);
+    const Place& from = scan.fetched ? std::max(place_, scan.next) : place_;
+    spec.start = from.key;
+    spec.start_sub = from.sub;
+    spec.after_start = false;
+    const unsigned more = std::min(scan.pages, kListMostDoublings);
+    std::size_t wanted = spec_.max_rows - found_;
+    if (scan.pages > 0) wanted = std::max(wanted, kListSpareRows << more);
+    wanted = std::min(wanted, kMaxListRows);
+    spec.max_rows = wanted;
+    spec.max_looked = 0;
+    spec.groups.reset();
+    if (!scan.groups.all()) spec.groups = scan.groups;
+    if (scan.groups == field_->groups) return spec;
+    // Each drive has a part of the keys, so about as many of its rows go as far as the others' do.
+    spec.max_rows = std::min(wanted, part_of(wanted, scan.groups) << more);
+    spec.max_looked = part_of(wanted, field_->holds[scan.drive]) << more;
     return spec;
   }
 
-  // Sees to it that every scan has a row or is at its end. A drive that fails or stalls is replaced by
-  // another one.
+  // Whether the merge has to hear more of it before it can go on.
+  bool dry(const Scan& scan) const {
+    if (!scan.waits()) return false;
+    if (order_.empty() || !scan.fetched) return true;
+    const ListRow& least = scans_[order_.back()].row();
+    return std::tie(scan.next.key, scan.next.sub) <= std::tie(least.key, least.sub);
+  }
+
+  // Sees to it that every scan has a row, has been looked at behind the least one of them, or is at its end.
+  // A drive that fails, stalls or cannot tell about some groups is replaced by others.
   Task<Result<>> refill() {
     for (;;) {
-      bool all_wet = true;
-      for (const Scan& scan : scans_) all_wet = all_wet && !scan.dry();
-      if (all_wet && scans_.size() >= core_->read_quorum) co_return Result<>();
-      while (scans_.size() < core_->read_quorum && !spares_.empty()) add_scan();
-      if (scans_.size() < core_->read_quorum) co_return fail(Errc::unavailable, "too few drives can list");
-      if (core_->context.clock.now() >= ctx_.deadline) co_return fail(Errc::deadline, "listing");
-      co_await fetch_pages();
+      std::vector<std::uint32_t> thirsty;
+      for (std::uint32_t i = 0; i < scans_.size(); ++i)
+        if (dry(scans_[i])) thirsty.push_back(i);
+      if (thirsty.empty()) co_return Result<>();
+      if (field_->context.clock.now() >= ctx_.deadline) co_return fail(Errc::deadline, "listing");
+      CO_TRY_VOID(co_await fetch_pages(std::move(thirsty)));
     }
   }
 
-  Task<> fetch_pages() {
-    ListRound round(core_, ctx_, core_->size());
-    for (const Scan& scan : scans_)
-      if (scan.dry()) round.start(scan.slot, call_list(core_, scan.slot, ctx_, next_page()));
+  Task<Result<>> fetch_pages(std::vector<std::uint32_t> dry_scans) {
+    ListRound round(field_, ctx_, field_->drives.size());
+    for (const std::uint32_t i : dry_scans) {
+      const Scan& scan = scans_[i];
+      round.start(scan.drive, call_list(field_, scan.drive, ctx_, next_page(scan)));
+    }
     const std::function<bool()> never = [] { return false; };
+    const TimePoint patience =
+        std::min(ctx_.deadline, field_->context.clock.now() + field_->context.write_grace);
+    const bool all_here = co_await round.wait(patience, never);
     // with nobody to take over, a slow drive is waited for as long as it takes
-    TimePoint patience = ctx_.deadline;
-    if (!spares_.empty())
-      patience = std::min(patience, core_->context.clock.now() + core_->context.write_grace);
-    co_await round.wait(patience, never);
-    std::vector<Scan> kept;
-    for (Scan& scan : scans_) {
-      if (scan.dry()) {
-        auto& answer = round.answers()[scan.slot];
-        if (!answer || !*answer || (**answer).refilling) continue;
-        scan.page = std::move(**answer);
-        scan.at = 0;
-        scan.fetched = true;
-        if (scan.page.rows.empty()) scan.page.end = true;
-      }
-      kept.push_back(std::move(scan));
+    if (!all_here && !others_can_take_over(round, dry_scans)) co_await round.wait(ctx_.deadline, never);
+    bool as_planned = true;
+    for (const std::uint32_t i : dry_scans) {
+      auto& answer = round.answers()[scans_[i].drive];
+      const bool good = answer && *answer && take_page(i, std::move(**answer));
+      if (!good) plan_.leave_out(scans_[i].drive);
+      as_planned = as_planned && plan_.asked(scans_[i].drive) == scans_[i].groups;
     }
-    scans_ = std::move(kept);
+    if (!as_planned) co_return follow_plan();
+    co_return Result<>();
   }
 
-  // Takes the smallest key off all scans that have it.
+  bool others_can_take_over(const ListRound& round, const std::vector<std::uint32_t>& asked) const {
+    ListPlan without = plan_;
+    for (const std::uint32_t i : asked)
+      if (round.out(scans_[i].drive)) without.leave_out(scans_[i].drive);
+    return without.fill();
+  }
+
+  // False: it does not get on.
+  bool take_page(std::uint32_t i, ListPage page) {
+    Scan& scan = scans_[i];
+    if ((page.silent & scan.groups).any()) plan_.leave_out(scan.drive, page.silent & scan.groups);
+    Place next{std::move(page.next_key), std::move(page.next_sub)};
+    if (!page.end && next.key.empty()) {
+      if (page.rows.empty()) return false;
+      next.key = page.rows.back().key;
+      next.sub = page.rows.back().sub;
+      step_over(next);
+    }
+    const Place& before = scan.fetched ? std::max(place_, scan.next) : place_;
+    if (!page.end && !(before < next)) return false;
+    scan.next = std::move(next);
+    scan.page = std::move(page);
+    scan.at = 0;
+    scan.fetched = true;
+    ++scan.pages;
+    if (scan.has_row()) put_in_order(i);
+    return true;
+  }
+
   struct Candidate {
     std::string key, sub;
     std::shared_ptr<const disk::VersionRecord> record;  // when agreed, and not a tombstone
     bool agreed = false;
+    bool told = false;  // by a drive that was asked about it
   };
+  // Takes the least key off all scans that have it.
   Candidate take_candidate() {
-    const Scan* first = nullptr;
-    for (const Scan& scan : scans_)
-      if (scan.has_row() && (first == nullptr || before(scan.row(), first->row()))) first = &scan;
+    const ListRow sample = scans_[order_.back()].row();
     Candidate out;
-    out.key = std::string(first->row().key);
-    out.sub = std::string(first->row().sub);
-    const ListRow sample = first->row();
+    out.key = std::string(sample.key);
+    out.sub = std::string(sample.sub);
+    const std::uint16_t group = all_alike_ ? 0 : field_->group_of(spec_.bucket, sample.key);
     disk::HeldVersion newest;
     VersionId final_id;
     std::size_t same = 0;
-    for (Scan& scan : scans_) {
-      if (!scan.has_row() || scan.row().key != sample.key || scan.row().sub != sample.sub) continue;
-      auto state = disk::decode_key_row(scan.row().row);
+    std::size_t first = order_.size() - 1;
+    while (first > 0 && order_of(scans_[order_[first - 1]].row(), sample) == 0) --first;
+    taken_.assign(order_.begin() + static_cast<std::ptrdiff_t>(first), order_.end());
+    order_.resize(first);
+    for (const std::uint32_t i : taken_) {
+      Scan& scan = scans_[i];
+      const std::string_view row = scan.row().row;
       ++scan.at;
+      if (!all_alike_ && !scan.groups[group]) continue;  // another drive was asked about it
+      out.told = true;
+      auto state = disk::decode_key_row(row);
       if (!state || state->versions.empty() || state->refilling) continue;  // all drives decide
       final_id = std::max(final_id, state->final_id);
       if (same == 0 && newest.id.is_none()) newest = std::move(state->versions.front());
       if (state->newest() == newest.id) ++same;
     }
-    position_.start = out.key;
-    position_.start_sub = out.sub;
-    position_.after_start = true;
-    if (same < core_->read_quorum || final_id != newest.id) return out;
+    for (const std::uint32_t i : taken_)
+      if (scans_[i].has_row()) put_in_order(i);
+    place_.key = out.key;
+    place_.sub = out.sub;
+    step_over(place_);
+    if (same < field_->read_quorum || final_id != newest.id) return out;
     if (newest.tombstone) {
       out.agreed = true;
       return out;
@@ -198,19 +301,13 @@ class Lister {
 
   // The candidate's record as all drives see it: null when the key is absent.
   Task<Result<std::shared_ptr<const disk::VersionRecord>>> decide(const Candidate& candidate) {
-    if (candidate.agreed) co_return candidate.record;
+    if (candidate.agreed || !candidate.told) co_return candidate.record;
     disk::ObjectRef ref;
     ref.bucket = spec_.bucket;
     ref.space = spec_.space;
     ref.key = candidate.key;
     ref.sub = candidate.sub;
-    if (reader_) co_return co_await reader_(ctx_, std::move(ref));
-    ref = core_->stamped(std::move(ref));
-    CO_TRY(reading, co_await read_newest(core_, ctx_, ref, Want::metadata));
-    if (reading.outcome == Outcome::unknown) co_return fail(Errc::unavailable, "a key cannot be decided");
-    std::shared_ptr<const disk::VersionRecord> record;
-    if (!reading.is_absent()) record = reading.record;
-    co_return record;
+    co_return co_await reader_(ctx_, std::move(ref));
   }
 
   Task<Result<>> merge_key(SetListPage& out) {
@@ -239,15 +336,10 @@ class Lister {
       inside.start_sub = candidate.sub;
       inside.after_start = true;
       inside.max_rows = 1;
-      CO_TRY(page, co_await list_keys(core_, ctx_, std::move(inside), reader_));
+      CO_TRY(page, co_await list_keys(field_, ctx_, std::move(inside), reader_));
       live = !page.entries.empty();
     }
-    for (Scan& scan : scans_)
-      while (scan.has_row() && scan.row().key.starts_with(prefix)) ++scan.at;
-    position_.start = after_prefix(prefix);
-    position_.start_sub.clear();
-    position_.after_start = false;
-    exhausted_ = position_.start.empty();
+    skip(prefix);
     if (!live) co_return Result<>();
     ListEntry entry;
     entry.key = std::move(prefix);
@@ -256,24 +348,57 @@ class Lister {
     co_return Result<>();
   }
 
-  CorePtr core_;
+  // Goes on behind all keys of the prefix.
+  void skip(const std::string& prefix) {
+    while (!order_.empty() && scans_[order_.back()].row().key.starts_with(prefix)) {
+      const std::uint32_t i = order_.back();
+      order_.pop_back();
+      Scan& scan = scans_[i];
+      while (scan.has_row() && scan.row().key.starts_with(prefix)) ++scan.at;
+      if (scan.has_row()) put_in_order(i);
+    }
+    place_.key = after_prefix(prefix);
+    place_.sub.clear();
+    exhausted_ = place_.key.empty();
+  }
+
+  const ListFieldPtr field_;
   Ctx& ctx_;
   const ListSpec spec_;
   const KeyReader reader_;
-  std::size_t wanted_ = 0;
+  ListPlan plan_;
   std::vector<Scan> scans_;
-  std::vector<std::uint8_t> spares_;
-  Position position_;  // all before it has been merged
+  std::vector<std::uint32_t> order_;  // scans that have a row, the least row last
+  std::vector<std::uint32_t> taken_;
+  Place place_;             // all before it has been merged
+  std::size_t found_ = 0;   // entries
+  bool all_alike_ = false;  // every scan is of all groups
   bool exhausted_ = false;
 };
 
+// The same for keys of one set's own group.
+Task<Result<std::shared_ptr<const disk::VersionRecord>>> read_own(CorePtr core, Ctx& ctx,
+                                                                  disk::ObjectRef ref) {
+  ref = core->stamped(std::move(ref));
+  CO_TRY(reading, co_await read_newest(core, ctx, ref, Want::metadata));
+  if (reading.outcome == Outcome::unknown) co_return fail(Errc::unavailable, "a key cannot be decided");
+  std::shared_ptr<const disk::VersionRecord> record;
+  if (!reading.is_absent()) record = reading.record;
+  co_return record;
+}
+
 }  // namespace
 
-Task<Result<SetListPage>> list_keys(CorePtr core, Ctx& ctx, disk::ListSpec spec, KeyReader reader) {
+Task<Result<SetListPage>> list_keys(ListFieldPtr field, Ctx& ctx, disk::ListSpec spec, KeyReader reader) {
   SetListPage nothing;
   nothing.end = spec.max_rows == 0;
   if (spec.max_rows == 0) co_return nothing;
-  Lister lister(core, ctx, std::move(spec), std::move(reader));
+  if (!reader) {
+    reader = [core = field->some](Ctx& read_ctx, disk::ObjectRef ref) {
+      return read_own(core, read_ctx, std::move(ref));
+    };
+  }
+  Lister lister(std::move(field), ctx, std::move(spec), std::move(reader));
   co_return co_await lister.run();
 }
 

@@ -1,11 +1,15 @@
 // Lister: ordered pages of objects or uploads of a bucket, over all placement groups. Every drive's index is
-// ordered over all groups, so with exactly one set's worth of drives one set lists everything; with more, the
-// distinct sets are listed side by side and merged, and each set answers only for the keys of its own groups.
+// ordered over all groups, so one scan of some drives lists everything, however many sets they form
+// (erasure/lister.h).
 #pragma once
 
+#include <mutex>
+#include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
+#include "erasure/lister.h"
 #include "object/object_sets.h"
 
 namespace ostraka::object {
@@ -43,17 +47,17 @@ class Lister {
   Task<Result<ScanPage>> scan(Ctx& ctx, ScanQuery query) const;
 
  private:
-  struct Cursor;
-  Task<Result<ScanPage>> scan_one(Ctx& ctx, const ScanQuery& query) const;
-  Task<Result<ScanPage>> scan_merged(Ctx& ctx, const ScanQuery& query) const;
-  // A drive also holds keys of groups that have only some of a set's drives: those are another set's to
-  // judge.
-  bool belongs(const ScanQuery& query, std::string_view key, std::size_t cover) const noexcept;
-  Task<Result<>> refill(Ctx& ctx, const ScanQuery& query, Cursor& cursor) const;
+  // The drives as the placement table has them just now.
+  struct View {
+    SetTablePtr table;
+    erasure::ListFieldPtr field;
+  };
+  View view() const;
+  Task<Result<erasure::SetListPage>> list(Ctx& ctx, const disk::ListSpec& spec) const;
 
   const ObjectSets& sets_;
-  std::vector<erasure::ErasureSet*> covers_;   // one set for each distinct choice of drives
-  std::vector<std::uint16_t> cover_of_group_;  // index into covers_
+  mutable std::mutex mutex_;
+  mutable View view_;  // of the last look
 };
 
 }  // namespace ostraka::object

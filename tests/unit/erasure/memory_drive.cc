@@ -122,6 +122,8 @@ std::string MemoryDrive::row_bytes(const RowKey& key) const {
 
 Result<> MemoryDrive::admit(const ObjectRef& ref, Epochs which) {
   if (!online_) return fail(Errc::unavailable, "offline");
+  if (away_[ref.group]) return fail(Errc::unavailable, "the group is elsewhere");
+  group_of_[row_key(ref)] = ref.group;
   disk::GroupState& state = group(ref);
   if (which == Epochs::current && !disk::epoch_is_current(state, ref.epoch)) return fail(Errc::stale_epoch);
   state.epoch = std::max(state.epoch, ref.epoch);
@@ -309,6 +311,7 @@ Task<Result<Verdict>> MemoryDrive::purge(Ctx&, ObjectRef ref, VersionId id) {
 
 Result<Held> MemoryDrive::held(const ObjectRef& ref, ReadSpec spec) {
   if (!online_) return fail(Errc::unavailable, "offline");
+  if (away_[ref.group]) return fail(Errc::unavailable, "the group is elsewhere");
   ++reads;
   Held out;
   disk::GroupState& group_state = group(ref);
@@ -375,15 +378,38 @@ Task<Result<std::unique_ptr<ShardReader>>> MemoryDrive::open_shard(Ctx&, ShardRe
   co_return reader;
 }
 
+void MemoryDrive::move_group(std::uint16_t group, MemoryDrive& to) {
+  const auto here = [this, group](const RowKey& key) {
+    const auto known = group_of_.find(key);
+    return known != group_of_.end() && known->second == group;
+  };
+  for (const auto& [key, state] : rows_) {
+    if (!here(key)) continue;
+    to.rows_[key] = state;
+    to.group_of_[key] = group;
+    for (const HeldVersion& version : state.versions)
+      if (const auto shard = inline_.find({key, version.id}); shard != inline_.end())
+        to.inline_.insert_or_assign(shard->first, shard->second);
+  }
+  to.groups_[group] = groups_[group];
+  std::erase_if(rows_, [&here](const auto& row) { return here(row.first); });
+}
+
 Task<Result<ListPage>> MemoryDrive::list(Ctx&, ListSpec spec) {
   if (!online_) co_return fail(Errc::unavailable, "offline");
+  ++lists;
   struct Stored {
     std::string key, sub, row;
   };
   auto storage = std::make_shared<std::vector<std::unique_ptr<Stored>>>();
   ListPage page;
   page.end = true;
+  page.silent = away_;
+  for (const auto& [group, state] : groups_)
+    if (state.refilling) page.silent.set(group);
+  if (spec.groups) page.silent &= *spec.groups;
   std::string seen_prefix;
+  std::size_t looked = 0;
   for (const auto& [row_key, state] : rows_) {
     const auto& [bucket, space, key, sub] = row_key;
     if (bucket != static_cast<std::uint64_t>(spec.bucket) || space != static_cast<char>(spec.space)) continue;
@@ -392,13 +418,18 @@ Task<Result<ListPage>> MemoryDrive::list(Ctx&, ListSpec spec) {
     const auto start = std::tie(spec.start, spec.start_sub);
     if (here < start || (spec.after_start && here == start)) continue;
     if (!seen_prefix.empty() && key.starts_with(seen_prefix)) continue;
+    if (page.rows.size() == spec.max_rows || (spec.max_looked > 0 && looked == spec.max_looked)) {
+      page.end = false;
+      page.next_key = key;
+      page.next_sub = sub;
+      break;
+    }
+    ++looked;
+    const std::uint16_t group = group_of_[row_key];
+    if (page.silent[group] || (spec.groups && !(*spec.groups)[group])) continue;
     const bool tells = !state.refilling && !lost_rows_.contains(row_key);
     if (tells && state.versions.empty()) continue;
     if (tells && state.versions.front().tombstone && state.final_id == state.newest()) continue;
-    if (page.rows.size() == spec.max_rows) {
-      page.end = false;
-      break;
-    }
     const std::size_t found =
         spec.delimiter.empty() ? std::string::npos : key.find(spec.delimiter, spec.prefix.size());
     if (found != std::string::npos) seen_prefix = key.substr(0, found + spec.delimiter.size());
@@ -406,6 +437,8 @@ Task<Result<ListPage>> MemoryDrive::list(Ctx&, ListSpec spec) {
     const Stored& stored = *storage->back();
     page.rows.push_back(disk::ListRow{stored.key, stored.sub, stored.row});
   }
+  looked_rows += looked;
+  listed_rows += page.rows.size();
   page.storage = std::move(storage);
   co_return page;
 }

@@ -43,6 +43,12 @@ class MemoryDrive final : public disk::Drive {
   void set_online(bool online) noexcept { online_ = online; }
   void set_full(bool full) noexcept { full_ = full; }
   void set_memory_reads(bool on) noexcept { memory_reads_ = on; }
+  // A slot of the group has left the drive, or is on its way here: it answers nothing about it. It keeps the
+  // rows that it has.
+  void set_away(std::uint16_t group, bool away = true) { away_.set(group, away); }
+  // All that it has of the group goes to another drive.
+  void move_group(std::uint16_t group, MemoryDrive& to);
+  unsigned long lists = 0, listed_rows = 0, looked_rows = 0;
   unsigned long reads = 0;  // of keys, by read, read_many and try_read
   // Loses all it has, and refills these groups from now on; all of them when none are named.
   void lose_everything(std::uint64_t birth, std::vector<std::uint16_t> groups = {});
@@ -114,6 +120,8 @@ class MemoryDrive final : public disk::Drive {
   std::map<DataId, std::shared_ptr<File>> files_;
   std::map<DataId, std::weak_ptr<File>> pinned_;  // those dropped that somebody still reads, too
   std::map<std::uint16_t, disk::GroupState> groups_;
+  std::map<RowKey, std::uint16_t> group_of_;  // as the calls said
+  GroupBits away_;
   std::map<std::string, std::string> system_;
 };
 
