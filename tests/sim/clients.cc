@@ -48,13 +48,17 @@ std::string Scenario::body_name() {
 
 Task<S3Reply> Scenario::ask(std::string who, S3Request request) {
   const TimePoint begin = world_.clock.now();
-  const std::string what = request.method + " " + request.target;
-  S3Reply reply = co_await world_.exchange(std::move(request));
+  std::string what = request.method + " " + request.target;
+  const std::size_t node = asked_.value_or(some_node());
+  const std::uint64_t pauses = world_.node(node).pauses;
+  if (world_.is_cluster()) what += " of " + world_.node(node).name;
+  auto exchanging = world_.exchange(std::move(request), node);
+  S3Reply reply = co_await std::move(exchanging);
   ++done_;
   if (reply.status == 0 || reply.status >= 500) ++failed_;
   world_.note(fmt::format("{} {} -> {} {}", who, what, reply.status,
                           reply.status >= 300 && reply.status != 304 ? reply.code() : reply.etag()));
-  if (world_.clock.now() - begin > kPatience) {
+  if (world_.clock.now() - begin > kPatience && world_.node(node).pauses == pauses) {
     world_.violation(
         fmt::format("{} took {} s", what, std::chrono::duration<double>(world_.clock.now() - begin).count()));
   }

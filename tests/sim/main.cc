@@ -24,6 +24,7 @@ struct Options {
   std::uint64_t first = 1, last = 100;
   unsigned jobs = 2;
   std::vector<erasure::Geometry> geometries;
+  std::size_t nodes = 1, drives = 0;  // of each node; 0: one set's
   bool trace = false, twice = false;
   bool until_caught = false;  // a broken rule: some seed must notice
   bool all_probes = false;    // all that are required must have been reached
@@ -38,7 +39,8 @@ struct Outcome {
 
 Outcome run_seed(const Options& options, std::uint64_t seed) {
   const erasure::Geometry geometry = options.geometries[seed % options.geometries.size()];
-  SimWorld world(seed, geometry, options.trace);
+  WorldShape shape{geometry, options.nodes, options.drives};
+  SimWorld world(seed, shape, options.trace);
   Scenario scenario(world, options.scenario);
   world.run(scenario.run());
   Outcome out;
@@ -228,7 +230,8 @@ int run_main(int argc, char** argv) {
   Options options;
   std::string seeds = "1..100", geometry;
   std::uint64_t seed = 0;
-  bool no_drive_faults = false, no_deaths = false, with_log = false;
+  bool no_drive_faults = false, no_deaths = false, no_net_faults = false, with_log = false;
+  std::string cluster;
   app.add_option("--seeds", seeds, "A..B, both included");
   app.add_option("--seed", seed, "only this one, in this process");
   app.add_option("--jobs", options.jobs, "processes at once");
@@ -242,6 +245,8 @@ int run_main(int argc, char** argv) {
   app.add_flag("--twice", options.twice, "each seed two times: both must end alike");
   app.add_flag("--no-drive-faults", no_drive_faults, "drives are well");
   app.add_flag("--no-deaths", no_deaths, "the process lives");
+  app.add_option("--cluster", cluster, "NODESxDRIVES: of several nodes, with so many drives each");
+  app.add_flag("--no-net-faults", no_net_faults, "links, etcd and clocks are well");
   app.add_flag("--log", with_log, "more of the server's own log");
   CLI11_PARSE(app, argc, argv);
   if (!sabotage.empty() && !choose_sabotage(sabotage)) return 2;
@@ -249,6 +254,11 @@ int run_main(int argc, char** argv) {
   log::set_level(with_log ? log::Level::info : log::Level::error);
   options.scenario.drive_faults = !no_drive_faults;
   options.scenario.deaths = !no_deaths;
+  options.scenario.net_faults = !no_net_faults;
+  if (const auto by = cluster.find('x'); by != std::string::npos) {
+    options.nodes = std::stoul(cluster);
+    options.drives = std::stoul(cluster.substr(by + 1));
+  }
   if (geometry.empty()) {
     for (const auto& [data, parity] : {std::pair(2, 1), std::pair(4, 2), std::pair(1, 1), std::pair(2, 2)})
       options.geometries.push_back(

@@ -36,6 +36,7 @@ void Scenario::choose_weak_drives() {
 }
 
 Task<> Scenario::run() {
+  if (world_.is_cluster()) co_return co_await run_cluster();
   co_await start_again(true);
   co_await make_bucket();
   for (unsigned i = 0; i < spec_.rounds && !given_up_ && world_.violations().empty(); ++i) co_await round();
@@ -135,17 +136,15 @@ Task<> Scenario::write_to(std::string key) {
 // lost is made good.
 Task<> Scenario::converge() {
   world_.note("peace");
-  world_.machine.calls_to_live.reset();
+  for (const auto& node : world_.nodes) node->machine.calls_to_live.reset();
   std::fill(well_again_.begin(), well_again_.end(), TimePoint{});
   heal_hardware();
   world_.put_bays_in_order();
-  // Drives that were plugged into each other's bays are recognised at a start.
-  if (world_.serving()) co_await world_.stop();
-  // A drive that has lied about a sync is not well before it has lost what it lied about: the next to be
-  // harmed may be others.
-  world_.end_lies();
-  co_await start_again(true);
-  if (!world_.serving()) co_return;
+  if (world_.is_cluster())
+    co_await calm_cluster();
+  else
+    co_await calm();
+  if (given_up_) co_return;
   std::vector<std::string> keys;
   for (const auto& [key, history] : model_.registers) keys.push_back(key);
   const bool all_there = co_await all_online(seconds(60));
@@ -162,9 +161,23 @@ Task<> Scenario::converge() {
   co_await list();
   if (world_.random.chance(0.15)) co_await wait_for_purges();
   co_await read_without_some();
+  if (world_.is_cluster()) co_await read_without_a_node();
   for (const std::string& key : keys) co_await write_to(key);
   for (const std::string& key : keys) co_await look_at(key, true);
   co_await list();
+  if (!world_.is_cluster()) co_return;
+  co_await read_everywhere(keys);
+  co_await list_everywhere();
+}
+
+Task<> Scenario::calm() {
+  // Drives that were plugged into each other's bays are recognised at a start.
+  if (world_.serving()) co_await world_.stop();
+  // A drive that has lied about a sync is not well before it has lost what it lied about: the next to be
+  // harmed may be others.
+  world_.end_lies();
+  co_await start_again(true);
+  if (!world_.serving()) given_up_ = true;
 }
 
 // Drives do not come back: what is not in doubt can be read (it was) and written, and what is in doubt can be
@@ -245,7 +258,11 @@ Task<> Scenario::heal_all() {
   }
   std::vector<bool> filling;
   for (std::size_t slot = 0; slot < world_.devices.size(); ++slot) filling.push_back(world_.refilling(slot));
-  const std::string scan = co_await admin("POST", "scan/start");
+  std::string scan = co_await admin("POST", "scan/start");
+  for (unsigned tries = 0; scan.empty() && world_.is_cluster() && tries < 60; ++tries) {
+    co_await sleep_for(world_.clock, seconds(1));  // until somebody leads
+    scan = co_await admin("POST", "scan/start");
+  }
   if (scan.empty()) {
     world_.violation("no scan could be started");
     co_return;
@@ -261,6 +278,7 @@ Task<> Scenario::heal_all() {
     if (last_scan.empty() || last_heal.empty()) continue;
     const auto scanned = nlohmann::json::parse(last_scan), healed = nlohmann::json::parse(last_heal);
     bool queue_empty = healed["queue"]["entries"] == 0 && healed["refills"].empty();
+    if (world_.is_cluster()) queue_empty = queue_empty && healed["not_asked"].empty();
     for (std::size_t slot = 0; slot < world_.devices.size(); ++slot) {
       const bool refilling = world_.refilling(slot);
       queue_empty = queue_empty && !refilling;

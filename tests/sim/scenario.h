@@ -22,8 +22,9 @@ struct ScenarioSpec {
   unsigned operations = 32;  // of each client, in each round
   unsigned keys = 8;
   bool drive_faults = true;
-  bool deaths = true;   // of the process, power cuts, restarts
-  unsigned rounds = 2;  // of faults and peace; each may strike other drives
+  bool deaths = true;      // of the process, power cuts, restarts
+  bool net_faults = true;  // of a cluster: links, etcd, pauses, clocks
+  unsigned rounds = 2;     // of faults and peace; each may strike other drives
   bool beyond_parity = true;
 };
 
@@ -93,6 +94,7 @@ class Scenario {
   Task<> traffic();
   void choose_weak_drives();
   Task<> round();
+  Task<> calm();
   Task<> converge();
   Task<> heal_all();
   std::vector<std::string> in_doubt() const;  // keys that have an operation of unknown outcome
@@ -104,6 +106,17 @@ class Scenario {
   Task<> look_at(std::string key, bool must);
   Task<> write_to(std::string key);
   Task<> go_beyond();
+  // --- cluster_scenario.cc
+  Task<> run_cluster();
+  Task<> start_one(std::size_t node, bool must);
+  Task<> start_all();
+  Task<> stop_one(std::size_t node);
+  Task<> stop_all();
+  Task<> calm_cluster();
+  Task<> read_everywhere(std::vector<std::string> keys);
+  Task<> list_everywhere();
+  Task<> read_without_a_node();
+  std::size_t some_node();  // for a client to ask
 
   SimWorld& world_;
   const ScenarioSpec spec_;
@@ -113,6 +126,8 @@ class Scenario {
   std::vector<bool> gone_;                                      // by slot: never comes back
   std::optional<std::pair<std::size_t, std::size_t>> swapped_;  // slots whose drives are in each other's bays
   unsigned working_ = 0;                                        // clients
+  std::optional<std::size_t> asked_;                            // the node that all requests go to; none: any
+  unsigned starting_ = 0;                                       // nodes
   bool ended_ = false;                                          // the traffic
   bool given_up_ = false;                                       // the node cannot start, and need not
   bool anything_goes_ = false;                                  // beyond parity: only wrong bytes count

@@ -33,7 +33,7 @@ void FiberScheduler::wait(Duration delay) {
   if (!may_wait()) return;
   Fiber* fiber = Fiber::current();
   SimWorkers* pool = pool_;
-  pool->wake_ = clock_.after(delay, [pool, fiber] { pool->go_on(fiber); });
+  pool->wake_ = pool->line_.after(delay, [pool, fiber] { pool->go_on(fiber); });
   Fiber::stop();
 }
 
@@ -55,12 +55,12 @@ void FiberScheduler::wait_for_lock() {
   }
 }
 
-SimWorkers::SimWorkers(FiberScheduler& scheduler, unsigned threads)
-    : scheduler_(scheduler), threads_(threads) {}
+SimWorkers::SimWorkers(FiberScheduler& scheduler, SimTimeline& line, unsigned threads)
+    : scheduler_(scheduler), line_(line), threads_(threads) {}
 
 SimWorkers::~SimWorkers() {
   ending_ = true;
-  for (const SimClock::Place& event : events_) scheduler_.clock_.cancel(event);
+  for (const SimClock::Place& event : events_) line_.cancel(event);
   while (!jobs_.empty() || !stopped_.empty()) {
     if (!jobs_.empty() && stopped_.size() < threads_) {
       begin();
@@ -84,7 +84,7 @@ void SimWorkers::post(Job job) {
 void SimWorkers::post_after(Duration delay, Job job) {
   if (ending_ || delay >= std::chrono::hours(24 * 365)) return;
   const auto place = std::make_shared<SimClock::Place>();
-  *place = scheduler_.clock_.after(delay, [this, place, job = std::move(job)] {
+  *place = line_.after(delay, [this, place, job = std::move(job)] {
     events_.erase(*place);
     post(job);
   });
@@ -95,7 +95,7 @@ void SimWorkers::take() {
   if (ending_) return;  // the destructor does it
   const auto place = std::make_shared<SimClock::Place>();
   const Duration delay = microseconds(1 + scheduler_.random_.below(kMaxHop));
-  *place = scheduler_.clock_.after(delay, [this, place] {
+  *place = line_.after(delay, [this, place] {
     events_.erase(*place);
     begin();
   });
@@ -128,7 +128,7 @@ void SimWorkers::go_on(Fiber* fiber) {
   CHECK(at != stopped_.end());
   Stopped stopped = std::move(*at);
   stopped_.erase(at);
-  if (stopped.wake) scheduler_.clock_.cancel(*stopped.wake);
+  if (stopped.wake) line_.cancel(*stopped.wake);
   SimWorkers* outer = std::exchange(scheduler_.pool_, this);
   const bool ended = fiber->go_on();
   scheduler_.pool_ = outer;

@@ -51,7 +51,7 @@ class FiberScheduler {
 
 class SimWorkers final : public Workers {
  public:
-  SimWorkers(FiberScheduler& scheduler, unsigned threads);
+  SimWorkers(FiberScheduler& scheduler, SimTimeline& line, unsigned threads);
   SimWorkers(const SimWorkers&) = delete;
   SimWorkers& operator=(const SimWorkers&) = delete;
   ~SimWorkers() override;
@@ -71,6 +71,7 @@ class SimWorkers final : public Workers {
   void go_on(Fiber* fiber);
   void entered(std::unique_ptr<Fiber> fiber, bool ended);
   FiberScheduler& scheduler_;
+  SimTimeline& line_;
   const unsigned threads_;
   unsigned active_ = 0;  // threads that run a job, or are about to
   bool ending_ = false;
@@ -82,13 +83,14 @@ class SimWorkers final : public Workers {
 
 class SimWorkersFactory final : public WorkersFactory {
  public:
-  explicit SimWorkersFactory(FiberScheduler& scheduler) : scheduler_(scheduler) {}
+  SimWorkersFactory(FiberScheduler& scheduler, SimTimeline& line) : scheduler_(scheduler), line_(line) {}
   std::unique_ptr<Workers> make(std::string, unsigned threads) override {
-    return std::make_unique<SimWorkers>(scheduler_, threads);
+    return std::make_unique<SimWorkers>(scheduler_, line_, threads);
   }
 
  private:
   FiberScheduler& scheduler_;
+  SimTimeline& line_;
 };
 
 }  // namespace ostraka::sim
