@@ -18,6 +18,7 @@
 #include "cmd/peer_side.h"
 #include "cmd/smart_watch.h"
 #include "cmd/version.h"
+#include "cmd/waiting_servers.h"
 #include "disk/rocks_index.h"
 #include "net/http_server.h"
 #include "net/tls.h"
@@ -278,12 +279,13 @@ Task<Result<>> serve(Process& process, Deps deps, NodeDrives drives) {
   co_return serving;
 }
 
-// Until etcd answers; nothing serves before that, since it is not known which drives there are. Without a
+// Until etcd answers; nobody is served before that, since it is not known which drives there are. Without a
 // membership and without an error when a signal ended it.
 Task<Result<std::optional<Membership>>> join(Shard* main, boost::asio::basic_signal_set<IoExecutor>* signals,
-                                             JoinDeps deps) {
+                                             JoinDeps deps, WaitingServers::Config waiting) {
   Gate tasks;
   Event stop;
+  std::unique_ptr<WaitingServers> servers;  // made when there is something to wait for
   tasks.spawn(main->executor(), wait_for_signal(signals, &stop));
   Result<std::optional<Membership>> out;
   std::string told;
@@ -301,9 +303,19 @@ Task<Result<std::optional<Membership>>> join(Shard* main, boost::asio::basic_sig
     }
     if (joined.error().detail != told) log::warn("waiting for the cluster: {}", joined.error().detail);
     told = joined.error().detail;
+    if (!servers) {
+      servers = std::make_unique<WaitingServers>(deps.clock, waiting);
+      const Result<> listening = co_await servers->start();
+      if (!listening) {
+        out = tl::unexpected<Error>(listening.error());
+        break;
+      }
+    }
+    servers->wait_for(told);
     const TimePoint next = deps.clock.now() + kStartRetry;
     co_await stop.wait_until(deps.clock, next);
   }
+  if (servers) co_await servers->stop();
   signals->cancel();
   co_await tasks.close();
   co_return out;
@@ -311,7 +323,8 @@ Task<Result<std::optional<Membership>>> join(Shard* main, boost::asio::basic_sig
 
 // And which folders are this node's own.
 Result<std::optional<Membership>> join_as(Shard& main, boost::asio::basic_signal_set<IoExecutor>& signals,
-                                          JoinDeps deps, std::vector<std::string>& folders) {
+                                          JoinDeps deps, WaitingServers::Config waiting,
+                                          std::vector<std::string>& folders) {
   folders.clear();
   for (const cluster::DriveUrl& url : deps.config.cluster_drives)
     if (url.node == deps.self) folders.push_back(url.folder);
@@ -322,11 +335,19 @@ Result<std::optional<Membership>> join_as(Shard& main, boost::asio::basic_signal
                     "as http://{}:PORT/FOLDER, or give the node the certificate of its own",
                     deps.self, deps.config.cluster_certs_dir, deps.self));
   }
-  return run_to_end(main, join(&main, &signals, std::move(deps)));
+  return run_to_end(main, join(&main, &signals, std::move(deps), std::move(waiting)));
 }
 
 erasure::Geometry geometry_of(const cluster::Topology& topology) {
   return {static_cast<std::uint8_t>(topology.data_shards), static_cast<std::uint8_t>(topology.parity_shards)};
+}
+
+// Where a node of a cluster listens: as it was told, or else at the port that its drives are named with.
+HostPort address_of(const ServerConfig& config, const cluster::NodeName& self) {
+  if (config.address_given) return config.address;
+  for (const cluster::DriveUrl& url : config.cluster_drives)
+    if (url.node == self) return {"0.0.0.0", url.port};
+  return config.address;
 }
 
 Peers peers_of(PeerSide& side, const cluster::Topology& topology) {
@@ -377,12 +398,17 @@ int run_server(const ServerConfig& given) {
   std::optional<Membership> cluster;
   std::optional<NodeDrives> drives;
   if (!config.cluster_drives.empty()) {
-    auto joined = join_as(main, signals, {clock, random, fs, config, peer_tls->self().node}, opening.folders);
+    const cluster::NodeName& self = peer_tls->self().node;
+    const HostPort address = address_of(config, self);
+    WaitingServers::Config waiting{http_config(config, address, tls, files_max),
+                                   http_config(config, config.console_address, tls, files_max),
+                                   config.s3_probes};
+    auto joined =
+        join_as(main, signals, {clock, random, fs, config, self}, std::move(waiting), opening.folders);
     if (!joined) return say(joined.error());
     if (!*joined) return 0;
     cluster = std::move(*joined);
-    if (!config.address_given)
-      config.address = {"0.0.0.0", addresses_of(cluster->topology).at(peer_tls->self().node).port};
+    config.address = address;
   } else {
     auto opened = open_drives(std::move(opening));
     if (!opened) return say(opened.error());
