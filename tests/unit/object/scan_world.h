@@ -48,7 +48,12 @@ class ScanWorld : public ObjectWorld {
   BucketId bucket_id(const std::string& name = "bucket") {
     return (*buckets->find(BucketName(name)))->info.id;
   }
-  disk::ObjectRef ref(const std::string& key) { return sets->object(bucket_id(), ObjectKey(key)); }
+  // As the key's set gives it to its drives.
+  disk::ObjectRef ref(const std::string& key) {
+    disk::ObjectRef out = sets->object(bucket_id(), ObjectKey(key));
+    out.epoch = placement.group(out.group).epoch;
+    return out;
+  }
   // The drive that has the slot of the key's group.
   erasure::MemoryDrive& drive_of(const std::string& key, unsigned slot) {
     const DriveId id = placement.group(ref(key).group).drives[slot];
