@@ -19,8 +19,8 @@ namespace ostraka::disk {
 
 struct RosterDrive {
   Drive* drive = nullptr;         // outlives the roster's use
-  std::string node;               // that it is on; empty: there is only one
-  std::string path;               // folder, or the drive's URL in a cluster; for people
+  std::string node = {};          // that it is on; empty: there is only one
+  std::string path = {};          // folder, or the drive's URL in a cluster; for people
   std::uint64_t file_system = 0;  // drives with the same number share one; 0: not known
 };
 
