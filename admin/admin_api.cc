@@ -80,8 +80,7 @@ Result<std::uint64_t> number(std::string_view text) {
 ApiNames names_of(const ApiContext& context) {
   ApiNames names;
   names.drive = [&context](const DriveId& id) {
-    for (std::size_t slot = 0; slot < context.drives.size(); ++slot)
-      if (context.drives[slot]->id() == id) return context.drive_paths[slot];
+    if (const auto slot = context.drives->slot_of(id)) return context.drives->entry(*slot).path;
     return to_string(id);
   };
   names.bucket = [&context](BucketId id) -> std::string {
@@ -94,7 +93,8 @@ ApiNames names_of(const ApiContext& context) {
 
 }  // namespace
 
-AdminApi::AdminApi(ApiContext context) : context_(std::move(context)), names_(names_of(context_)) {}
+AdminApi::AdminApi(ApiContext context)
+    : context_(std::move(context)), names_(names_of(context_)), growth_(context_.rebalancer) {}
 
 Task<Result<ApiRequest>> AdminApi::admit(const net::RequestHead& head, net::BodySource& body) const {
   const auto authentication = context_.verifier.verify(head);
@@ -136,11 +136,11 @@ Task<Result<ApiJson>> AdminApi::answer(Ctx& ctx, const ApiRequest& request) {
 // Who has to be asked; this node's own name: itself.
 cluster::NodeName AdminApi::node_for(const ApiRequest& request) const {
   const ApiPeers& peers = *context_.peers;
+  if (is_growth_request(request)) return growth_.node_for(request, peers.self);
   if (request.path == "drive/trust") {
     const auto path = member(request.body, "drive", std::string());
-    const auto found = std::find(context_.drive_paths.begin(), context_.drive_paths.end(), path.value_or(""));
-    if (found == context_.drive_paths.end()) return peers.self;
-    return peers.node_of_drive[static_cast<std::size_t>(found - context_.drive_paths.begin())];
+    const auto slot = context_.drives->slot_of_path(path.value_or(""));
+    return slot ? context_.drives->entry(*slot).node : peers.self;
   }
   const cluster::NodeName leader = peers.leader();
   return leader.empty() ? peers.self : leader;
@@ -187,6 +187,7 @@ Task<Result<ApiJson>> AdminApi::answer_here(Ctx& ctx, const ApiRequest& request)
   if (request.path == "heal" || request.path.starts_with("heal/")) co_return heal(request);
   if (request.path == "scan" || request.path.starts_with("scan/")) co_return scan(request);
   if (request.path == "drive/trust" && !request.reads) co_return trust_drive(request);
+  if (is_growth_request(request)) co_return co_await growth_.answer(ctx, request);
   if (request.path == "object" && request.reads) co_return co_await inspect(ctx, request);
   if (request.path == "usage" && request.reads) {
     const object::UsagePtr usage = co_await context_.usage.get(ctx, Duration::zero());
@@ -260,10 +261,10 @@ Result<ApiJson> AdminApi::scan(const ApiRequest& request) {
 
 Result<ApiJson> AdminApi::trust_drive(const ApiRequest& request) {
   TRY(path, member(request.body, "drive", std::string()));
-  const auto found = std::find(context_.drive_paths.begin(), context_.drive_paths.end(), path);
-  if (found == context_.drive_paths.end() || !context_.trust_drive)
+  const auto slot = context_.drives->slot_of_path(path);
+  if (!slot || !context_.trust_drive)
     return fail(Errc::not_found, fmt::format("no drive has the folder \"{}\"", path));
-  TRY_VOID(context_.trust_drive(static_cast<std::size_t>(found - context_.drive_paths.begin())));
+  TRY_VOID(context_.trust_drive(*slot));
   return ApiJson{{"drive", path}};
 }
 

@@ -11,8 +11,9 @@
 
 #include "admin/admin_peers.h"
 #include "admin/api_json.h"
+#include "admin/growth_api.h"
 #include "base/result.h"
-#include "disk/drive.h"
+#include "disk/drive_roster.h"
 #include "iam/sigv4.h"
 #include "net/service.h"
 #include "object/bucket_store.h"
@@ -32,11 +33,11 @@ struct ApiContext {
   object::HealService& heal;
   object::Scanner& scanner;
   object::Usage& usage;
-  std::vector<disk::Drive*> drives;      // by slot
-  std::vector<std::string> drive_paths;  // by slot
+  disk::RosterPtr drives;
   // One that was taken out is well again. invalid_argument: it is on another node.
   std::function<Result<>(std::size_t slot)> trust_drive = {};
-  std::optional<ApiPeers> peers = {};  // none: this is the only node
+  std::optional<ApiPeers> peers = {};         // none: this is the only node
+  cluster::Rebalancer* rebalancer = nullptr;  // null: there is none
 };
 
 inline constexpr std::string_view kApiPath = "/admin/v1/";
@@ -63,6 +64,7 @@ class AdminApi final : public net::Service, public cluster::PeerService {
 
   const ApiContext context_;
   const ApiNames names_;
+  GrowthApi growth_;
 };
 
 }  // namespace ostraka::admin

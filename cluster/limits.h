@@ -18,6 +18,14 @@ inline constexpr double kSpreadTolerance = 0.1;  // between what a drive carries
 inline constexpr double kRebalanceSlack = 0.05;  // of a drive's share, that no data is moved for
 inline constexpr int kPlacementPuts = 20;        // of a document that all nodes change
 
+// Growing and shrinking.
+inline constexpr double kDrainFullest = 0.95;                          // of the drives that stay
+inline constexpr auto kRebalancePeriod = std::chrono::seconds(1);      // between looks at what there is to do
+inline constexpr auto kRebalanceBackoffMin = std::chrono::seconds(2);  // after an error, doubled up to
+inline constexpr auto kRebalanceBackoffMax = std::chrono::seconds(60);
+inline constexpr auto kRebalanceTry = std::chrono::minutes(10);  // at what was decided, then it is begun anew
+inline constexpr auto kRebalanceLook = std::chrono::seconds(5);  // for drives to say how large they are
+
 // Moves of slots.
 inline constexpr int kMoveRounds = 20;            // over what has changed, before the groups are sealed
 inline constexpr std::size_t kMoveFewRows = 64;   // changed, that may be copied while the groups are sealed

@@ -73,6 +73,11 @@ bool MoveDocument::moves_group(std::uint16_t group) const {
   });
 }
 
+bool MoveDocument::is_given_up(const Uuid& move) const {
+  return std::any_of(moves.begin(), moves.end(),
+                     [&](const Move& one) { return one.spec.id == move && one.giving_up; });
+}
+
 std::uint64_t MoveDocument::slots_left() const {
   std::uint64_t out = 0;
   for (const Move& move : moves) out += move.giving_up ? 0 : move.spec.slots.size();
@@ -91,6 +96,7 @@ std::string encode_moves(const MoveDocument& document) {
   out["since_ms"] = static_cast<std::uint64_t>(std::max<std::int64_t>(document.since_ms, 0));
   out["slots_done"] = document.slots_done;
   out["bytes_done"] = document.bytes_done;
+  if (document.paused) out["paused"] = true;
   out["moves"] = Json::array();
   for (const MoveDocument::Move& move : document.moves) {
     Json entry;
@@ -120,6 +126,9 @@ Result<MoveDocument> decode_moves(std::string_view json) {
       !take(in, "bytes_done", out.bytes_done) || moves == in.end() || !moves->is_array() ||
       moves->size() > kMaxMoves || since_ms > INT64_MAX)
     return malformed("a field");
+  const auto paused = in.find("paused");
+  if (paused != in.end() && !paused->is_boolean()) return malformed("a field");
+  out.paused = paused != in.end() && paused->get<bool>();
   out.since_ms = static_cast<std::int64_t>(since_ms);
   for (const Json& entry : *moves) {
     TRY(move, take_move(entry));

@@ -27,8 +27,10 @@ struct MoveDocument {
   // Of the moves that are over since then.
   std::uint64_t slots_done = 0, bytes_done = 0;
   std::vector<Move> moves;
+  bool paused = false;  // nothing is copied until somebody says so
 
   bool moves_group(std::uint16_t group) const;
+  bool is_given_up(const Uuid& move) const;
   std::uint64_t slots_left() const;
   std::uint64_t bytes_left() const;
 };

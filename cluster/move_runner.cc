@@ -31,21 +31,25 @@ Task<Result<>> MoveRunner::change(Ctx& ctx, Change change) {
   }
 }
 
-// What the drive has, shared out over its groups.
+// What clients have stored on the drive, shared out over its groups.
 Task<std::uint64_t> MoveRunner::expected_bytes(Ctx& ctx, const MoveSpec& spec) {
   disk::Drive* const from = find_(spec.from);
   const control::DocumentPtr table = deps_.control.get(deps_.placement_document);
   if (from == nullptr || !table) co_return 0;
-  auto asking = from->info(ctx);
-  const Result<disk::DriveInfo> info = co_await std::move(asking);
+  auto asking = from->usage(ctx);
+  const auto usage = co_await std::move(asking);
   const auto placement = Placement::from_json(deps_.deployment, table->content);
-  if (!info || !placement) co_return 0;
+  if (!usage || !placement) co_return 0;
+  std::int64_t bytes = 0;
+  for (const disk::BucketUsage& bucket : *usage) bytes += bucket.object_bytes + bucket.part_bytes;
   std::uint64_t groups = 0;
   for (unsigned g = 0; g < kPlacementGroups; ++g) {
     const auto& drives = placement->group(static_cast<std::uint16_t>(g)).drives;
     groups += static_cast<std::uint64_t>(std::count(drives.begin(), drives.end(), spec.from));
   }
-  co_return groups == 0 ? 0 : info->used_bytes / groups* spec.slots.size();
+  if (groups == 0 || bytes <= 0) co_return 0;
+  const double share = static_cast<double>(spec.slots.size()) / static_cast<double>(groups);
+  co_return static_cast<std::uint64_t>(static_cast<double>(bytes) / deps_.data_shards * share);
 }
 
 Task<Result<std::size_t>> MoveRunner::add(Ctx& ctx, std::vector<SlotMove> slots) {
@@ -58,6 +62,10 @@ Task<Result<std::size_t>> MoveRunner::add(Ctx& ctx, std::vector<SlotMove> slots)
     taken.push_back(one);
   }
   if (taken.empty()) co_return std::size_t{0};
+  if (before.moves.empty()) {
+    const std::lock_guard lock(mutex_);
+    bytes_before_ = 0;
+  }
   std::vector<MoveDocument::Move> moves;
   for (MoveSpec& spec : gather(taken, deps_.random)) {
     MoveDocument::Move& move = moves.emplace_back();
@@ -69,7 +77,7 @@ Task<Result<std::size_t>> MoveRunner::add(Ctx& ctx, std::vector<SlotMove> slots)
   const std::int64_t now_ms = deps_.clock.unix_ms();
   Change add_to = [&moves, &added, now_ms](MoveDocument& now) {
     if (now.moves.empty()) {
-      now = MoveDocument{};
+      now.slots_done = now.bytes_done = 0;
       now.since_ms = now_ms;
     }
     added = 0;
@@ -86,42 +94,93 @@ Task<Result<std::size_t>> MoveRunner::add(Ctx& ctx, std::vector<SlotMove> slots)
   co_return added;
 }
 
-Task<Result<>> MoveRunner::cancel(Ctx& ctx) {
-  Change give_all_up = [](MoveDocument& now) {
-    for (MoveDocument::Move& move : now.moves) move.giving_up = true;
+Task<Result<>> MoveRunner::cancel(Ctx& ctx, Unwanted unwanted) {
+  CO_TRY(before, document());
+  const auto to_be_marked = [&](const MoveDocument::Move& move) {
+    return !move.giving_up && unwanted(move.spec);
   };
-  return change(ctx, std::move(give_all_up));
+  if (std::none_of(before.moves.begin(), before.moves.end(), to_be_marked)) co_return Result<>();
+  Change give_up = [unwanted](MoveDocument& now) {
+    for (MoveDocument::Move& move : now.moves) move.giving_up = move.giving_up || unwanted(move.spec);
+  };
+  co_return co_await change(ctx, std::move(give_up));
+}
+
+Task<Result<>> MoveRunner::pause(Ctx& ctx, bool paused) {
+  Change set = [paused](MoveDocument& now) { now.paused = paused; };
+  return change(ctx, std::move(set));
+}
+
+// Somebody paused the moves or gave this one up, unless that has to wait for its hand-over.
+std::function<bool()> MoveRunner::halt_of(const Uuid& move, std::uint64_t revision,
+                                          std::shared_ptr<MoveFigures> figures,
+                                          const std::function<bool()>& stop) const {
+  return [this, move, figures = std::move(figures), &stop, seen = revision, halted = false]() mutable {
+    if (stop()) return true;
+    const control::DocumentPtr now = deps_.control.get(kMovesDocument);
+    if (now && now->revision != seen) {
+      seen = now->revision;
+      const auto decoded = decode_moves(now->content);
+      halted = decoded && (decoded->paused || decoded->is_given_up(move));
+    }
+    return halted && !figures->sealed.load(std::memory_order_relaxed);
+  };
+}
+
+Task<bool> MoveRunner::is_handing_over(Ctx& ctx, MoveSpec spec) {
+  disk::Drive* const from = find_(spec.from);
+  if (from == nullptr || from->moves() == nullptr) co_return false;
+  auto asking = from->moves()->status(ctx, spec.id);
+  const auto status = co_await std::move(asking);
+  if (!status) co_return false;
+  co_return std::any_of(status->groups.begin(), status->groups.end(),
+                        [](const auto& one) { return one.second == disk::GroupPlace::left; });
+}
+
+std::string MoveRunner::describe(const MoveDocument::Move& move) const {
+  const auto name = [this](const DriveId& id) { return name_ ? name_(id) : to_string(id); };
+  return fmt::format("{} groups from {} to {}{}", move.spec.slots.size(), name(move.spec.from),
+                     name(move.spec.to), move.giving_up ? " (taken back)" : "");
 }
 
 Task<Result<bool>> MoveRunner::run(Ctx& ctx, std::uint64_t term, std::function<bool()> stop) {
   CO_TRY(decided, document());
+  std::string problem;
   for (MoveDocument::Move& planned : decided.moves) {
     if (stop()) co_return fail(Errc::closed, "told to stop");
-    CO_TRY(now, document());  // it may have been cancelled
+    std::uint64_t revision = 0;
+    CO_TRY(now, document(&revision));  // it may have been cancelled
     const auto at = std::find_if(now.moves.begin(), now.moves.end(), [&](const MoveDocument::Move& move) {
       return move.spec.id == planned.spec.id;
     });
     if (at == now.moves.end()) continue;
     MoveDocument::Move move = *at;
-    tell(fmt::format("{} groups from drive {} to {}", move.spec.slots.size(), to_string(move.spec.from),
-                     to_string(move.spec.to)),
-         {});
+    if (now.paused && !move.giving_up) {
+      auto asking = is_handing_over(ctx, move.spec);
+      const bool handing_over = co_await std::move(asking);
+      if (!handing_over) continue;
+    }
+    tell_now(describe(move));
     const bool giving_up = move.giving_up;
-    auto running =
-        giving_up ? take_back(ctx, term, std::move(move)) : run_one(ctx, term, std::move(move), stop);
+    auto running = giving_up ? take_back(ctx, term, std::move(move))
+                             : run_one(ctx, term, std::move(move), revision, stop);
     const Result<> ran = co_await std::move(running);
     if (ran) continue;
-    tell({}, ran.error().detail);
+    tell_now({});
+    if (ran.failed_with(Errc::closed) && !stop()) continue;  // paused, or given up
+    problem = fmt::format("{}: {}", describe(planned), ran.error().detail);
+    tell_problem(problem);
     if (ran.failed_with(Errc::stale_epoch) || stop()) co_return fail(ran.code(), ran.error().detail);
-    log::warn("a move of groups waits reason=\"{}\"", ran.error().detail);
+    log::warn("a move waits: {}", problem);
   }
   CO_TRY(left, document());
-  if (left.moves.empty()) tell({}, {});
+  tell_now({});
+  tell_problem(std::move(problem));
   co_return left.moves.empty();
 }
 
 Task<Result<>> MoveRunner::run_one(Ctx& ctx, std::uint64_t term, MoveDocument::Move move,
-                                   const std::function<bool()>& stop) {
+                                   std::uint64_t revision, const std::function<bool()>& stop) {
   disk::Drive* const from = find_(move.spec.from);
   disk::Drive* const to = find_(move.spec.to);
   if (from == nullptr || to == nullptr) co_return fail(Errc::unavailable, "a drive of a move is not there");
@@ -131,7 +190,8 @@ Task<Result<>> MoveRunner::run_one(Ctx& ctx, std::uint64_t term, MoveDocument::M
     figures_ = figures;
     if (bytes_before_ == 0) began_ = deps_.clock.now();
   }
-  auto carrying = carry_out(deps_, ctx, move.spec, term, *from, *to, *figures, stop);
+  const std::function<bool()> halt = halt_of(move.spec.id, revision, figures, stop);
+  auto carrying = carry_out(deps_, ctx, move.spec, term, *from, *to, *figures, halt);
   const Result<MoveEnd> end = co_await std::move(carrying);
   {
     const std::lock_guard lock(mutex_);
@@ -175,10 +235,14 @@ Task<Result<>> MoveRunner::over(Ctx& ctx, MoveDocument::Move move, bool done) {
   return change(ctx, std::move(remove));
 }
 
-void MoveRunner::tell(std::string now, std::string problem) {
+void MoveRunner::tell_now(std::string now) {
   const std::lock_guard lock(mutex_);
   now_ = std::move(now);
-  if (!problem.empty() || now_.empty()) problem_ = std::move(problem);
+}
+
+void MoveRunner::tell_problem(std::string problem) {
+  const std::lock_guard lock(mutex_);
+  problem_ = std::move(problem);
 }
 
 MoveProgress MoveRunner::progress() const {
@@ -188,6 +252,8 @@ MoveProgress MoveRunner::progress() const {
     out.slots_left = now->slots_left();
     out.bytes_done = now->bytes_done;
     out.bytes_left = now->bytes_left();
+    out.since_ms = now->since_ms;
+    out.paused = now->paused;
   }
   const std::lock_guard lock(mutex_);
   out.now = now_;

@@ -22,39 +22,56 @@ struct MoveProgress {
   std::optional<std::int64_t> seconds_left;  // nullopt: not known yet, or nothing to do
   std::string now;                           // what is being moved, for people; empty: nothing
   std::string problem;                       // the last that stood in the way; empty: none
+  std::int64_t since_ms = 0;                 // unix time, when the first of the moves was decided
+  bool paused = false;
 };
 
 class MoveRunner {
  public:
   using FindDrive = std::function<disk::Drive*(const DriveId& id)>;  // nullptr: there is none
-  // All of it outlives the runner.
-  MoveRunner(const SlotMoveDeps& deps, FindDrive find) : deps_(deps), find_(std::move(find)) {}
+  using NameDrive = std::function<std::string(const DriveId& id)>;   // for people
+  // All of it outlives the runner. name: empty: as ids.
+  MoveRunner(const SlotMoveDeps& deps, FindDrive find, NameDrive name = {})
+      : deps_(deps), find_(std::move(find)), name_(std::move(name)) {}
 
   // Decides moves: puts them into the document. Slots of groups of which one is on its way already are left
   // out, and may be planned again later. Gives how many were taken. Errors: of the control store; malformed.
   Task<Result<std::size_t>> add(Ctx& ctx, std::vector<SlotMove> slots);
-  // Nothing is moved any more: what has been copied is given up, unless the table says already that it moved.
-  Task<Result<>> cancel(Ctx& ctx);
+  // Those moves are not carried out any more: what has been copied is given up, unless the table says already
+  // that it moved.
+  using Unwanted = std::function<bool(const MoveSpec& spec)>;
+  Task<Result<>> cancel(Ctx& ctx, Unwanted unwanted);
+  // Nothing is copied while it is paused; what is being handed over is ended, and what is given up is taken
+  // back.
+  Task<Result<>> pause(Ctx& ctx, bool paused);
   // One try for each move in the document. True: none is left. Each is tried for itself, so one that fails
-  // does not stand in the way of others. ctx's deadline holds for each of its calls. Errors: closed (told to
-  // stop), stale_epoch (another mover took over), those of the control store.
+  // does not stand in the way of others. ctx's deadline holds for all of them. Errors: closed (told to stop),
+  // stale_epoch (another mover took over), those of the control store.
   Task<Result<bool>> run(Ctx& ctx, std::uint64_t term, std::function<bool()> stop);
   // Thread safe.
   MoveProgress progress() const;
+  Result<MoveDocument> document() const { return document(nullptr); }
 
  private:
   using Change = std::function<void(MoveDocument&)>;
-  Result<MoveDocument> document(std::uint64_t* revision = nullptr) const;
+  Result<MoveDocument> document(std::uint64_t* revision) const;
   Task<Result<>> change(Ctx& ctx, Change change);
-  Task<Result<>> run_one(Ctx& ctx, std::uint64_t term, MoveDocument::Move move,
+  Task<Result<>> run_one(Ctx& ctx, std::uint64_t term, MoveDocument::Move move, std::uint64_t revision,
                          const std::function<bool()>& stop);
+  std::function<bool()> halt_of(const Uuid& move, std::uint64_t revision,
+                                std::shared_ptr<MoveFigures> figures,
+                                const std::function<bool()>& stop) const;
+  std::string describe(const MoveDocument::Move& move) const;
+  Task<bool> is_handing_over(Ctx& ctx, MoveSpec spec);
   Task<Result<>> take_back(Ctx& ctx, std::uint64_t term, MoveDocument::Move move);
   Task<Result<>> over(Ctx& ctx, MoveDocument::Move move, bool done);
   Task<std::uint64_t> expected_bytes(Ctx& ctx, const MoveSpec& spec);
-  void tell(std::string now, std::string problem);
+  void tell_now(std::string now);
+  void tell_problem(std::string problem);
 
   const SlotMoveDeps& deps_;
   const FindDrive find_;
+  const NameDrive name_;
   mutable std::mutex mutex_;
   std::shared_ptr<MoveFigures> figures_;  // of the move under way
   std::uint64_t bytes_before_ = 0;        // copied by this runner in moves before that

@@ -189,11 +189,9 @@ Task<Result<>> SlotCopy::copy_file(Ctx& ctx, disk::ShardRef ref) {
 }
 
 Task<> SlotCopy::keep_pace(std::uint64_t bytes) {
-  if (deps_.bytes_per_second == 0) co_return;
-  const TimePoint now = deps_.clock.now();
-  const auto share = static_cast<double>(bytes) / static_cast<double>(deps_.bytes_per_second);
-  due_ = std::max(due_, now) + std::chrono::duration_cast<Duration>(std::chrono::duration<double>(share));
-  if (due_ > now) co_await sleep_for(deps_.clock, due_ - now);
+  if (!deps_.keep_pace || figures_.sealed.load(std::memory_order_relaxed)) co_return;
+  auto resting = deps_.keep_pace(bytes);
+  co_await std::move(resting);
 }
 
 Task<Result<>> SlotCopy::system_records(Ctx& ctx) {

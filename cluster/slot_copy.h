@@ -47,7 +47,6 @@ class SlotCopy {
   std::uint64_t step_ = 0;
   std::string after_;  // row key
   bool pass_over_ = false;
-  TimePoint due_{};  // of the next page, at the pace that was asked for
 };
 
 }  // namespace ostraka::cluster

@@ -61,6 +61,7 @@ class Mover {
         to_(to),
         gives_{spec.id, term, 0},
         takes_{spec.id, term, 0},
+        figures_(figures),
         copy_(deps, spec, from, to, figures, stop) {}
 
   Task<Result<MoveEnd>> run(Ctx& ctx) {
@@ -120,6 +121,7 @@ class Mover {
       CO_TRY(before, look_at_table(deps_));
       auto sealing = from_.moves()->seal(ctx, gives_);  // said again, it shows that the drive is what it was
       CO_TRY(states, co_await std::move(sealing));
+      figures_.sealed.store(true, std::memory_order_relaxed);
       CO_TRY_VOID(co_await copy_.last_changes(ctx));
       auto owning = to_.moves()->own(ctx, takes_, std::move(states));
       CO_TRY_VOID(co_await std::move(owning));
@@ -168,6 +170,7 @@ class Mover {
   disk::Drive& from_;
   disk::Drive& to_;
   disk::MoveTicket gives_, takes_;  // for each of the two
+  MoveFigures& figures_;
   SlotCopy copy_;
 };
 

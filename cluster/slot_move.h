@@ -53,8 +53,9 @@ struct MoveFigures {
   std::atomic<std::uint64_t> rows{0};
   std::atomic<std::uint64_t> files{0};
   std::atomic<std::uint64_t> bytes{0};  // of rows, inline shards and shard files
-  std::atomic<std::uint64_t> lost_files{
-      0};  // that could not be read: the scanner finds them where they are now
+  // That could not be read: the scanner finds them where they are now.
+  std::atomic<std::uint64_t> lost_files{0};
+  std::atomic<bool> sealed{false};  // the slots answer nowhere: this is no time to rest
 };
 
 // All of it outlives the moves.
@@ -68,8 +69,10 @@ struct SlotMoveDeps {
   std::function<Task<Result<>>(Ctx& ctx, std::uint64_t revision)> wait_until_known;
   // The group of a system record that belongs to one and moves with it; nullopt: it stays. May be empty.
   std::function<std::optional<std::uint16_t>(const disk::Drive::SystemRecord& record)> group_of_record;
-  std::string moving_records;          // prefix of the names of such records
-  std::uint64_t bytes_per_second = 0;  // 0: as fast as it goes
+  std::string moving_records;  // prefix of the names of such records
+  // Rests after so many bytes were copied, so that clients hardly notice. Empty: as fast as it goes.
+  std::function<Task<>(std::uint64_t bytes)> keep_pace = {};
+  unsigned data_shards = 1;  // that objects have, to estimate what is to be copied
 };
 
 enum class MoveEnd : std::uint8_t {

@@ -2,11 +2,13 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cstdio>
 
 #include "base/encoding.h"
 #include "cmd/admin_client.h"
 #include "cmd/admin_text.h"
+#include "cmd/drive_pattern.h"
 #include "runtime/fs.h"
 
 namespace ostraka::cmd {
@@ -14,6 +16,9 @@ namespace {
 
 using Json = AdminJson;
 constexpr Duration kPollPeriod = std::chrono::milliseconds(500);
+constexpr int kPollsToBelieve =
+    6;  // that data is where it belongs: what was asked for may have to be noticed first
+constexpr int kPollsToTell = 20;  // how far it is
 constexpr int kFailed = 1;
 constexpr int kDamage = 2;
 
@@ -24,8 +29,10 @@ struct Options {
   bool json = false;
   // of single verbs
   std::string bucket, prefix, priority, object, drive;
+  std::string node;
+  std::vector<std::string> drives;
   std::uint64_t id = 0;
-  bool deep = false, shallow = false, dry_run = false, wait = false;
+  bool deep = false, shallow = false, dry_run = false, wait = false, cancel = false, force = false;
 };
 using OptionsPtr = std::shared_ptr<Options>;
 
@@ -100,6 +107,41 @@ class Verb {
     return 0;
   }
 
+  // --- growing and shrinking a cluster
+
+  Result<int> rebalance_status() {
+    if (options_.wait) return wait_for_balance(Json::array());
+    TRY(status, client_->get(kRebalance));
+    print(status, rebalance_text(status));
+    return 0;
+  }
+  Result<int> rebalance_pause() { return pause(true); }
+  Result<int> rebalance_resume() { return pause(false); }
+
+  Result<int> drive_list() {
+    TRY(status, client_->get(kRebalance));
+    print(status, drive_list_text(status));
+    return 0;
+  }
+  Result<int> node_list() {
+    TRY(status, client_->get(kRebalance));
+    print(status, node_list_text(status));
+    return 0;
+  }
+
+  Result<int> drive_add() { return add("/admin/v1/drive/add"); }
+  Result<int> node_add() { return add("/admin/v1/node/add"); }
+  Result<int> drive_drain() {
+    TRY(drives, named_drives());
+    return drain("/admin/v1/drive/drain", Json{{"drives", std::move(drives)}});
+  }
+  Result<int> node_drain() { return drain("/admin/v1/node/drain", Json{{"node", options_.node}}); }
+  Result<int> drive_remove() {
+    TRY(drives, named_drives());
+    return remove("/admin/v1/drive/remove", Json{{"drives", std::move(drives)}});
+  }
+  Result<int> node_remove() { return remove("/admin/v1/node/remove", Json{{"node", options_.node}}); }
+
   Result<int> usage() {
     TRY(usage, client_->get("/admin/v1/usage"));
     print(usage, usage_text(usage));
@@ -121,6 +163,108 @@ class Verb {
   }
 
  private:
+  static constexpr std::string_view kRebalance = "/admin/v1/rebalance";
+
+  Result<int> pause(bool paused) {
+    TRY(answer, client_->post("/admin/v1/rebalance/pause", Json{{"paused", paused}}));
+    print(answer,
+          paused ? "Nothing is moved until `ostraka admin rebalance resume`\n" : "Data is moved again\n");
+    return 0;
+  }
+
+  // Ranges expanded.
+  Result<Json> named_drives() const {
+    TRY(drives, expand_drives(options_.drives));
+    return Json(drives);
+  }
+
+  Result<int> add(std::string_view target) {
+    TRY(drives, named_drives());
+    TRY(answer, client_->post(target, Json{{"drives", std::move(drives)}}));
+    const Json added = answer.value("drives", Json::array());
+    if (options_.wait) return wait_for_balance(added);
+    print(answer,
+          fmt::format("{} drives were added; data moves to them as soon as they are in service: ostraka "
+                      "admin rebalance status\n",
+                      added.size()));
+    return 0;
+  }
+
+  Result<int> drain(std::string_view target, Json body) {
+    body["cancel"] = options_.cancel;
+    body["force"] = options_.force;
+    TRY(answer, client_->post(target, body));
+    const Json drives = answer.value("drives", Json::array());
+    if (options_.cancel) {
+      print(answer, fmt::format("{} drives take their part again\n", drives.size()));
+      return 0;
+    }
+    if (options_.wait) return wait_for_drain(drives);
+    print(answer,
+          fmt::format("{} drives are being drained: ostraka admin rebalance status\n", drives.size()));
+    return 0;
+  }
+
+  Result<int> remove(std::string_view target, const Json& body) {
+    TRY(answer, client_->post(target, body));
+    print(answer,
+          fmt::format("{} drives are none of the cluster any more; what lies in their folders is of no use\n",
+                      answer.value("drives", Json::array()).size()));
+    return 0;
+  }
+
+  static bool is_named(const Json& named, const Json& drive) {
+    const std::string url = drive.value("drive", std::string());
+    return drive.value("state", std::string()) != "removed" &&
+           std::any_of(named.begin(), named.end(), [&](const Json& one) { return one == url; });
+  }
+
+  // Until all data is where it belongs, on drives of which these are in service.
+  Result<int> wait_for_balance(const Json& added) {
+    int believed = 0;
+    for (int polls = 1;; ++polls) {
+      TRY(status, client_->get(kRebalance));
+      bool balanced = status.value("state", std::string()) == "balanced";
+      for (const Json& drive : status.value("drives", Json::array()))
+        balanced = balanced && (!is_named(added, drive) || drive.value("online", false));
+      believed = balanced ? believed + 1 : 0;
+      if (believed >= kPollsToBelieve) {
+        print(status, rebalance_text(status));
+        return 0;
+      }
+      tell_while_waiting(status, polls);
+    }
+  }
+
+  // Until these hold nothing any more.
+  Result<int> wait_for_drain(const Json& drained) {
+    for (int polls = 1;; ++polls) {
+      TRY(status, client_->get(kRebalance));
+      bool empty = true;
+      for (const Json& drive : status.value("drives", Json::array())) {
+        if (!is_named(drained, drive)) continue;
+        if (drive.value("state", std::string()) != "draining")
+          return fail(Errc::conflict, drive.value("drive", std::string()) + " is not drained any more");
+        empty = empty &&
+                drive.value("groups", 0U) + drive.value("leaving", 0U) + drive.value("arriving", 0U) == 0;
+      }
+      if (empty) {
+        print(status, rebalance_text(status));
+        return 0;
+      }
+      tell_while_waiting(status, polls);
+    }
+  }
+
+  void tell_while_waiting(const Json& status, int polls) {
+    if (!options_.json && polls % kPollsToTell == 0) {
+      const std::string problem = status.value("problem", std::string());
+      std::fprintf(stderr, "%s%s%s\n", rebalance_line(status).c_str(), problem.empty() ? "" : "; ",
+                   problem.c_str());
+    }
+    client_->pause(kPollPeriod);
+  }
+
   Result<> connect() {
     AdminTarget target;
     const auto pick = [this](const std::string& given, const char* name, std::string fallback) {
@@ -257,11 +401,56 @@ void add_admin_commands(CLI::App& admin,
   inspect->add_option("OBJECT", o.object, "BUCKET/KEY")->required();
   inspect->add_flag("--shallow", o.shallow, "do not read the shards");
 
-  CLI::App* drive = admin.add_subcommand("drive", "One drive");
+  CLI::App* drive =
+      admin.add_subcommand("drive", "The drives of a cluster, and one that is to be trusted again");
   drive->require_subcommand(1);
   CLI::App* trust =
       commands.add(*drive, "trust", "Use a drive again that was taken out of service", &Verb::drive_trust);
   trust->add_option("FOLDER", o.drive, "as the status page names it")->required();
+
+  const auto name_drives = [&o](CLI::App* verb) {
+    verb->add_option("DRIVE", o.drives, "as http://node5:9000/data/d{1...2}")->required();
+  };
+  const auto name_node = [&o](CLI::App* verb) {
+    verb->add_option("NODE", o.node, "its name, as in the URLs of its drives")->required();
+  };
+  const auto drain_flags = [&o](CLI::App* verb) {
+    verb->add_flag("--cancel", o.cancel, "take it back");
+    verb->add_flag("--force", o.force,
+                   "also when a lost node would then cost more than parity makes good, or space is scarce");
+    verb->add_flag("--wait", o.wait, "until they hold nothing any more");
+  };
+  commands.add(*drive, "list", "All drives of the cluster: state, groups, how full", &Verb::drive_list);
+  CLI::App* drive_add = commands.add(*drive, "add", "Add drives to a node of the cluster", &Verb::drive_add);
+  name_drives(drive_add);
+  drive_add->add_flag("--wait", o.wait, "until they carry their share");
+  CLI::App* drive_drain = commands.add(*drive, "drain", "Move all data away from drives, which go on serving",
+                                       &Verb::drive_drain);
+  name_drives(drive_drain);
+  drain_flags(drive_drain);
+  name_drives(commands.add(*drive, "remove", "Forget drives that are drained", &Verb::drive_remove));
+
+  CLI::App* node = admin.add_subcommand("node", "The nodes of a cluster");
+  node->require_subcommand(1);
+  commands.add(*node, "list", "All nodes: drives, groups, how full", &Verb::node_list);
+  CLI::App* node_add =
+      commands.add(*node, "add", "Add a node to the cluster, by all of its drives", &Verb::node_add);
+  name_drives(node_add);
+  node_add->add_flag("--wait", o.wait, "until its drives carry their share");
+  CLI::App* node_drain = commands.add(*node, "drain", "Move all data away from a node, which goes on serving",
+                                      &Verb::node_drain);
+  name_node(node_drain);
+  drain_flags(node_drain);
+  name_node(commands.add(*node, "remove", "Forget a node that is drained", &Verb::node_remove));
+
+  CLI::App* rebalance =
+      admin.add_subcommand("rebalance", "The moving of data after drives or nodes were added or drained");
+  rebalance->require_subcommand(1);
+  CLI::App* rebalance_status = commands.add(
+      *rebalance, "status", "How far it is, how fast, and what stands in the way", &Verb::rebalance_status);
+  rebalance_status->add_flag("--wait", o.wait, "until all data is where it belongs");
+  commands.add(*rebalance, "pause", "Move nothing until it is resumed", &Verb::rebalance_pause);
+  commands.add(*rebalance, "resume", "Move data again", &Verb::rebalance_resume);
 
   commands.add(admin, "usage", "Objects and bytes in each bucket", &Verb::usage);
 }

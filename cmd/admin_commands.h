@@ -1,5 +1,5 @@
-// `ostraka admin heal|scan|object|drive|usage`: the verbs that ask a running node, and how their answers are
-// told.
+// `ostraka admin heal|scan|object|drive|node|rebalance|usage`: the verbs that ask a running node, and how
+// their answers are told.
 #pragma once
 
 #include <CLI/CLI.hpp>

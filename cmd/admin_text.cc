@@ -2,7 +2,9 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <array>
+#include <vector>
 
 #include "base/encoding.h"
 
@@ -254,6 +256,119 @@ std::string inspection_text(const Json& object) {
   }
   out += fmt::format("  verified by the scanner: {}{}\n", time_text(object, "bucket_last_verified_ms"),
                      flag(object, "deep") ? "; all blocks within reach were verified just now" : "");
+  return out;
+}
+
+namespace {
+
+std::string drive_state(const Json& drive) {
+  const std::string state = text(drive, "state");
+  if (state == "removed") return state;
+  std::string out = state == "draining" ? "draining" : flag(drive, "online") ? "in service" : "away";
+  if (state == "draining" && count(drive, "groups") == 0 && count(drive, "leaving") == 0) out = "drained";
+  if (state == "draining" && !flag(drive, "online")) out += ", away";
+  if (flag(drive, "refilling")) out += ", being refilled";
+  return out;
+}
+
+std::string fullness_text(std::uint64_t used, std::uint64_t total) {
+  if (total == 0) return "size not known";
+  return fmt::format("{} of {}{}", bytes_text(used), bytes_text(total), share_text(used, total));
+}
+
+}  // namespace
+
+std::string rebalance_line(const Json& status) {
+  const std::uint64_t done = count(status, "slots_done"), left = count(status, "slots_left");
+  std::string out =
+      fmt::format("{} of {} shards of groups moved{}", done, done + left, share_text(done, done + left));
+  if (left == 0) return out;
+  out += fmt::format(", {} of about {}", bytes_text(count(status, "bytes_done")),
+                     bytes_text(count(status, "bytes_done") + count(status, "bytes_left")));
+  if (number(status, "bytes_per_second") > 0)
+    out += fmt::format(", {}/s", bytes_text(static_cast<std::uint64_t>(number(status, "bytes_per_second"))));
+  if (member(status, "seconds_left").is_number())
+    out += ", about " + span_text(static_cast<std::int64_t>(count(status, "seconds_left")) * 1000) + " left";
+  return out;
+}
+
+std::string rebalance_text(const Json& status) {
+  const std::string state = text(status, "state");
+  std::string out = "State     ";
+  if (state == "balanced")
+    out += "balanced: all data is where it belongs\n";
+  else if (state == "moving")
+    out += "moving data\n";
+  else if (state == "paused")
+    out += "paused: `ostraka admin rebalance resume` goes on\n";
+  else if (state == "waiting")
+    out += "waiting\n";
+  else
+    out += "not known: no node leads just now, ask again in a moment\n";
+  if (count(status, "slots_done") + count(status, "slots_left") > 0)
+    out += fmt::format("Progress  {}\n", rebalance_line(status));
+  if (!text(status, "now").empty()) out += fmt::format("Now       {}\n", printable(text(status, "now")));
+  if (!text(status, "problem").empty())
+    out += fmt::format("Problem   {}\n", printable(text(status, "problem")));
+  if (!text(status, "leader").empty()) out += fmt::format("Leader    {}\n", text(status, "leader"));
+  for (const Json& drive : member(status, "drives")) {
+    const std::uint64_t leaving = count(drive, "leaving"), arriving = count(drive, "arriving");
+    const bool drains = text(drive, "state") == "draining";
+    if (leaving + arriving == 0 && !drains) continue;
+    out += fmt::format("          {}: {}, holds {} groups", text(drive, "drive"), drive_state(drive),
+                       count(drive, "groups"));
+    if (leaving > 0) out += fmt::format(", {} leave", leaving);
+    if (arriving > 0) out += fmt::format(", {} arrive", arriving);
+    out += drive_state(drive) == "drained" ? ": it may be removed\n" : "\n";
+  }
+  return out;
+}
+
+std::string drive_list_text(const Json& status) {
+  std::string out;
+  for (const Json& drive : member(status, "drives")) {
+    out += fmt::format("{:<44} {:<12} {:>5} groups  {}", text(drive, "drive"), drive_state(drive),
+                       count(drive, "groups"),
+                       text(drive, "state") == "removed"
+                           ? ""
+                           : fullness_text(count(drive, "used_bytes"), count(drive, "total_bytes")));
+    while (out.back() == ' ') out.pop_back();
+    if (!text(drive, "problem").empty()) out += "  " + printable(text(drive, "problem"));
+    out += '\n';
+  }
+  return out;
+}
+
+std::string node_list_text(const Json& status) {
+  struct Node {
+    std::string name;
+    std::uint64_t drives = 0, online = 0, draining = 0, groups = 0, used = 0, total = 0;
+  };
+  std::vector<Node> nodes;
+  for (const Json& drive : member(status, "drives")) {
+    if (text(drive, "state") == "removed") continue;
+    const std::string name = text(drive, "node");
+    auto at = std::find_if(nodes.begin(), nodes.end(), [&](const Node& node) { return node.name == name; });
+    if (at == nodes.end()) {
+      nodes.emplace_back().name = name;
+      at = nodes.end() - 1;
+    }
+    ++at->drives;
+    at->online += flag(drive, "online") ? 1U : 0U;
+    at->draining += text(drive, "state") == "draining" ? 1U : 0U;
+    at->groups += count(drive, "groups");
+    at->used += count(drive, "used_bytes");
+    at->total += count(drive, "total_bytes");
+  }
+  std::string out;
+  for (const Node& node : nodes) {
+    std::string state = node.online == node.drives ? "in service"
+                        : node.online == 0         ? "away"
+                                                   : fmt::format("{} drives away", node.drives - node.online);
+    if (node.draining == node.drives) state = node.groups == 0 ? "drained" : "draining";
+    out += fmt::format("{:<24} {:>3} drives  {:<14} {:>6} shards of groups  {}\n", node.name, node.drives,
+                       state, node.groups, fullness_text(node.used, node.total));
+  }
   return out;
 }
 

@@ -14,5 +14,10 @@ std::string scan_status_text(const AdminJson& pass, std::int64_t now_ms);
 std::string scan_report_text(const AdminJson& report, std::int64_t now_ms);
 std::string usage_text(const AdminJson& usage);
 std::string inspection_text(const AdminJson& object);
+// Of `GET rebalance`.
+std::string rebalance_text(const AdminJson& status);
+std::string rebalance_line(const AdminJson& status);  // how far it is, without an end of line
+std::string drive_list_text(const AdminJson& status);
+std::string node_list_text(const AdminJson& status);
 
 }  // namespace ostraka::cmd

@@ -69,7 +69,7 @@ TEST_F(MoveRunnerTest, WhatIsCancelledIsTakenBack) {
   ASSERT_EQ(add({slot_of(key)}).value_or(0), 1U);
   const MoveSpec spec = decode_moves(control_.get(kMovesDocument)->content)->moves[0].spec;
   ASSERT_TRUE(carry(spec, 2).failed_with(Errc::closed)) << "on its way";
-  ASSERT_TRUE(from_->wait(runner_.cancel(from_->ctx())));
+  ASSERT_TRUE(from_->wait(runner_.cancel(from_->ctx(), [](const MoveSpec&) { return true; })));
   const auto done = run();
   ASSERT_TRUE(done) << done.error().detail;
   EXPECT_TRUE(*done);

@@ -101,7 +101,7 @@ class MoveWorld : public testing::Test {
   std::string moving_key() {
     for (;;) {
       const std::string key = "key" + std::to_string(next_key_++);
-      const auto& drives = table().group(disk::MoveCaller::ref(key).group).drives;
+      const auto drives = table().group(disk::MoveCaller::ref(key).group).drives;
       const bool on_from = std::count(drives.begin(), drives.end(), from_id()) > 0;
       if (on_from && std::count(drives.begin(), drives.end(), to_id()) == 0) return key;
     }
@@ -109,7 +109,7 @@ class MoveWorld : public testing::Test {
   SlotMove slot_of(const std::string& key) const {
     SlotMove slot;
     slot.group = disk::MoveCaller::ref(key).group;
-    const auto& drives = table().group(slot.group).drives;
+    const auto drives = table().group(slot.group).drives;
     slot.slot =
         static_cast<std::uint16_t>(std::find(drives.begin(), drives.end(), from_id()) - drives.begin());
     slot.from = from_id();
@@ -124,7 +124,7 @@ class MoveWorld : public testing::Test {
     return gather(all, random_).at(0);
   }
   bool is_placed_on(const std::string& key, const DriveId& drive) const {
-    const auto& drives = table().group(disk::MoveCaller::ref(key).group).drives;
+    const auto drives = table().group(disk::MoveCaller::ref(key).group).drives;
     return std::count(drives.begin(), drives.end(), drive) > 0;
   }
   disk::ObjectRef ref_of(const std::string& key) const {
@@ -163,7 +163,7 @@ class MoveWorld : public testing::Test {
   disk::DriveWorld a_{true, 1}, b_{true, 2};
   std::optional<disk::DriveCaller> from_, to_;
   SystemRandom random_;
-  SlotMoveDeps deps_{a_.clock, random_, control_, deployment(), std::string(kTable), {}, {}, {}, 0};
+  SlotMoveDeps deps_{a_.clock, random_, control_, deployment(), std::string(kTable), {}, {}, {}, {}};
   MoveFigures figures_;
   std::map<std::string, VersionId> written_;
   std::uint64_t told_ = 0, term_ = 0;

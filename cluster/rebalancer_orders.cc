@@ -1,0 +1,109 @@
+// What operators ask of a rebalancer.
+#include <algorithm>
+#include <utility>
+
+#include "base/log.h"
+#include "cluster/rebalancer.h"
+
+namespace ostraka::cluster {
+
+Task<Result<std::vector<DriveReport>>> Rebalancer::drives(Ctx& ctx) {
+  CO_TRY(topology, this->topology());
+  auto looking = look_at(ctx, topology);
+  const std::vector<Look> looks = co_await std::move(looking);
+  CO_TRY(table, placement());
+  CO_TRY(moves, runner_.document());
+  std::vector<DriveReport> out;
+  for (std::size_t i = 0; i < topology.slots.size(); ++i) {
+    const Topology::Slot& slot = topology.slots[i];
+    DriveReport& report = out.emplace_back();
+    report.url = slot.url;
+    report.id = slot.id;
+    report.state = slot.state;
+    report.online = looks[i].online;
+    report.refilling = looks[i].info.refilling;
+    report.problem = looks[i].info.problem;
+    report.total_bytes = looks[i].info.total_bytes;
+    report.used_bytes = looks[i].info.used_bytes;
+    for (unsigned g = 0; g < kPlacementGroups; ++g) {
+      const auto& on = table.group(static_cast<std::uint16_t>(g)).drives;
+      report.groups += std::find(on.begin(), on.end(), slot.id) != on.end() ? 1U : 0U;
+    }
+    for (const MoveDocument::Move& move : moves.moves) {
+      if (move.giving_up) continue;
+      const auto slots = static_cast<unsigned>(move.spec.slots.size());
+      report.leaving += move.spec.from == slot.id ? slots : 0;
+      report.arriving += move.spec.to == slot.id ? slots : 0;
+    }
+  }
+  co_return out;
+}
+
+Task<Result<>> Rebalancer::add(Ctx& ctx, std::vector<DriveUrl> drives) {
+  std::function<Result<Topology>(const Topology&)> change = [this, &drives](const Topology& before) {
+    return add_drives(before, drives, deps_.moves.random);
+  };
+  auto changing = change_topology(deps_.moves.control, deps_.membership, ctx, std::move(change));
+  CO_TRY_VOID(co_await std::move(changing));
+  for (const DriveUrl& url : drives) log::info("a drive was added to the cluster drive={}", to_string(url));
+  co_return Result<>();
+}
+
+Task<Result<>> Rebalancer::drain(Ctx& ctx, std::vector<DriveUrl> drives, bool bears_less) {
+  CO_TRY(topology, this->topology());
+  auto looking = look_at(ctx, topology);
+  const std::vector<Look> seen = co_await std::move(looking);
+  std::vector<DriveLook> looks;
+  for (const Look& look : seen) looks.push_back({look.online, look.info.total_bytes, look.info.used_bytes});
+  std::vector<DriveId> ids;
+  std::function<Result<Topology>(const Topology&)> change =
+      [&drives, &looks, &ids, bears_less](const Topology& before) -> Result<Topology> {
+    ids.clear();
+    for (const DriveUrl& url : drives)
+      if (const auto slot = before.slot_at(url)) ids.push_back(before.slots[*slot].id);
+    return drain_drives(before, drives, looks, bears_less);
+  };
+  auto changing = change_topology(deps_.moves.control, deps_.membership, ctx, std::move(change));
+  CO_TRY_VOID(co_await std::move(changing));
+  for (const DriveUrl& url : drives) log::info("a drive is to be drained drive={}", to_string(url));
+  std::function<bool(const MoveSpec&)> to_them = [ids](const MoveSpec& spec) {
+    return std::find(ids.begin(), ids.end(), spec.to) != ids.end();
+  };
+  auto cancelling = runner_.cancel(ctx, std::move(to_them));
+  co_return co_await std::move(cancelling);
+}
+
+Task<Result<>> Rebalancer::take_back(Ctx& ctx, std::vector<DriveUrl> drives) {
+  std::vector<DriveId> ids;
+  std::function<Result<Topology>(const Topology&)> change =
+      [&drives, &ids](const Topology& before) -> Result<Topology> {
+    ids.clear();
+    for (const DriveUrl& url : drives)
+      if (const auto slot = before.slot_at(url)) ids.push_back(before.slots[*slot].id);
+    return take_drives_back(before, drives);
+  };
+  auto changing = change_topology(deps_.moves.control, deps_.membership, ctx, std::move(change));
+  CO_TRY_VOID(co_await std::move(changing));
+  for (const DriveUrl& url : drives) log::info("a drive is not drained any more drive={}", to_string(url));
+  std::function<bool(const MoveSpec&)> from_them = [ids](const MoveSpec& spec) {
+    return std::find(ids.begin(), ids.end(), spec.from) != ids.end();
+  };
+  auto cancelling = runner_.cancel(ctx, std::move(from_them));
+  co_return co_await std::move(cancelling);
+}
+
+Task<Result<>> Rebalancer::remove(Ctx& ctx, std::vector<DriveUrl> drives) {
+  std::function<Result<Topology>(const Topology&)> change =
+      [this, &drives](const Topology& before) -> Result<Topology> {
+    TRY(table, placement());
+    TRY(moves, runner_.document());
+    return remove_drives(before, drives, table, moves);
+  };
+  auto changing = change_topology(deps_.moves.control, deps_.membership, ctx, std::move(change));
+  CO_TRY_VOID(co_await std::move(changing));
+  for (const DriveUrl& url : drives)
+    log::info("a drive was removed from the cluster drive={}", to_string(url));
+  co_return Result<>();
+}
+
+}  // namespace ostraka::cluster
