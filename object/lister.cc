@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <iterator>
 
+#include "object/limits.h"
+
 namespace ostraka::object {
 
 namespace {
@@ -89,13 +91,25 @@ Lister::View Lister::view() const {
   return now;
 }
 
-// Too few drives could tell about a group: one of its slots may have moved since the table was looked at.
+// Where too few drives can tell about a group, one of its slots may have moved since the table was looked at;
+// or it is just on its way, and nobody answers for it. That is waited for, if all drives are there.
 Task<Result<erasure::SetListPage>> Lister::list(Ctx& ctx, const disk::ListSpec& spec) const {
   const erasure::KeyReader reader = sets_.reader();
+  std::optional<TimePoint> until;
   for (;;) {
     View now = view();
     Result<erasure::SetListPage> page = co_await erasure::list_keys(now.field, ctx, spec, reader);
-    if (!page.failed_with(Errc::unavailable) || sets_.table() == now.table) co_return page;
+    if (!page.failed_with(Errc::unavailable)) co_return page;
+    if (sets_.table() != now.table) continue;
+    const auto& drives = now.field->drives;
+    const bool all_there =
+        std::all_of(drives.begin(), drives.end(), [](const disk::Drive* drive) { return drive->online(); });
+    if (!all_there || !sets_.any_moving()) co_return page;
+    Clock& clock = now.field->context.clock;
+    const TimePoint time = clock.now();
+    if (!until) until = std::min(ctx.deadline, time + kMovePatience);
+    if (time + kMovePause >= *until) co_return page;
+    co_await sleep_for(clock, kMovePause);
   }
 }
 

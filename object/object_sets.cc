@@ -45,6 +45,10 @@ void ObjectSets::set_moving(const std::vector<bool>& moving) noexcept {
     groups_[group]->set_moving(group < moving.size() && moving[group]);
 }
 
+bool ObjectSets::any_moving() const noexcept {
+  return std::any_of(groups_.begin(), groups_.end(), [](const auto& group) { return group->moving(); });
+}
+
 SetTablePtr ObjectSets::table() const {
   const std::lock_guard lock(mutex_);
   return table_;

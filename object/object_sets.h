@@ -49,6 +49,7 @@ class ObjectSets {
   void follow(SetTablePtr table);
   // Of which groups a slot is on its way between drives, by group.
   void set_moving(const std::vector<bool>& moving) noexcept;
+  bool any_moving() const noexcept;
   SetTablePtr table() const;
 
   disk::ObjectRef object(BucketId bucket, const ObjectKey& key) const;

@@ -5,6 +5,7 @@
 #include <map>
 
 #include "tests/unit/disk/drive_caller.h"
+#include "tests/unit/disk/drive_world.h"
 
 namespace ostraka::disk {
 
@@ -364,6 +365,53 @@ TYPED_TEST_P(DriveSuite, ListsInOrderWithPrefixStartAndPages) {
   EXPECT_TRUE(end);
 }
 
+TYPED_TEST_P(DriveSuite, ListsSomeGroupsAndSaysHowFarItHasLooked) {
+  auto& c = this->call_;
+  const auto group_of = [](const std::string& key) {
+    return placement_group(test_format().deployment, BucketId{77}, key);
+  };
+  std::map<std::string, std::uint16_t> keys;
+  for (unsigned n = 0; n < 40; ++n) {
+    const std::string key = (n % 2 == 0 ? "a/" : "b/") + std::to_string(100 + n);
+    ObjectRef ref = c.ref(key);
+    ref.group = keys[key] = group_of(key);
+    ASSERT_EQ(c.verdict(ref, c.inline_record(n + 1), kShard), Verdict::ok);
+  }
+  ListSpec spec;
+  spec.bucket = BucketId{77};
+  spec.groups.emplace();
+  std::vector<std::string> wanted;
+  for (const auto& [key, group] : keys)
+    if (group % 3 == 0) spec.groups->set(group);
+  for (const auto& [key, group] : keys)
+    if ((*spec.groups)[group]) wanted.push_back(key);
+  ASSERT_FALSE(wanted.empty());
+  EXPECT_EQ(c.list(spec), wanted);
+  ListSpec folders = spec;
+  folders.delimiter = "/";
+  std::vector<std::string> first_of_each;
+  for (const std::string& key : wanted)
+    if (first_of_each.empty() || first_of_each.back()[0] != key[0]) first_of_each.push_back(key);
+  EXPECT_EQ(c.list(folders), first_of_each);
+
+  // In small steps; those without a row get on, too.
+  std::vector<std::string> got;
+  spec.max_looked = 7;
+  for (int pages = 0;; ++pages) {
+    ASSERT_LT(pages, 10);
+    const auto page = c.wait(c.drive().list(c.ctx(), spec));
+    ASSERT_TRUE(page) << page.error().detail;
+    EXPECT_TRUE(page->silent.none());
+    for (const ListRow& row : page->rows) got.emplace_back(row.key);
+    if (page->end) break;
+    ASSERT_GT(page->next_key, spec.start);
+    EXPECT_TRUE(keys.contains(page->next_key));
+    EXPECT_EQ(std::distance(keys.lower_bound(spec.start), keys.find(page->next_key)), 7);
+    spec.start = page->next_key;
+  }
+  EXPECT_EQ(got, wanted);
+}
+
 TYPED_TEST_P(DriveSuite, ACommonPrefixIsShownByARowThatMayBeLive) {
   auto& c = this->call_;
   using Keys = std::vector<std::string>;
@@ -538,8 +586,8 @@ REGISTER_TYPED_TEST_SUITE_P(DriveSuite, CommittedVersionsAreReadBackWithTheirInl
                             ReplacedFilesGoWithTheLastPin, AWithdrawnVersionTakesItsFilesAlong,
                             AFileThatTwoVersionsNameGoesWithTheLast, ARowTakesNoMoreFencesThanItCanKeep,
                             AHealMayReplaceAFileInUse, ListsInOrderWithPrefixStartAndPages,
-                            ACommonPrefixIsShownByARowThatMayBeLive, ListsUploadsAndPartsWithTheirSubs,
-                            SystemRecordsAreKeptInOrderAndCounted,
+                            ListsSomeGroupsAndSaysHowFarItHasLooked, ACommonPrefixIsShownByARowThatMayBeLive,
+                            ListsUploadsAndPartsWithTheirSubs, SystemRecordsAreKeptInOrderAndCounted,
                             OlderEpochsAreRefusedAndReadsTeachNewerOnes, PastDeadlinesStartNothing,
                             WhatIsOutOfBoundsIsRefused, ManyCommitsAtOnceAreEachAnswered);
 

@@ -97,6 +97,46 @@ TYPED_TEST_P(MoveSuite, ASlotMovesWithAllThatItKnows) {
   EXPECT_EQ(from.list({}).size(), 1U);
 }
 
+// While a slot is on its way, and for ever on the drive that it has left, a listing says that it knows
+// nothing about the group; and it goes on answering for the others.
+TYPED_TEST_P(MoveSuite, AListingTellsWhichGroupsAreNotHere) {
+  auto& from = this->from_;
+  auto& to = this->to_;
+  auto& move = this->move_;
+  move.add("moves");
+  const ObjectRef moves = MoveCaller::ref("moves"), stays = MoveCaller::ref("stays");
+  ASSERT_EQ(from.verdict(moves, from.inline_record(1), kShard), Verdict::ok);
+  ASSERT_EQ(from.verdict(stays, from.inline_record(2), kShard), Verdict::ok);
+  ASSERT_EQ(to.verdict(stays, to.inline_record(2), kShard), Verdict::ok);
+  GroupBits moving;
+  for (const std::uint16_t group : move.groups) moving.set(group);
+  const auto silent = [](DriveCaller& caller, std::optional<GroupBits> groups) {
+    ListSpec spec;
+    spec.bucket = BucketId{77};
+    spec.groups = groups;
+    const auto page = caller.wait(caller.drive().list(caller.ctx(), spec));
+    EXPECT_TRUE(page) << page.error().detail;
+    return page ? page->silent : GroupBits().set();
+  };
+  using Keys = std::vector<std::string>;
+  EXPECT_TRUE(silent(from, {}).none());
+  ASSERT_TRUE(move.begin());
+  EXPECT_TRUE(silent(from, {}).none()) << "it still answers";
+  EXPECT_EQ(silent(to, {}), moving);
+  EXPECT_TRUE(silent(to, ~moving).none()) << "nobody has asked about those";
+  ASSERT_TRUE(move.copy(false));
+  EXPECT_EQ(to.list({}), (Keys{"stays"})) << "the copy may not be whole";
+  ASSERT_TRUE(move.finish());
+  EXPECT_EQ(silent(from, {}), moving);
+  EXPECT_TRUE(silent(to, {}).none());
+  EXPECT_EQ(from.list({}), (Keys{"stays"})) << "the row is there, and may be an old one";
+  EXPECT_EQ(to.list({}), (Keys{"moves", "stays"}));
+  ASSERT_TRUE(move.drop_old());
+  EXPECT_EQ(silent(from, {}), moving) << "also when the rows are gone";
+  EXPECT_TRUE(silent(from, ~moving).none());
+  EXPECT_EQ(from.list({}), (Keys{"stays"}));
+}
+
 TYPED_TEST_P(MoveSuite, WhatChangesMeanwhileIsCopiedAgain) {
   auto& from = this->from_;
   auto& to = this->to_;
@@ -257,8 +297,9 @@ TYPED_TEST_P(MoveSuite, OnlyGroupsThatAreHereCanLeave) {
   EXPECT_TRUE(from.wait(move.out().own(from.ctx(), move.ticket, {})).failed_with(Errc::not_found));
 }
 
-REGISTER_TYPED_TEST_SUITE_P(MoveSuite, ASlotMovesWithAllThatItKnows, WhatChangesMeanwhileIsCopiedAgain,
-                            CallsThatComeLateChangeNothing, AMoveThatIsGivenUpLeavesNothingBehind,
+REGISTER_TYPED_TEST_SUITE_P(MoveSuite, ASlotMovesWithAllThatItKnows, AListingTellsWhichGroupsAreNotHere,
+                            WhatChangesMeanwhileIsCopiedAgain, CallsThatComeLateChangeNothing,
+                            AMoveThatIsGivenUpLeavesNothingBehind,
                             AShardFileThatIsLostIsLostOnTheOtherDriveToo, OnlyGroupsThatAreHereCanLeave);
 
 }  // namespace ostraka::disk
