@@ -37,7 +37,6 @@ struct ApiPeers {
   Gate& background;                                         // calls to nodes that do not answer in time
   std::function<std::vector<cluster::NodeName>()> members;  // those that live, this node among them
   std::function<cluster::NodeName()> leader;                // of the scanner; "": nobody just now
-  std::vector<cluster::NodeName> node_of_drive;             // by slot
 };
 
 // Asks that node alone. Errors: those of the transport, and what the other node answered.

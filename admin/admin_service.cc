@@ -87,19 +87,18 @@ std::string geometry_text(const erasure::Geometry& geometry) {
 
 // Numbers as the label `drive` of the metrics has them. A problem's text names the folder, too.
 void hide_folders(std::vector<disk::DriveInfo>& drives) {
-  for (std::size_t slot = 0; slot < drives.size(); ++slot) {
-    drives[slot].path = fmt::format("drive {}", slot);
-    drives[slot].problem.clear();
+  for (disk::DriveInfo& drive : drives) {
+    drive.path = fmt::format("drive {}", drive.slot);
+    drive.problem.clear();
   }
 }
 
 std::string cluster_json(const Assessment& assessment, const std::vector<disk::DriveInfo>& drives,
                          const erasure::Geometry& geometry, Audience audience) {
   Json missing = Json::array();
-  for (std::size_t slot = 0; slot < drives.size(); ++slot) {
-    const disk::DriveInfo& drive = drives[slot];
+  for (const disk::DriveInfo& drive : drives) {
     if (drive.online) continue;
-    Json entry{{"drive", slot}, {"id", to_string(drive.id)}, {"state", state_word(drive)}};
+    Json entry{{"drive", drive.slot}, {"id", to_string(drive.id)}, {"state", state_word(drive)}};
     if (audience == Audience::operators) {
       entry["path"] = drive.path;
       entry["problem"] = drive.problem;
@@ -133,45 +132,49 @@ AdminService::AdminService(AdminContext context)
       started_(context_.clock.now()),
       page_(status_page()),
       page_policy_(status_page_policy()) {
+  for (std::size_t slot = 0; slot < context_.drives->size(); ++slot) gauges_of(slot);
+}
+
+AdminService::DriveGauges AdminService::gauges_of(std::size_t slot) const {
   MetricRegistry& metrics = context_.metrics;
-  for (std::size_t slot = 0; slot < context_.facts.drive_paths.size(); ++slot) {
-    const Labels drive{{"drive", std::to_string(slot)}};
-    metrics
-        .gauge(kDriveInfoMetric, "The folder of each drive",
-               {{"drive", std::to_string(slot)}, {"path", context_.facts.drive_paths[slot]}})
-        .set(1);
-    drive_gauges_.push_back(
-        {metrics.gauge("ostraka_drive_total_bytes", "Size of the drive's file system", drive),
-         metrics.gauge("ostraka_drive_free_bytes", "Free bytes above the reserve", drive),
-         metrics.gauge("ostraka_drive_used_bytes", "Bytes in use", drive)});
-  }
+  const Labels drive{{"drive", std::to_string(slot)}};
+  const Labels path{{"drive", std::to_string(slot)}, {"path", context_.drives->entry(slot).path}};
+  metrics.gauge(kDriveInfoMetric, "The folder of each drive", path)
+      .set(context_.drives->removed(slot) ? 0 : 1);
+  return {metrics.gauge("ostraka_drive_total_bytes", "Size of the drive's file system", drive),
+          metrics.gauge("ostraka_drive_free_bytes", "Free bytes above the reserve", drive),
+          metrics.gauge("ostraka_drive_used_bytes", "Bytes in use", drive)};
 }
 
 Task<std::vector<disk::DriveInfo>> AdminService::look_at_drives(Ctx& ctx) {
-  const auto fan = std::make_shared<FanOut<DriveAnswer>>(context_.drives.size());
+  const std::vector<disk::Drive*> asked = context_.drives->all();
+  const auto fan = std::make_shared<FanOut<DriveAnswer>>(asked.size());
   const TimePoint deadline = std::min(ctx.deadline, context_.clock.now() + kDriveAnswerTime);
-  for (std::size_t i = 0; i < context_.drives.size(); ++i) {
+  for (std::size_t i = 0; i < asked.size(); ++i) {
+    if (context_.drives->removed(i)) continue;
     fan->start(ctx.shard.executor(), context_.background, i,
-               ask(context_.drives[i], &ctx.shard, deadline, ctx.request_id));
+               ask(asked[i], &ctx.shard, deadline, ctx.request_id));
   }
   co_await fan->wait_all(context_.clock, deadline);
 
   std::vector<disk::DriveInfo> drives;
-  for (std::size_t i = 0; i < context_.drives.size(); ++i) {
+  for (std::size_t i = 0; i < asked.size(); ++i) {
+    const DriveGauges gauges = gauges_of(i);
+    if (context_.drives->removed(i)) continue;
     const std::optional<DriveAnswer>& answer = fan->answers()[i];
-    const std::string& path = context_.facts.drive_paths[i];
+    const std::string& path = context_.drives->entry(i).path;
     if (!answer) {
-      drives.push_back(silent_drive(*context_.drives[i], path, "it does not answer"));
+      drives.push_back(silent_drive(*asked[i], path, "it does not answer"));
       drives.back().state = disk::DriveState::stalled;
     } else if (!answer->has_value()) {
-      drives.push_back(silent_drive(*context_.drives[i], path, answer->error().detail));
+      drives.push_back(silent_drive(*asked[i], path, answer->error().detail));
     } else {
       drives.push_back(**answer);
       drives.back().path = path;
     }
-    const disk::DriveInfo& drive = drives.back();
+    disk::DriveInfo& drive = drives.back();
+    drive.slot = static_cast<unsigned>(i);
     if (!drive.online) continue;  // the sizes last known say more than zeros
-    const DriveGauges& gauges = drive_gauges_[i];
     gauges.total_bytes.set(static_cast<std::int64_t>(drive.total_bytes));
     gauges.free_bytes.set(static_cast<std::int64_t>(drive.free_bytes));
     gauges.used_bytes.set(static_cast<std::int64_t>(drive.used_bytes));
@@ -180,13 +183,31 @@ Task<std::vector<disk::DriveInfo>> AdminService::look_at_drives(Ctx& ctx) {
 }
 
 void AdminService::begin_serving(Layout layout) {
-  layout_ = std::move(layout);
+  change_layout(std::move(layout));
   serving_.store(true, std::memory_order_release);
 }
 
+void AdminService::change_layout(Layout layout) {
+  const std::lock_guard lock(layout_mutex_);
+  layout_ = std::move(layout);
+}
+
 Assessment AdminService::assess_drives(const std::vector<disk::DriveInfo>& drives) const {
-  if (serving_.load(std::memory_order_acquire)) return assess(layout_, drives);
-  return assess_start(context_.drives_to_start, drives);
+  if (!serving_.load(std::memory_order_acquire)) return assess_start(context_.drives_to_start, drives);
+  Layout layout;
+  {
+    const std::lock_guard lock(layout_mutex_);
+    layout = layout_;
+  }
+  const std::size_t slots = context_.drives->size();
+  if (drives.size() == slots) return assess(layout, drives);
+  // From slots to places in the list, which has no removed drives.
+  std::vector<std::uint16_t> places(slots, UINT16_MAX);
+  for (std::size_t i = 0; i < drives.size(); ++i)
+    if (drives[i].slot < slots) places[drives[i].slot] = static_cast<std::uint16_t>(i);
+  for (auto& set : layout.sets)
+    for (std::uint16_t& drive : set) drive = drive < slots ? places[drive] : UINT16_MAX;
+  return assess(layout, drives);
 }
 
 void AdminService::refresh_process_gauges() {
@@ -211,9 +232,8 @@ Task<std::string> AdminService::status_json(Ctx& ctx) {
   Json list = Json::array();
   bool shared = false;
   std::set<std::uint64_t> counted;
-  for (std::size_t slot = 0; slot < drives.size(); ++slot) {
-    const disk::DriveInfo& drive = drives[slot];
-    const std::uint64_t file_system = context_.facts.file_systems[slot];
+  for (const disk::DriveInfo& drive : drives) {
+    const std::uint64_t file_system = context_.drives->entry(drive.slot).file_system;
     if (file_system == 0 || drive.total_bytes == 0 || counted.insert(file_system).second) {
       total += drive.total_bytes;
       free += drive.free_bytes;

@@ -4,12 +4,13 @@
 #pragma once
 
 #include <atomic>
+#include <mutex>
 #include <string>
 #include <vector>
 
 #include "admin/health.h"
 #include "base/metrics.h"
-#include "disk/drive.h"
+#include "disk/drive_roster.h"
 #include "net/service.h"
 #include "object/usage.h"
 #include "runtime/fs.h"
@@ -19,10 +20,8 @@ namespace ostraka::admin {
 
 struct NodeFacts {
   std::string version;
-  std::string deployment;                   // id, as text
-  std::string s3_address;                   // host:port
-  std::vector<std::string> drive_paths;     // by slot
-  std::vector<std::uint64_t> file_systems;  // by slot; drives with the same number share one; 0: not known
+  std::string deployment;  // id, as text
+  std::string s3_address;  // host:port
 };
 
 // What the service looks at; all of it outlives it.
@@ -30,8 +29,8 @@ struct AdminContext {
   Clock& clock;
   Fs& fs;  // for /proc/self
   MetricRegistry& metrics;
-  Gate& background;                  // questions to drives that do not answer in time
-  std::vector<disk::Drive*> drives;  // by slot
+  Gate& background;  // questions to drives that do not answer in time
+  disk::RosterPtr drives;
   erasure::Geometry geometry;
   std::size_t drives_to_start = 1;  // that must answer before anything can be served
   NodeFacts facts;
@@ -52,6 +51,8 @@ class AdminService final : public net::Service {
   Task<> serve_to(Audience audience, Ctx& ctx, net::RequestHead& head, net::ResponseSink& sink);
   // The node waits for drives until this is called: not ready. Once; requests may be under way.
   void begin_serving(Layout layout);
+  // The drives form other sets from now on. Thread safe.
+  void change_layout(Layout layout);
   // From now on requests under /admin/ go there; before that they get 503. It outlives all of them. Thread
   // safe.
   void lead_api_to(net::Service& api) noexcept { api_.store(&api, std::memory_order_release); }
@@ -60,14 +61,16 @@ class AdminService final : public net::Service {
   void lead_usage_to(object::Usage& usage) noexcept { usage_.store(&usage, std::memory_order_release); }
   // From now on not ready: load balancers should send no more. Thread safe.
   void begin_shutdown() noexcept { stopping_.store(true, std::memory_order_relaxed); }
-  // Asks every drive, at most a second, and sets their gauges.
+  // Asks every drive that was not removed, at most a second, and sets their gauges. By slot.
   Task<std::vector<disk::DriveInfo>> look_at_drives(Ctx& ctx);
+  // drives: as look_at_drives() gave them.
   Assessment assess_drives(const std::vector<disk::DriveInfo>& drives) const;
 
  private:
   struct DriveGauges {
     Gauge &total_bytes, &free_bytes, &used_bytes;
   };
+  DriveGauges gauges_of(std::size_t slot) const;
   Task<std::string> status_json(Ctx& ctx);
   struct Answer {
     unsigned status = 200;
@@ -78,13 +81,13 @@ class AdminService final : public net::Service {
   void refresh_process_gauges();
 
   AdminContext context_;
-  std::vector<DriveGauges> drive_gauges_;
   Gauge& uptime_seconds_;
   Gauge& resident_bytes_;
   const TimePoint started_;
   const std::string page_;
   const std::string page_policy_;  // Content-Security-Policy
-  Layout layout_;                  // set before serving_
+  mutable std::mutex layout_mutex_;
+  Layout layout_;  // set before serving_
   std::atomic<bool> serving_{false};
   std::atomic<bool> stopping_{false};
   std::atomic<net::Service*> api_{nullptr};

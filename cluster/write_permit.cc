@@ -12,14 +12,10 @@ namespace ostraka::cluster {
 WritePermit::WritePermit(const WritePermitDeps& deps, NodeName self, std::vector<NodeName> nodes)
     : deps_(deps),
       self_(std::move(self)),
-      nodes_(std::move(nodes)),
       started_(deps.clock.now()),
       seen_(std::make_shared<Seen>()),
       permitted_until_(TimePoint::min().time_since_epoch().count()) {
-  nodes_.push_back(self_);
-  std::sort(nodes_.begin(), nodes_.end());
-  nodes_.erase(std::unique(nodes_.begin(), nodes_.end()), nodes_.end());
-  for (const NodeName& node : nodes_) seen_->gone.emplace(node, started_);
+  set_nodes(std::move(nodes));
   const auto watcher = [seen = seen_, &clock = deps_.clock](const NodeName& name,
                                                             const control::MemberPtr& member) {
     const TimePoint when = clock.now();
@@ -67,6 +63,27 @@ Task<> WritePermit::renew_regularly(WritePermit* self) {
   }
 }
 
+void WritePermit::set_nodes(std::vector<NodeName> nodes) {
+  nodes.push_back(self_);
+  std::sort(nodes.begin(), nodes.end());
+  nodes.erase(std::unique(nodes.begin(), nodes.end()), nodes.end());
+  {
+    const TimePoint now = deps_.clock.now();
+    const std::scoped_lock lock(nodes_mutex_, seen_->mutex);
+    for (const NodeName& node : nodes)
+      if (!std::binary_search(nodes_.begin(), nodes_.end(), node)) seen_->gone.emplace(node, now);
+    nodes_ = std::move(nodes);
+  }
+  const auto members = deps_.membership.members();
+  const std::lock_guard lock(seen_->mutex);
+  for (const control::MemberPtr& member : members) seen_->gone.erase(member->name);
+}
+
+std::vector<NodeName> WritePermit::nodes() const {
+  const std::lock_guard lock(nodes_mutex_);
+  return nodes_;
+}
+
 Task<> WritePermit::wait_for_one(TimePoint until) {
   while (!may_write() && deps_.clock.now() < until) co_await sleep_for(deps_.clock, kPermitLook);
 }
@@ -76,11 +93,12 @@ Task<> WritePermit::ask_for_permit() {
   const std::uint64_t revision = deps_.membership.known_revision();
   if (revision == 0) co_return;  // nothing is known yet
   Ctx ctx{deps_.home, asked + kPermitCall, "permit"};
-  const std::shared_ptr<Answers> fan = co_await ask_all(ctx, nodes_, revision, true);
+  const std::vector<NodeName> all = nodes();
+  const std::shared_ptr<Answers> fan = co_await ask_all(ctx, all, revision, true);
   std::size_t know_no_more = 1;  // this one
   for (const auto& answer : fan->answers())
     know_no_more += answer && *answer && (*answer)->revision <= revision ? 1 : 0;
-  if (know_no_more >= majority()) permitted_until_ = (asked + kPermitLife).time_since_epoch().count();
+  if (know_no_more >= majority_of(all)) permitted_until_ = (asked + kPermitLife).time_since_epoch().count();
 }
 
 // Not of this node itself.
@@ -123,7 +141,8 @@ Task<Result<PeerAnswer>> WritePermit::serve(Ctx& ctx, const NodeName& from, Peer
   pb::RevisionQuestion in;
   if (call.head.size() > kMaxCallHead || !in.ParseFromString(call.head))
     co_return fail(Errc::malformed, "a question about the revision");
-  if (in.for_permit() && std::binary_search(nodes_.begin(), nodes_.end(), from)) {
+  const std::vector<NodeName> all = nodes();
+  if (in.for_permit() && std::binary_search(all.begin(), all.end(), from)) {
     const TimePoint now = deps_.clock.now();
     const std::lock_guard lock(seen_->mutex);
     seen_->asked[from] = now;  // before the revision is looked at: whoever asks later is told of more
@@ -166,10 +185,11 @@ Task<Result<>> WritePermit::wait_until_known(Ctx& ctx, std::uint64_t revision) {
   for (const control::MemberPtr& member : deps_.membership.members())
     if (member->revision >= revision && member->name != self_) know.push_back(member->name);
   std::sort(know.begin(), know.end());
-  std::set_difference(nodes_.begin(), nodes_.end(), know.begin(), know.end(), std::back_inserter(away));
+  const std::vector<NodeName> all = nodes();
+  std::set_difference(all.begin(), all.end(), know.begin(), know.end(), std::back_inserter(away));
   if (away.empty()) co_return Result<>();
-  const std::size_t confirming = nodes_.size() - away.size();
-  if (confirming < majority())
+  const std::size_t confirming = all.size() - away.size();
+  if (confirming < majority_of(all))
     co_return fail(Errc::unavailable, "no majority of the nodes has confirmed the change");
   TimePoint end = lease_writes_end(away);
   Ctx asking = ctx;
@@ -178,7 +198,7 @@ Task<Result<>> WritePermit::wait_until_known(Ctx& ctx, std::uint64_t revision) {
   std::size_t told_nobody = was_asked_by_other(self_) ? 0 : 1;
   for (const auto& answer : fan->answers()) told_nobody += answer && *answer && !(*answer)->somebody_asked;
   // A permit takes a majority; those that told nobody are in none.
-  if (nodes_.size() - told_nobody >= majority()) end = std::max(end, confirmed + kPermitLife + kWriteLife);
+  if (all.size() - told_nobody >= majority_of(all)) end = std::max(end, confirmed + kPermitLife + kWriteLife);
   if (end <= deps_.clock.now()) co_return Result<>();
   if (end > ctx.deadline)
     co_return fail(Errc::unavailable, "a node that went away may still be writing; in a while it is not");

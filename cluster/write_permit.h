@@ -47,6 +47,8 @@ class WritePermit final : public control::WriteFence, public PeerService {
   void start();
   Task<> close();
 
+  // From now on these are all nodes of the cluster, this one among them in any case.
+  void set_nodes(std::vector<NodeName> nodes);
   // At a start: until it may write, or the time has come.
   Task<> wait_for_one(TimePoint until);
   bool may_write() const noexcept override;
@@ -66,7 +68,8 @@ class WritePermit final : public control::WriteFence, public PeerService {
   };
   using Answers = FanOut<Result<Said>>;
 
-  std::size_t majority() const noexcept { return nodes_.size() / 2 + 1; }
+  static std::size_t majority_of(const std::vector<NodeName>& nodes) noexcept { return nodes.size() / 2 + 1; }
+  std::vector<NodeName> nodes() const;
   bool has_lease() const noexcept { return deps_.membership.lease_until() > deps_.clock.now(); }
   static Task<> renew_regularly(WritePermit* self);
   static Task<> stop(WritePermit* self);
@@ -80,6 +83,7 @@ class WritePermit final : public control::WriteFence, public PeerService {
 
   const WritePermitDeps deps_;
   const NodeName self_;
+  mutable std::mutex nodes_mutex_;
   std::vector<NodeName> nodes_;  // ascending
   const TimePoint started_;
   const std::shared_ptr<Seen> seen_;

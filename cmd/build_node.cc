@@ -20,7 +20,10 @@
 #include "cluster/write_permit.h"
 #include "cmd/drive_replacer.h"
 #include "cmd/node_control_store.h"
+#include "cmd/rebalance_side.h"
 #include "cmd/starting_s3.h"
+#include "cmd/table_follower.h"
+#include "cmd/topology_follower.h"
 #include "cmd/version.h"
 #include "erasure/erasure_set.h"
 #include "iam/credentials.h"
@@ -41,9 +44,12 @@ constexpr std::string_view kScannerMatter = "scanner";
 constexpr Duration kDriveWatchPeriod = std::chrono::seconds(1);
 constexpr Duration kDriveWatchDeadline = std::chrono::seconds(30);
 
-std::vector<disk::Drive*> pointers(const std::vector<std::unique_ptr<disk::Drive>>& drives) {
-  std::vector<disk::Drive*> out;
-  for (const auto& drive : drives) out.push_back(drive.get());
+std::shared_ptr<disk::DriveRoster> roster_of(const NodeDrives& drives) {
+  auto out = std::make_shared<disk::DriveRoster>();
+  for (std::size_t slot = 0; slot < drives.drives.size(); ++slot) {
+    out->add({drives.drives[slot].get(), drives.nodes[slot], drives.paths[slot], drives.file_systems[slot]});
+    if (slot < drives.removed.size() && drives.removed[slot]) out->set_removed(slot);
+  }
   return out;
 }
 
@@ -60,8 +66,10 @@ Task<Result<cluster::Placement>> load_placement(Ctx& ctx, control::ControlStore&
     co_return placement;
   }
   std::vector<cluster::PlacementDrive> placed;
-  for (std::size_t slot = 0; slot < drives.ids.size(); ++slot)
+  for (std::size_t slot = 0; slot < drives.ids.size(); ++slot) {
+    if (slot < drives.removed.size() && drives.removed[slot]) continue;
     placed.push_back({drives.ids[slot], drives.nodes[slot]});
+  }
   cluster::Placement placement = cluster::Placement::make(drives.deployment, placed, drives.geometry.drives(),
                                                           drives.geometry.parity_shards);
   std::string json = placement.to_json();
@@ -72,24 +80,18 @@ Task<Result<cluster::Placement>> load_placement(Ctx& ctx, control::ControlStore&
   co_return placement;
 }
 
-// Every set of drives that the placement uses, once, as slots.
-Result<admin::Layout> layout_of(const cluster::Placement& placement, const NodeDrives& drives) {
+// Every set of drives that the groups use, once, as slots.
+admin::Layout layout_of(const object::SetTable& table, const disk::DriveRoster& roster,
+                        const erasure::Geometry& geometry) {
   std::set<std::vector<std::uint16_t>> sets;
-  for (unsigned group = 0; group < kPlacementGroups; ++group) {
+  for (const object::SetPtr& set : table.sets) {
     std::vector<std::uint16_t> slots;
-    for (const DriveId& id : placement.group(static_cast<std::uint16_t>(group)).drives) {
-      const auto found = std::find(drives.ids.begin(), drives.ids.end(), id);
-      if (found == drives.ids.end()) {
-        return fail(Errc::corrupt,
-                    fmt::format("the placement table names drive {}, which this deployment does not have",
-                                to_string(id)));
-      }
-      slots.push_back(static_cast<std::uint16_t>(found - drives.ids.begin()));
-    }
+    for (const disk::Drive* drive : set->drives())
+      slots.push_back(static_cast<std::uint16_t>(roster.slot_of(drive->id()).value_or(UINT16_MAX)));
     std::sort(slots.begin(), slots.end());
     sets.insert(std::move(slots));
   }
-  return admin::Layout{drives.geometry, {sets.begin(), sets.end()}};
+  return admin::Layout{geometry, {sets.begin(), sets.end()}};
 }
 
 s3api::S3Config s3_config(const ServerConfig& config, const DeploymentId& deployment) {
@@ -118,6 +120,7 @@ class ServingNode final : public Node {
         config_(config),
         classes_(classes),
         drives_(std::move(drives)),
+        roster_(roster_of(drives_)),
         hlc_(random_origin(deps.random)),
         control_({deps.clock, deps.random, deps.fs, background_, locks_, here(drives_), config.control_store,
                   self_of(deps), deps.peers.has_value(), deps.dial}),
@@ -126,32 +129,29 @@ class ServingNode final : public Node {
                   deps.fs,
                   deps.metrics,
                   background_,
-                  pointers(drives_.drives),
+                  roster_,
                   drives_.geometry,
                   control_.drives_to_load(),
-                  {std::string(version()), to_string(drives_.deployment), to_string(config.address),
-                   drives_.paths, drives_.file_systems}}),
+                  {std::string(version()), to_string(drives_.deployment), to_string(config.address)}}),
         probes_(console_),
         front_(config.s3_probes ? &probes_ : nullptr, starting_) {}
 
   Task<Result<>> load(Ctx& ctx) override {
     meet_peers(ctx.shard);
     CO_TRY_VOID(co_await control_.load(ctx));
+    follow_the_cluster(ctx.shard);
     replacer_ = std::make_unique<DriveReplacer>(replacer_deps());
     CO_TRY_VOID(co_await replacer_->begin(ctx));
     CO_TRY(placement, co_await load_placement(ctx, control_, drives_));
-    placement_ = std::make_shared<const cluster::Placement>(std::move(placement));
-    CO_TRY(layout, layout_of(*placement_, drives_));
-    make_sets();
-    follow_epochs();
-    ask_for_permits(ctx.shard);
+    CO_TRY_VOID(tables_->begin(std::move(placement)));
+    tables_->watch(control_);
     // So that whoever finds the node serving can write at once.
     if (permit_) co_await permit_->wait_for_one(deps_.clock.now() + std::chrono::seconds(5));
     buckets_ = std::make_unique<object::BucketStore>(control_, deps_.clock, deps_.random, config_.region,
                                                      bucket_cluster());
     buckets_->start(ctx.shard);
     objects_ = std::make_unique<object::ErasureObjectLayer>(
-        object::LayerDeps{deps_.clock, deps_.random, hlc_, locks(), background_, *buckets_, *object_sets_});
+        object::LayerDeps{deps_.clock, deps_.random, hlc_, locks(), background_, *buckets_, sets()});
     credentials_ =
         std::make_unique<iam::RootCredentials>(config_.root_user, iam::Secret(config_.root_password));
     verifier_ = std::make_unique<iam::SigV4Verifier>(*credentials_, config_.region, deps_.clock);
@@ -160,10 +160,11 @@ class ServingNode final : public Node {
     front_.lead_to(*s3_);
     background_.spawn(ctx.shard.executor(), watch_drives(this, &ctx.shard));
     start_healing(ctx.shard);
+    start_rebalancing(ctx.shard);
     start_scanning(ctx.shard);
     console_.lead_api_to(*api_);
     serve_peers(ctx.shard);
-    console_.begin_serving(std::move(layout));  // last: whoever waits for it may use all of the above
+    console_.begin_serving(layout());  // last: whoever waits for it may use all of the above
     co_return Result<>{};
   }
 
@@ -173,11 +174,13 @@ class ServingNode final : public Node {
   control::ControlStore& control_store() noexcept override { return control_; }
   Task<> close() override {
     stopping_.set();
+    if (rebalance_) co_await rebalance_->close();
     if (scanner_) co_await scanner_->close();
     if (heal_) co_await heal_->close();
     co_await background_.close();
     if (buckets_) co_await buckets_->close();
     co_await control_.close();
+    if (topology_) co_await topology_->close();
     for (cluster::RemoteDrive* drive : drives_.remote)
       if (drive != nullptr) co_await drive->close();
     if (!lock_server_) co_return;
@@ -208,8 +211,11 @@ class ServingNode final : public Node {
 
   void meet_peers(Shard& shard) {
     if (!deps_.peers || lock_server_) return;
-    for (cluster::RemoteDrive* drive : drives_.remote)
-      if (drive != nullptr) drive->start();
+    for (std::size_t slot = 0; slot < drives_.remote.size(); ++slot) {
+      cluster::RemoteDrive* drive = drives_.remote[slot];
+      if (drive != nullptr && !roster_->removed(slot) && drives_.nodes[slot] != deps_.peers->self)
+        drive->start();
+    }
     lock_server_ = std::make_unique<cluster::LockServer>(cluster::LockServerDeps{deps_.clock, shard});
     lock_server_->start();
     deps_.peers->serve(std::string(kLockCalls), lock_server_.get());
@@ -217,7 +223,7 @@ class ServingNode final : public Node {
         cluster::QuorumLockDeps{deps_.peers->transport, *lock_server_, deps_.clock, deps_.random, shard},
         deps_.peers->self);
     quorum_locks_->start();
-    quorum_locks_->set_nodes(drives_.nodes);
+    quorum_locks_->set_nodes(nodes_at_start());
   }
 
   // To write; from now on this node tells its peers what it knows of the control store.
@@ -225,7 +231,7 @@ class ServingNode final : public Node {
     if (!deps_.peers) return;
     permit_ = std::make_unique<cluster::WritePermit>(
         cluster::WritePermitDeps{deps_.peers->transport, control_.membership(), deps_.clock, shard},
-        deps_.peers->self, drives_.nodes);
+        deps_.peers->self, nodes_at_start());
     permit_->start();
     deps_.peers->serve(std::string(kControlCalls), permit_.get());
   }
@@ -254,26 +260,31 @@ class ServingNode final : public Node {
     deps_.peers->serve(std::string(admin::kAdminCalls), api_.get());
   }
 
-  // Other nodes raise epochs, too.
-  void follow_epochs() {
-    if (!deps_.peers) return;
-    const auto raise = [this](const control::DocumentPtr& table) {
-      if (!table) return;
-      const auto placement = cluster::Placement::from_json(drives_.deployment, table->content);
-      if (!placement) {
-        log::error("the placement table cannot be read, and is used as it was: {}", placement.error().detail);
-        return;
-      }
-      for (unsigned group = 0; group < kPlacementGroups; ++group)
-        object_sets_->of_group(static_cast<std::uint16_t>(group))
-            .raise_epoch(placement->group(static_cast<std::uint16_t>(group)).epoch);
-    };
-    control_.watch(std::string(kPlacementDocument),
-                   [raise](const std::string& name, const control::DocumentPtr& now) {
-                     if (name == kPlacementDocument) raise(now);
-                   });
-    raise(control_.get(kPlacementDocument));  // what changed before it was watched
+  std::vector<cluster::NodeName> nodes_at_start() const {
+    std::vector<cluster::NodeName> out;
+    for (std::size_t slot = 0; slot < drives_.nodes.size(); ++slot)
+      if (!roster_->removed(slot)) out.push_back(drives_.nodes[slot]);
+    return out;
   }
+
+  // From now on the node has the drives that the topology names. Once.
+  void follow_the_cluster(Shard& shard) {
+    if (tables_) return;
+    make_tables();
+    ask_for_permits(shard);
+    if (!deps_.peers || !deps_.peers->remote) return;
+    const auto meet = [this](const cluster::Topology& now) {
+      deps_.peers->meet(now);
+      quorum_locks_->set_nodes(now.nodes());
+      permit_->set_nodes(now.nodes());
+    };
+    topology_ = std::make_unique<TopologyFollower>(
+        TopologyFollower::Deps{deps_.peers->self, drives_.deployment, roster_, deps_.peers->remote, meet,
+                               [this] { tables_->look_again(); }});
+    topology_->watch(control_);
+  }
+
+  admin::Layout layout() { return layout_of(*sets().table(), *roster_, drives_.geometry); }
 
   std::vector<cluster::NodeName> members() {
     std::vector<cluster::NodeName> out;
@@ -281,20 +292,24 @@ class ServingNode final : public Node {
     return out;
   }
 
-  bool is_here(std::size_t slot) const { return drives_.local[slot] != nullptr; }
+  bool is_here(std::size_t slot) const {
+    return slot < drives_.local.size() && drives_.local[slot] != nullptr;
+  }
 
   // One node does what has to be done for a group: that of its first drive in service.
   bool tends(std::uint16_t group) const {
     if (group >= kPlacementGroups) return true;  // an entry that says nothing: whoever finds it
-    for (const DriveId& id : placement_->group(group).drives) {
-      const auto slot = static_cast<std::size_t>(std::find(drives_.ids.begin(), drives_.ids.end(), id) -
-                                                 drives_.ids.begin());
-      if (drives_.drives[slot]->online()) return is_here(slot);
+    for (const disk::Drive* drive : tables_->sets().of_group(group).drives()) {
+      if (!drive->online()) continue;
+      const auto slot = roster_->slot_of(drive->id());
+      return slot && is_here(*slot);
     }
     return true;
   }
 
-  void make_sets() {
+  object::ObjectSets& sets() noexcept { return tables_->sets(); }
+
+  void make_tables() {
     set_context_ = std::make_unique<erasure::SetContext>(erasure::SetContext{.clock = deps_.clock,
                                                                              .random = deps_.random,
                                                                              .hlc = hlc_,
@@ -302,25 +317,14 @@ class ServingNode final : public Node {
                                                                              .background = background_,
                                                                              .metrics = deps_.metrics,
                                                                              .epochs = &epochs_});
-    auto table = std::make_shared<object::SetTable>();
-    table->placement = placement_;
-    for (unsigned i = 0; i < kPlacementGroups; ++i) {
-      const auto group = static_cast<std::uint16_t>(i);
-      const cluster::GroupPlacement& where = placement_->group(group);
-      std::vector<disk::Drive*> members;
-      for (const DriveId& id : where.drives) {
-        const auto slot = std::find(drives_.ids.begin(), drives_.ids.end(), id) - drives_.ids.begin();
-        members.push_back(drives_.drives[static_cast<std::size_t>(slot)].get());
-      }
-      table->sets.push_back(
-          erasure::make_erasure_set(*set_context_, group, where.epoch, drives_.geometry, std::move(members)));
-    }
-    object_sets_ = std::make_unique<object::ObjectSets>(std::move(table), classes_);
+    tables_ = std::make_unique<TableFollower>(
+        TableFollower::Deps{drives_.deployment, drives_.geometry, classes_, *set_context_,
+                            [this](const DriveId& id) { return roster_->find(id); },
+                            [this] { console_.change_layout(layout()); }});
   }
 
   void start_healing(Shard& shard) {
-    object::HealDeps deps{deps_.clock, deps_.metrics, *object_sets_, *buckets_, pointers(drives_.drives),
-                          deps_.shards};
+    object::HealDeps deps{deps_.clock, deps_.metrics, sets(), *buckets_, roster_, deps_.shards};
     if (deps.shards.empty()) deps.shards.push_back(&shard);
     deps.clients = [this] { return s3_->client_load(); };
     if (deps_.peers) {
@@ -331,9 +335,17 @@ class ServingNode final : public Node {
     heal_->start();
   }
 
+  void start_rebalancing(Shard& shard) {
+    if (!deps_.peers || rebalance_) return;
+    rebalance_ = std::make_unique<RebalanceSide>(
+        RebalanceSide::Deps{deps_.clock, deps_.random, deps_.metrics, control_, control_.membership(),
+                            control_.election(), drives_.deployment, roster_,
+                            [this] { return s3_->client_load(); }});
+    rebalance_->start(shard);
+  }
+
   void start_scanning(Shard& shard) {
-    object::ScannerDeps deps{
-        deps_.clock, deps_.metrics, *object_sets_, *buckets_, pointers(drives_.drives), {}, {}};
+    object::ScannerDeps deps{deps_.clock, deps_.metrics, sets(), *buckets_, roster_, {}, {}};
     deps.requests_in_flight = [this] { return s3_->client_load().in_flight; };
     deps.heal = [this](Ctx& ctx, disk::ObjectRef ref, erasure::HealSpec spec) {
       return heal_->heal(ctx, std::move(ref), spec, object::HealCause::scanner);
@@ -347,18 +359,16 @@ class ServingNode final : public Node {
       deps.leader = [&election] { return election.leader(kScannerMatter); };
     }
     scanner_ = std::make_unique<object::Scanner>(std::move(deps), scanner);
-    usage_ = std::make_unique<object::Usage>(object::UsageDeps{deps_.clock, deps_.metrics, *buckets_,
-                                                               pointers(drives_.drives),
-                                                               placement_->set_drives(), background_});
-    admin::ApiContext api{deps_.clock,   *verifier_,
-                          *buckets_,     *object_sets_,
-                          *heal_,        *scanner_,
-                          *usage_,       pointers(drives_.drives),
-                          drives_.paths, [this](std::size_t slot) { return trust_drive(slot); }};
+    usage_ = std::make_unique<object::Usage>(
+        object::UsageDeps{deps_.clock, deps_.metrics, *buckets_, roster_, sets().set_drives(), background_});
+    admin::ApiContext api{deps_.clock, *verifier_, *buckets_,
+                          sets(),      *heal_,     *scanner_,
+                          *usage_,     roster_,    [this](std::size_t slot) { return trust_drive(slot); }};
     if (deps_.peers) {
-      api.peers.emplace(admin::ApiPeers{
-          deps_.peers->self, deps_.peers->transport, background_, [this] { return members(); },
-          [this] { return control_.election().leader(kScannerMatter); }, drives_.nodes});
+      api.rebalancer = &rebalance_->rebalancer();
+      api.peers.emplace(admin::ApiPeers{deps_.peers->self, deps_.peers->transport, background_,
+                                        [this] { return members(); },
+                                        [this] { return control_.election().leader(kScannerMatter); }});
     }
     api_ = std::make_unique<admin::AdminApi>(std::move(api));
     console_.lead_usage_to(*usage_);
@@ -368,7 +378,7 @@ class ServingNode final : public Node {
   Result<> trust_drive(std::size_t slot) {
     if (!is_here(slot))
       return fail(Errc::invalid_argument, fmt::format("{} is a drive of {}: ask that node (--url)",
-                                                      drives_.paths[slot], drives_.nodes[slot]));
+                                                      roster_->entry(slot).path, roster_->entry(slot).node));
     drives_.local[slot]->trust_again();
     return {};
   }
@@ -383,7 +393,7 @@ class ServingNode final : public Node {
             .placement_document = std::string(kPlacementDocument),
             .drives = drives_.local,
             .raise_epoch = [this](std::uint16_t group, std::uint64_t epoch) {
-              object_sets_->of_group(group).raise_epoch(epoch);
+              sets().of_group(group).raise_epoch(epoch);
             }};
   }
 
@@ -423,7 +433,8 @@ class ServingNode final : public Node {
   const Deps deps_;
   const ServerConfig& config_;
   const object::StorageClasses classes_;
-  const NodeDrives drives_;
+  const NodeDrives drives_;                          // that the node began with
+  const std::shared_ptr<disk::DriveRoster> roster_;  // all that there are now
   Gate background_;
   Event stopping_;
   Hlc hlc_;
@@ -443,10 +454,10 @@ class ServingNode final : public Node {
   std::unique_ptr<cluster::LockServer> lock_server_;
   std::unique_ptr<cluster::QuorumLockService> quorum_locks_;
   std::unique_ptr<DriveReplacer> replacer_;
-  std::shared_ptr<const cluster::Placement> placement_;
   std::unique_ptr<erasure::SetContext> set_context_;
-  std::unique_ptr<object::ObjectSets> object_sets_;
   std::unique_ptr<cluster::WritePermit> permit_;
+  std::unique_ptr<TableFollower> tables_;
+  std::unique_ptr<TopologyFollower> topology_;
   std::unique_ptr<object::BucketStore> buckets_;
   std::unique_ptr<object::ErasureObjectLayer> objects_;
   std::unique_ptr<iam::RootCredentials> credentials_;
@@ -455,6 +466,7 @@ class ServingNode final : public Node {
   std::unique_ptr<object::HealService> heal_;
   std::unique_ptr<object::Scanner> scanner_;
   std::unique_ptr<object::Usage> usage_;
+  std::unique_ptr<RebalanceSide> rebalance_;
   std::unique_ptr<admin::AdminApi> api_;
   std::unique_ptr<cluster::DriveService> drive_service_;
 };

@@ -14,6 +14,7 @@
 #include "admin/admin_service.h"
 #include "base/metrics.h"
 #include "cluster/remote_drive.h"
+#include "cluster/topology.h"
 #include "cluster/transport.h"
 #include "cmd/config.h"
 #include "control/control_store.h"
@@ -48,6 +49,7 @@ struct NodeDrives {
   std::vector<std::unique_ptr<disk::Drive>> drives;
   std::vector<disk::LocalDrive*> local;       // the same drives; null: on another node
   std::vector<cluster::RemoteDrive*> remote;  // the same drives; null: on this one
+  std::vector<bool> removed = {};             // the cluster has nothing to do with it any more; empty: none
 };
 
 // What a node of a cluster needs beyond its drives. All of it outlives the node.
@@ -57,6 +59,10 @@ struct Peers {
   cluster::Transport& transport;
   // Calls of peers with that prefix go to the service; null: there is none yet, or any more.
   std::function<void(const std::string& prefix, cluster::PeerService* service)> serve;
+  // Drives of slots that are added while the node runs, and where its nodes are then. Thread safe; empty: the
+  // node goes on with the drives that it began with.
+  std::function<std::unique_ptr<cluster::RemoteDrive>(cluster::RemoteDriveSpec spec)> remote = {};
+  std::function<void(const cluster::Topology& now)> meet = {};
 };
 
 // All but `drives` outlives the node.

@@ -179,7 +179,9 @@ Result<NodePlan> plan_node_drives(const cluster::Topology& topology, const clust
   for (std::size_t slot = 0; slot < topology.slots.size(); ++slot) {
     const cluster::DriveUrl& url = topology.slots[slot].url;
     plan.seats.emplace_back();
-    if (url.node == self) {
+    const bool named = std::any_of(folders.begin(), folders.end(),
+                                   [&](const FoundFolder& folder) { return folder.path == url.folder; });
+    if (url.node == self && named && topology.slots[slot].state != cluster::SlotState::removed) {
       slots.push_back(slot);
     } else {
       plan.seats.back() = Seat{.folder = to_string(url), .elsewhere = true};

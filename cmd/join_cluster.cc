@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "base/log.h"
 #include "cluster/drive_register.h"
 #include "cluster/etcd_client.h"
@@ -105,6 +107,10 @@ Task<Result<Membership>> ask(Ctx& ctx, const JoinDeps& deps, control::ControlSto
   CO_TRY(topology, co_await make_or_read(ctx, deps, store, owners));
   out.topology = std::move(topology);
   CO_TRY_VOID(compare(deps, out.topology, owners));
+  if (const control::DocumentPtr table = store.get(kPlacementDocument)) {
+    CO_TRY(placement, cluster::Placement::from_json(out.topology.deployment, table->content));
+    out.table = std::move(placement);
+  }
   out.seen.resize(out.topology.slots.size());
   if (const control::DocumentPtr document = store.get(cluster::kDriveRegister)) {
     CO_TRY(known, cluster::decode_drive_register(document->content));
@@ -133,6 +139,21 @@ Task<Result<Membership>> join_cluster(Ctx& ctx, JoinDeps deps) {
   client.abort();
   co_await store.close();
   co_return out;
+}
+
+std::vector<std::string> own_folders(const cluster::Topology& topology, const cluster::NodeName& self,
+                                     const std::vector<cluster::DriveUrl>& told) {
+  std::vector<std::string> out;
+  for (const cluster::Topology::Slot& slot : topology.slots) {
+    if (slot.url.node != self || slot.state == cluster::SlotState::removed) continue;
+    if (std::find(told.begin(), told.end(), slot.url) != told.end()) {
+      out.push_back(slot.url.folder);
+    } else {
+      log::warn("{} was added to this node, and is not named here: it is left out until it is",
+                to_string(slot.url));
+    }
+  }
+  return out;
 }
 
 }  // namespace ostraka::cmd

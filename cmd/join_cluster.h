@@ -2,8 +2,11 @@
 // on, and which of its drives were in service before.
 #pragma once
 
+#include <optional>
+#include <string>
 #include <vector>
 
+#include "cluster/placement.h"
 #include "cluster/topology.h"
 #include "cmd/config.h"
 #include "net/http_client.h"
@@ -16,6 +19,7 @@ namespace ostraka::cmd {
 struct Membership {
   cluster::Topology topology;
   std::vector<bool> seen;  // by slot: it was in service once, so its folder must not be taken for a new one
+  std::optional<cluster::Placement> table;  // none: not made yet
 };
 
 struct JoinDeps {
@@ -33,5 +37,10 @@ struct JoinDeps {
 // node are not those of the cluster in etcd), and those of etcd_config(), EtcdControlStore::load() and of the
 // documents.
 Task<Result<Membership>> join_cluster(Ctx& ctx, JoinDeps deps);
+
+// The folders of this node's drives that it was told of, by slot. Those that were removed are none; one that
+// was added and not named is left alone, which is logged.
+std::vector<std::string> own_folders(const cluster::Topology& topology, const cluster::NodeName& self,
+                                     const std::vector<cluster::DriveUrl>& told);
 
 }  // namespace ostraka::cmd

@@ -8,6 +8,7 @@
 #include "cmd/drive_plan.h"
 #include "disk/drive_format.h"
 #include "disk/drive_health.h"
+#include "disk/group_places.h"
 #include "disk/local_drive.h"
 
 namespace ostraka::cmd {
@@ -36,7 +37,7 @@ class Opener {
   Result<NodeDrives> open_those_of(const ClusterOpening& cluster) {
     TRY(plan, plan_node_drives(cluster.topology, cluster.self, inspect(), cluster.seen));
     for (const std::string& notice : plan.drives.notices) log::warn("{}", notice);
-    TRY_VOID(format(plan.drives, plan.new_slots));
+    TRY_VOID(format(plan.drives, plan.new_slots, cluster.table));
     for (const std::size_t slot : plan.new_slots) {
       Seat& seat = plan.drives.seats[slot];
       seat = Seat{.folder = seat.folder, .usable = true};
@@ -110,12 +111,27 @@ class Opener {
     return true;
   }
 
-  Result<> format(const DrivePlan& plan, const std::vector<std::size_t>& slots) {
+  // Groups that the table does not give to the drive: who asks it about them has not heard of a move.
+  static disk::FirstRecords groups_away(const cluster::Placement& table, const DriveId& drive) {
+    disk::FirstRecords out;
+    for (unsigned i = 0; i < kPlacementGroups; ++i) {
+      const auto group = static_cast<std::uint16_t>(i);
+      const std::vector<DriveId>& drives = table.group(group).drives;
+      if (std::find(drives.begin(), drives.end(), drive) != drives.end()) continue;
+      out.emplace_back(disk::place_record_name(group), disk::encode_place({disk::GroupPlace::away, Uuid{}}));
+    }
+    return out;
+  }
+
+  Result<> format(const DrivePlan& plan, const std::vector<std::size_t>& slots,
+                  const cluster::Placement* table = nullptr) {
     std::vector<Result<>> done(slots.size());
     threads_->for_each(slots.size(), [&](std::size_t i) {
       disk::DriveFormat drive = plan.format;
       drive.slot = static_cast<unsigned>(slots[i]);
-      done[i] = disk::format_drive(o_.fs, o_.indexes, plan.seats[slots[i]].folder, drive);
+      disk::FirstRecords records;
+      if (table != nullptr) records = groups_away(*table, drive.drive());
+      done[i] = disk::format_drive(o_.fs, o_.indexes, plan.seats[slots[i]].folder, drive, records);
     });
     for (Result<>& result : done) TRY_VOID(std::move(result));
     return {};
@@ -155,6 +171,8 @@ class Opener {
         out.paths.push_back(to_string(cluster->topology.slots[slot].url));
       }
       out.remote.push_back(nullptr);
+      out.removed.push_back(cluster != nullptr &&
+                            cluster->topology.slots[slot].state == cluster::SlotState::removed);
       if (seat.elsewhere) {
         std::unique_ptr<cluster::RemoteDrive> remote =
             cluster->remote({out.nodes.back(), out.ids[slot], out.paths.back(), static_cast<unsigned>(slot)});

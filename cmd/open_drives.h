@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "base/metrics.h"
+#include "cluster/placement.h"
 #include "cluster/remote_drive.h"
 #include "cluster/topology.h"
 #include "cmd/build_node.h"
@@ -39,13 +40,16 @@ struct DriveOpening {
 Result<NodeDrives> open_drives(DriveOpening opening);
 
 // The drives of a cluster: those of this node opened, or formatted when they are new; the others by `remote`,
-// one of each slot. opening.folders: this node's, in the order of their slots; `wanted` says nothing here.
+// one of each slot, also of slots that are removed or left out here. opening.folders: own_folders(); `wanted`
+// says nothing here.
 // Blocks. Errors, for people: those of plan_node_drives() and of formatting.
 struct ClusterOpening {
   const cluster::Topology& topology;
   const cluster::NodeName& self;
   const std::vector<bool>& seen;  // of join_cluster()
   std::function<std::unique_ptr<cluster::RemoteDrive>(cluster::RemoteDriveSpec spec)> remote;
+  // As it is; null: not made yet. A drive that is formatted now has only the groups that it says.
+  const cluster::Placement* table = nullptr;
 };
 Result<NodeDrives> open_cluster_drives(DriveOpening opening, ClusterOpening cluster);
 

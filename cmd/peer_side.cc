@@ -37,6 +37,7 @@ PeerSide make_peer_side(Random& random, MetricRegistry& metrics, const ServerCon
 std::map<cluster::NodeName, net::HostPort> addresses_of(const cluster::Topology& topology) {
   std::map<cluster::NodeName, net::HostPort> out;
   for (const cluster::Topology::Slot& slot : topology.slots) {
+    if (slot.state == cluster::SlotState::removed) continue;
     net::HostPort& address = out[slot.url.node];
     address.host = slot.url.node;
     address.port = slot.url.port;

@@ -39,7 +39,7 @@ std::size_t peer_bytes_per_shard(const ServerConfig& config, unsigned threads);
 PeerSide make_peer_side(Random& random, MetricRegistry& metrics, const ServerConfig& config,
                         std::shared_ptr<net::PeerTls> tls, const std::vector<Shard*>& shards, Shard& main);
 
-// Where the nodes of the topology are.
+// Where the nodes of the topology are, but for those that were removed.
 std::map<cluster::NodeName, net::HostPort> addresses_of(const cluster::Topology& topology);
 
 }  // namespace ostraka::cmd

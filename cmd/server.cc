@@ -350,14 +350,19 @@ HostPort address_of(const ServerConfig& config, const cluster::NodeName& self) {
   return config.address;
 }
 
-Peers peers_of(PeerSide& side, const cluster::Topology& topology) {
+using MakeRemote = std::function<std::unique_ptr<cluster::RemoteDrive>(cluster::RemoteDriveSpec spec)>;
+
+Peers peers_of(PeerSide& side, const cluster::Topology& topology, MakeRemote remote) {
   const cluster::NodeName& self = side.tls->self().node;
   const net::HostPort address = addresses_of(topology).at(self);
   const auto serve = [server = side.server.get()](const std::string& prefix, cluster::PeerService* service) {
     server->set_service(prefix, service);
   };
   for (const std::string_view prefix : kPeerCalls) serve(std::string(prefix), nullptr);
-  return Peers{self, to_string(address), *side.transport, serve};
+  const auto meet = [transport = side.transport.get()](const cluster::Topology& now) {
+    transport->set_nodes(addresses_of(now));
+  };
+  return Peers{self, to_string(address), *side.transport, serve, std::move(remote), meet};
 }
 
 }  // namespace
@@ -409,6 +414,12 @@ int run_server(const ServerConfig& given) {
     if (!*joined) return 0;
     cluster = std::move(*joined);
     config.address = address;
+    opening.folders = own_folders(cluster->topology, self, config.cluster_drives);
+    if (opening.folders.empty()) {
+      return say(
+          {Errc::invalid_argument,
+           fmt::format("all drives of this node ({}) that are named were removed from the cluster", self)});
+    }
   } else {
     auto opened = open_drives(std::move(opening));
     if (!opened) return say(opened.error());
@@ -425,15 +436,18 @@ int run_server(const ServerConfig& given) {
   if (cluster) {
     peers->transport->set_nodes(addresses_of(cluster->topology));
     const cluster::NodeName& self = peers->tls->self().node;
-    const auto remote = [&](cluster::RemoteDriveSpec spec) {
+    const MakeRemote remote = [transport = peers->transport.get(), &clock, &random,
+                               &shards](cluster::RemoteDriveSpec spec) {
       Shard& home = shards[spec.slot % shards.size()];
-      return std::make_unique<cluster::RemoteDrive>(
-          cluster::RemoteDriveDeps{*peers->transport, clock, random, home}, std::move(spec));
+      return std::make_unique<cluster::RemoteDrive>(cluster::RemoteDriveDeps{*transport, clock, random, home},
+                                                    std::move(spec));
     };
-    auto opened = open_cluster_drives(std::move(opening), {cluster->topology, self, cluster->seen, remote});
+    const cluster::Placement* table = cluster->table ? &*cluster->table : nullptr;
+    auto opened =
+        open_cluster_drives(std::move(opening), {cluster->topology, self, cluster->seen, remote, table});
     if (!opened) return say(opened.error());
     drives = std::move(*opened);
-    deps.peers.emplace(peers_of(*peers, cluster->topology));
+    deps.peers.emplace(peers_of(*peers, cluster->topology, remote));
   }
   Process process{config,  metrics,        workers,          shards,   main,
                   signals, std::move(tls), std::move(peers), files_max};

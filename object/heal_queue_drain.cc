@@ -39,9 +39,6 @@ bool all_away(const std::vector<disk::Drive*>& drives) {
 
 HealQueueDrain::HealQueueDrain(HealCore& core)
     : core_(core),
-      online_(core.deps.drives.size(), false),
-      counted_(core.deps.drives.size(), 0),
-      erased_(core.deps.drives.size(), 0),
       entries_gauge_(core.deps.metrics.gauge("ostraka_heal_queue_entries", "Keys that wait to be healed.")),
       oldest_gauge_(core.deps.metrics.gauge("ostraka_heal_queue_oldest_seconds",
                                             "Age of the oldest entry of the heal queue.")) {}
@@ -73,7 +70,10 @@ Task<> HealQueueDrain::run() {
 Task<> HealQueueDrain::look() {
   const TimePoint now = core_.now();
   next_look_ = now + kHealPoll;
-  const std::vector<disk::Drive*>& drives = core_.deps.drives;
+  const std::vector<disk::Drive*> drives = core_.deps.drives->all();
+  online_.resize(drives.size(), false);
+  counted_.resize(drives.size(), 0);
+  erased_.resize(drives.size(), 0);
   auto fan = std::make_shared<FanOut<Result<disk::DriveInfo>>>(drives.size());
   Ctx ctx = core_.ctx("heal-queue");
   ctx.deadline = now + kHealPoll;
@@ -121,7 +121,7 @@ Task<> HealQueueDrain::read_queue() {
   oldest_ms_ = 0;
   left_some_ = false;
   waiting_.clear();
-  HealQueueReader reader(core_.deps.drives, core_.gate);
+  HealQueueReader reader(core_.deps.drives->all(), core_.gate);
   while (!reader.end() && !core_.stop.stopping()) {
     Ctx ctx = core_.ctx("heal-queue");
     auto reading = reader.next(ctx);
@@ -165,7 +165,7 @@ void HealQueueDrain::consider(QueuedHeal queued) {
 
 std::vector<disk::Drive*> HealQueueDrain::lacking(const QueuedHeal& queued) const {
   std::vector<disk::Drive*> out;
-  const std::uint16_t group = core_.deps.sets.placement().group_of(queued.entry.bucket, queued.entry.key);
+  const std::uint16_t group = core_.deps.sets.group_of(queued.entry.bucket, queued.entry.key);
   const auto drives = core_.deps.sets.of_group(group).drives();
   for (std::size_t slot = 0; slot < drives.size(); ++slot)
     if ((queued.entry.slots >> slot & 1U) != 0) out.push_back(drives[slot]);
@@ -296,11 +296,10 @@ Task<> HealQueueDrain::done(std::string name, bool* erased) {
     } else if (!answer || !answer->has_value()) {
       *erased = false;
     } else {
-      const auto& drives = core_.deps.drives;
-      const auto index =
-          static_cast<std::size_t>(std::find(drives.begin(), drives.end(), copies[i].drive) - drives.begin());
-      ++erased_[index];
-      if (counted_[index] > 0) --counted_[index];
+      const auto slot = core_.deps.drives->slot_of(copies[i].drive->id());
+      if (!slot || *slot >= erased_.size()) continue;  // it came since the counters were read
+      ++erased_[*slot];
+      if (counted_[*slot] > 0) --counted_[*slot];
     }
   }
 }
@@ -315,7 +314,7 @@ void HealQueueDrain::not_done(const Items::iterator& item, const Result<erasure:
   if (report && report->outcome == Outcome::partly) {
     std::vector<disk::Drive*> away;
     bool others = false;
-    const std::uint16_t group = core_.deps.sets.placement().group_of(entry.bucket, entry.key);
+    const std::uint16_t group = core_.deps.sets.group_of(entry.bucket, entry.key);
     const auto drives = core_.deps.sets.of_group(group).drives();
     for (std::size_t slot = 0; slot < report->shards.size() && slot < drives.size(); ++slot) {
       const auto& shard = report->shards[slot];

@@ -95,7 +95,7 @@ std::vector<HealRuns::Range> HealRuns::ranges(const Run& run) const {
 Task<std::uint64_t> HealRuns::estimate(RunPtr run) {
   if (!run->status.spec.prefix.empty()) co_return 0;
   std::uint64_t sum = 0, answered = 0;
-  for (disk::Drive* drive : core_.deps.drives) {
+  for (disk::Drive* drive : core_.deps.drives->all()) {
     if (!drive->online()) continue;
     Ctx ctx = core_.ctx("heal-run");
     auto asking = drive->usage(ctx);
@@ -107,8 +107,8 @@ Task<std::uint64_t> HealRuns::estimate(RunPtr run) {
         sum += static_cast<std::uint64_t>(std::max<std::int64_t>(0, bucket.objects + bucket.uploads));
   }
   // Each key lies on as many drives as a set has.
-  const std::uint64_t drives = core_.deps.drives.size();
-  const std::uint64_t copies = core_.deps.sets.placement().set_drives();
+  const std::uint64_t drives = core_.deps.drives->size();
+  const std::uint64_t copies = core_.deps.sets.set_drives();
   co_return answered == 0 ? 0 : sum* drives / answered / copies;
 }
 
@@ -140,7 +140,7 @@ Task<> HealRuns::work(HealRuns* self, RunPtr run) {
 }
 
 Task<Result<>> HealRuns::walk(RunPtr run, Range range, HealCrew& crew) {
-  MergedScan scan(core_.deps.drives, core_.gate, range.after);
+  MergedScan scan(core_.deps.drives->all(), core_.gate, range.after);
   for (bool end = false; !end;) {
     Ctx ctx = core_.ctx("heal-run");
     auto reading = scan.next(ctx);

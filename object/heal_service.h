@@ -14,6 +14,7 @@
 #include "base/result.h"
 #include "cluster/placement.h"
 #include "disk/drive.h"
+#include "disk/drive_roster.h"
 #include "erasure/erasure_set.h"
 #include "object/bucket_store.h"
 #include "object/heal_pace.h"
@@ -30,8 +31,8 @@ struct HealDeps {
   MetricRegistry& metrics;
   const ObjectSets& sets;
   const BucketStore& buckets;
-  std::vector<disk::Drive*> drives;  // of the deployment, by slot
-  std::vector<Shard*> shards;        // heals take turns on them; the service itself lives on the first
+  disk::RosterPtr drives;      // of the deployment
+  std::vector<Shard*> shards;  // heals take turns on them; the service itself lives on the first
   std::function<ClientLoad()> clients = {};  // what they ask just now; empty: not known. Thread safe
   // In a cluster, what this node sees to; empty: everything. Thread safe.
   std::function<bool(std::size_t drive)> refills = {};  // by slot

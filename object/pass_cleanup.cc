@@ -26,7 +26,7 @@ std::int64_t oldest_writer_ms(const ScannerConfig& config, std::int64_t now_ms) 
 
 // One step a drive: the drive compares its files with all of its rows at once.
 Task<bool> PassRunner::remove_orphans() {
-  const auto& drives = deps_.scanner.drives;
+  const std::vector<disk::Drive*> drives = deps_.scanner.drives->all();
   for (; state_.step < drives.size(); ++state_.step) {
     if (told_to_end()) co_return false;
     disk::Drive& drive = *drives[state_.step];
@@ -45,7 +45,8 @@ Task<bool> PassRunner::remove_orphans() {
       log::warn("the scan could not look for orphans drive={} reason={}", to_string(drive.id()),
                 found.error().detail);
     }
-    const bool going_on = co_await rest(rows_on_[state_.step] * kScanRowCost);
+    const bool going_on =
+        co_await rest((state_.step < rows_on_.size() ? rows_on_[state_.step] : 1) * kScanRowCost);
     if (!going_on) co_return false;
   }
   co_return true;
@@ -81,7 +82,7 @@ Task<> PassRunner::recount_bucket(disk::Drive& drive, BucketId bucket) {
 
 // One step a drive: after a restart the drive is counted again.
 Task<bool> PassRunner::recount_usage() {
-  const auto& drives = deps_.scanner.drives;
+  const std::vector<disk::Drive*> drives = deps_.scanner.drives->all();
   for (; state_.step < drives.size(); ++state_.step) {
     disk::Drive& drive = *drives[state_.step];
     if (!drive.online()) continue;

@@ -48,18 +48,26 @@ Task<Result<HealReport>> heal_one(const ScannerDeps* deps, std::shared_ptr<Ctx> 
 
 PassRunner::PassRunner(PassDeps deps, PassState& state)
     : deps_(std::move(deps)), state_(state), pace_(deps_.config.period, deps_.scanner.clock.now()) {
-  const auto& drives = deps_.scanner.drives;
-  for (unsigned i = 0; i < kPlacementGroups; ++i) {
-    auto& members = members_.emplace_back();
-    for (const DriveId& id : deps_.scanner.sets.placement().group(static_cast<std::uint16_t>(i)).drives) {
-      const auto found = std::find_if(drives.begin(), drives.end(),
-                                      [&](const disk::Drive* drive) { return drive->id() == id; });
-      CHECK(found != drives.end());
-      members.push_back(static_cast<unsigned>(found - drives.begin()));
+  follow();
+}
+
+// Takes over the table and the drives of now. False: they are the same as before.
+bool PassRunner::follow() {
+  SetTablePtr now = deps_.scanner.sets.table();
+  if (now == table_ && drives_.size() == deps_.scanner.drives->size()) return false;
+  table_ = std::move(now);
+  drives_ = deps_.scanner.drives->all();
+  members_.assign(kPlacementGroups, {});
+  for (std::size_t group = 0; group < kPlacementGroups; ++group) {
+    for (const disk::Drive* member : table_->sets[group]->drives()) {
+      const auto found = std::find(drives_.begin(), drives_.end(), member);
+      CHECK(found != drives_.end());
+      members_[group].push_back(static_cast<unsigned>(found - drives_.begin()));
     }
   }
-  refilling_.resize(drives.size());
-  rows_on_.resize(drives.size(), 1);
+  refilling_.resize(drives_.size());
+  rows_on_.resize(drives_.size(), 1);
+  return true;
 }
 
 Ctx PassRunner::ctx(Duration time) const {
@@ -117,8 +125,8 @@ Task<> PassRunner::estimate() {
   if (estimated_at_ != TimePoint{} && now < estimated_at_ + kEstimateEvery) co_return;
   estimated_at_ = now;
   double bytes = 0, rows = 0;
-  for (std::size_t i = 0; i < deps_.scanner.drives.size(); ++i) {
-    disk::Drive& drive = *deps_.scanner.drives[i];
+  for (std::size_t i = 0; i < drives_.size(); ++i) {
+    disk::Drive& drive = *drives_[i];
     if (!drive.online()) continue;
     Ctx call = ctx(kDriveCall);
     const auto usage = co_await drive.usage(call);
@@ -131,7 +139,7 @@ Task<> PassRunner::estimate() {
     rows += rows_on_[i];
   }
   const erasure::Geometry geometry = deps_.scanner.sets.geometry({});
-  const double keys = rows / deps_.scanner.sets.placement().set_drives();
+  const double keys = rows / deps_.scanner.sets.set_drives();
   const double shard_bytes = bytes / geometry.data_shards;
   total_cost_ = state_.deep ? keys * kScanKeyCost + shard_bytes : keys * kComparedCost;
   total_cost_ += 2 * rows * kScanRowCost;  // read for orphans, and for the usage
@@ -143,11 +151,10 @@ Task<> PassRunner::ask_groups() {
   const TimePoint now = deps_.scanner.clock.now();
   if (asked_groups_at_ != TimePoint{} && now < asked_groups_at_ + kGroupsEvery) co_return;
   asked_groups_at_ = now;
-  const auto& drives = deps_.scanner.drives;
-  for (std::size_t i = 0; i < drives.size(); ++i) {
-    if (!drives[i]->online()) continue;
+  for (std::size_t i = 0; i < drives_.size(); ++i) {
+    if (!drives_[i]->online()) continue;
     Ctx call = ctx(kDriveCall);
-    const auto groups = co_await drives[i]->groups(call);
+    const auto groups = co_await drives_[i]->groups(call);
     if (!groups) continue;
     refilling_[i].clear();
     for (const disk::GroupState& group : *groups) refilling_[i].push_back(group.refilling);
@@ -222,13 +229,14 @@ Task<bool> PassRunner::run() {
 }
 
 Task<bool> PassRunner::scan_keys() {
-  MergedScan scan(deps_.scanner.drives, deps_.gate, state_.after);
+  std::optional<MergedScan> scan;
   for (;;) {
     if (told_to_end()) co_return false;
+    if (follow() || !scan) scan.emplace(drives_, deps_.gate, state_.after);
     co_await estimate();
     co_await ask_groups();
     Ctx call = ctx(kDriveCall);
-    const auto page = co_await scan.next(call);
+    const auto page = co_await scan->next(call);
     if (!page) {
       tell(true);
       const bool going_on = co_await wait_until(deps_.scanner.clock.now() + kNobodyAnswers);
@@ -306,7 +314,7 @@ Task<PassRunner::Look> PassRunner::look_again(Job& job) {
   ++job.looks;
   std::string before = job.row_key.substr(0, job.row_key.size() - 1), until = job.row_key;
   until.push_back('\0');
-  MergedScan scan(deps_.scanner.drives, deps_.gate, std::move(before), std::move(until));
+  MergedScan scan(drives_, deps_.gate, std::move(before), std::move(until));
   for (;;) {
     Ctx call = ctx(kDriveCall);
     const auto page = co_await scan.next(call);
@@ -426,7 +434,7 @@ void PassRunner::add_finding(const Job& job, const HealReport& report) {
     if (shard.state == ShardState::good || shard.state == ShardState::not_looked_at) continue;
     HealedKey::Shard told;
     told.slot = static_cast<unsigned>(slot);
-    told.drive = deps_.scanner.drives[members[slot]]->id();
+    told.drive = drives_[members[slot]]->id();
     told.state = shard.state;
     told.healed = shard.healed;
     told.detail = shard.detail;

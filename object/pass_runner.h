@@ -6,6 +6,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <optional>
 #include <set>
 #include <string>
 #include <vector>
@@ -55,6 +56,7 @@ class PassRunner {
   };
   enum class Look : std::uint8_t { skip, heal, later };
 
+  bool follow();
   Task<bool> scan_keys();
   Task<bool> scan_page(const MergedPage& page);
   Task<bool> come_back();
@@ -88,6 +90,8 @@ class PassRunner {
   double total_cost_ = 0;        // an estimate
   std::vector<double> rows_on_;  // by drive; an estimate
   TimePoint estimated_at_{}, asked_groups_at_{}, saved_at_{}, work_began_{};
+  SetTablePtr table_;
+  std::vector<disk::Drive*> drives_;            // there may be more by now
   std::vector<std::vector<unsigned>> members_;  // by group: drives by slot of the group
   std::vector<std::vector<bool>> refilling_;    // by drive, by group
   std::deque<Job> later_;                       // being written, or not to be told just now

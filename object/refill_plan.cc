@@ -8,10 +8,11 @@
 
 namespace ostraka::object {
 
-GroupMembers::GroupMembers(const ObjectSets& sets, const std::vector<disk::Drive*>& drives) {
+GroupMembers::GroupMembers(const ObjectSets& sets, const std::vector<disk::Drive*>& drives)
+    : table_(sets.table()) {
   members_.resize(kPlacementGroups);
   for (std::size_t group = 0; group < kPlacementGroups; ++group) {
-    for (const disk::Drive* member : sets.of_group(static_cast<std::uint16_t>(group)).drives()) {
+    for (const disk::Drive* member : table_->sets[group]->drives()) {
       const auto found = std::find(drives.begin(), drives.end(), member);
       const auto index = static_cast<std::uint16_t>(found - drives.begin());
       members_[group].push_back(found == drives.end() ? kElsewhere : index);

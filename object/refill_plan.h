@@ -20,6 +20,12 @@ using GroupStates = std::vector<std::optional<std::vector<disk::GroupState>>>;
 class GroupMembers {
  public:
   GroupMembers(const ObjectSets& sets, const std::vector<disk::Drive*>& drives);
+  // As the table said then.
+  const SetTablePtr& table() const noexcept { return table_; }
+  // Whether the group has the same drives in a later table.
+  bool same_in(const SetTable& later, std::uint16_t group) const noexcept {
+    return later.sets[group] == table_->sets[group];
+  }
   static constexpr std::uint16_t kElsewhere = 0xffff;  // a drive that is not in the list
   const std::vector<std::uint16_t>& of(std::uint16_t group) const noexcept { return members_[group]; }
   std::optional<unsigned> slot(std::uint16_t group, std::size_t drive) const noexcept;
@@ -33,6 +39,7 @@ class GroupMembers {
   unsigned groups_of(std::size_t drive) const noexcept;
 
  private:
+  SetTablePtr table_;
   std::vector<std::vector<std::uint16_t>> members_;
 };
 

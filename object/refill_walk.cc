@@ -16,7 +16,8 @@ namespace {
 
 using Phase = RefillStatus::Phase;
 
-constexpr int kRetryRounds = 3;  // within one attempt
+constexpr int kRetryRounds = 3;           // within one attempt
+constexpr std::size_t kBatchesAhead = 3;  // that are looked at while one is healed
 
 Task<Result<std::vector<disk::GroupState>>> ask_one(disk::Drive* drive, Ctx ctx) {
   auto asking = drive->groups(ctx);
@@ -42,7 +43,7 @@ Task<Result<>> readmit_one(disk::Drive* drive, Ctx ctx, std::uint16_t group, std
 }  // namespace
 
 Task<GroupStates> ask_groups(HealCore& core) {
-  const std::vector<disk::Drive*>& drives = core.deps.drives;
+  const std::vector<disk::Drive*> drives = core.deps.drives->all();
   auto fan = std::make_shared<FanOut<Result<std::vector<disk::GroupState>>>>(drives.size());
   const Ctx ctx = core.ctx("refill");
   for (std::size_t i = 0; i < drives.size(); ++i)
@@ -61,7 +62,7 @@ RefillWalk::RefillWalk(HealCore& core, const GroupMembers& members, std::size_t 
     : core_(core),
       members_(members),
       index_(drive),
-      drive_(*core.deps.drives[drive]),
+      drive_(*(*core.deps.drives)[drive]),
       read_quorum_(core.deps.sets.of_group(0).geometry().read_quorum()),
       progress_(progress) {}
 
@@ -160,7 +161,7 @@ Task<> RefillWalk::tell(RefillPlan& plan) {
       const std::vector<std::uint16_t>& members = members_.of(batch[i]);
       for (std::size_t slot = 0; slot < members.size(); ++slot) {
         if (members[slot] == index_ || members[slot] == GroupMembers::kElsewhere) continue;
-        disk::Drive* drive = core_.deps.drives[members[slot]];
+        disk::Drive* drive = (*core_.deps.drives)[members[slot]];
         if (drive->online())
           fan->start(ctx.shard.executor(), core_.gate, i * width + slot, tell_one(drive, ctx, ref));
       }
@@ -184,6 +185,13 @@ bool RefillWalk::still_born(const GroupStates& states) const {
     const disk::GroupState& state = (*states[index_])[born.first];
     return state.refilling && state.birth == born.second;
   });
+}
+
+// A drive that gave its slot away drops the rows of the group once all nodes know the table that says so.
+bool RefillWalk::same_drives() const {
+  const SetTablePtr now = core_.deps.sets.table();
+  return std::all_of(checkpoint_.births.begin(), checkpoint_.births.end(),
+                     [&](const auto& born) { return members_.same_in(*now, born.first); });
 }
 
 bool RefillWalk::covered(const MergedPage& page, const GroupStates& states, const GroupStates& told) const {
@@ -212,7 +220,7 @@ Task<> RefillWalk::fetch_page(RefillWalk* self, MergedScan* scan, PagePtr page) 
 }
 
 Task<bool> RefillWalk::walk() {
-  std::vector<disk::Drive*> sources = core_.deps.drives;
+  std::vector<disk::Drive*> sources = core_.deps.drives->all();
   sources.erase(sources.begin() + static_cast<std::ptrdiff_t>(index_));
   const GroupStates told = co_await ask_groups(core_);  // before the first page is asked for
   MergedScan scan(std::move(sources), core_.gate, checkpoint_.after, {}, kRefillRows);
@@ -232,6 +240,10 @@ Task<bool> RefillWalk::walk() {
       fail_with("the drive went away");
       break;
     }
+    if (!same_drives()) {
+      fail_with("shards of the groups are being moved between other drives");
+      break;
+    }
     if (!covered(*page->rows, page->states, told)) {
       fail_with("too few full drives answer");
       break;
@@ -244,11 +256,11 @@ Task<bool> RefillWalk::walk() {
     walked = end;
   }
   if (coming) co_await coming->there.wait();
-  const BatchPtr last = std::exchange(next_, nullptr);
-  if (walked && last) {
-    auto healing = heal_batch(last, crew, &in_order);
+  while (walked && !ahead_.empty()) {
+    auto healing = heal_first(crew, &in_order);
     walked = co_await std::move(healing);
   }
+  ahead_.clear();
   co_await crew.drain();
   if (walked && !alone_.empty()) {
     auto healing = heal_alone(std::exchange(alone_, {}), crew, &in_order);
@@ -306,9 +318,20 @@ Task<bool> RefillWalk::take_batch(BatchPtr batch, HealCrew& crew, bool* in_order
   } else {
     batch->looked.set();
   }
-  const BatchPtr before = std::exchange(next_, std::move(batch));
-  if (!before) co_return true;
-  auto healing = heal_batch(before, crew, in_order);
+  ahead_.push_back(std::move(batch));
+  const std::size_t most = batch_keys() < kRefillBatch ? 1 : kBatchesAhead;  // looks grow old beside clients
+  while (ahead_.size() > most) {
+    auto healing = heal_first(crew, in_order);
+    const bool going_on = co_await std::move(healing);
+    if (!going_on) co_return false;
+  }
+  co_return true;
+}
+
+Task<bool> RefillWalk::heal_first(HealCrew& crew, bool* in_order) {
+  BatchPtr batch = std::move(ahead_.front());
+  ahead_.pop_front();
+  auto healing = heal_batch(std::move(batch), crew, in_order);
   const bool going_on = co_await std::move(healing);
   co_return going_on;
 }
@@ -456,7 +479,7 @@ std::string RefillWalk::cannot_heal() const {
 Task<> RefillWalk::readmit() {
   std::set<std::uint16_t> held_back = checkpoint_.again;
   for (const RowName& row : checkpoint_.failed)
-    held_back.insert(core_.deps.sets.placement().group_of(row.bucket, row.key));
+    held_back.insert(core_.deps.sets.group_of(row.bucket, row.key));
   std::vector<std::pair<std::uint16_t, std::uint64_t>> ready;
   for (const auto& [group, birth] : checkpoint_.births)
     if (!held_back.contains(group)) ready.emplace_back(group, birth);

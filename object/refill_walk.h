@@ -8,6 +8,7 @@
 #pragma once
 
 #include <cstdint>
+#include <deque>
 #include <map>
 #include <memory>
 #include <string>
@@ -44,6 +45,7 @@ class RefillWalk {
   std::size_t batch_keys() const;
   // Lets the drives be asked about the batch, while the one before is healed.
   Task<bool> take_batch(BatchPtr batch, HealCrew& crew, bool* in_order);
+  Task<bool> heal_first(HealCrew& crew, bool* in_order);  // of those ahead
   Task<bool> heal_batch(BatchPtr batch, HealCrew& crew, bool* in_order);
   Task<bool> heal_alone(std::vector<RefillRow> rows, HealCrew& crew, bool* in_order);
   Task<bool> save_if_due(bool* in_order);
@@ -60,6 +62,7 @@ class RefillWalk {
   PagePtr begin_page(MergedScan& scan);  // null: the service stops
   static Task<> fetch_page(RefillWalk* self, MergedScan* scan, PagePtr page);
   bool covered(const MergedPage& page, const GroupStates& states, const GroupStates& told) const;
+  bool same_drives() const;                          // the groups have, after a page was read
   bool still_born(const GroupStates& states) const;  // the drive has not lost its data again
   void note_place();
   void note_failure(const disk::ObjectRef& ref);
@@ -80,7 +83,7 @@ class RefillWalk {
   // begins.
   std::map<std::string, std::string> in_flight_;
   std::string walked_to_;         // row key up to which all are healed or in flight
-  BatchPtr next_;                 // being looked at, and not being healed yet
+  std::deque<BatchPtr> ahead_;    // being looked at, and not being healed yet
   std::vector<RefillRow> alone_;  // that turned out to be none of those that can be healed together
   std::size_t together_ = 0;      // jobs that heal many keys
   Event together_ended_;

@@ -33,11 +33,12 @@ Gauge& gauge(MetricRegistry& registry, std::size_t drive, std::string_view name,
 
 Refiller::Refiller(HealCore& core)
     : core_(core),
-      members_(core.deps.sets, core.deps.drives),
+      members_(core.deps.sets, core.deps.drives->all()),
       read_quorum_(core.deps.sets.of_group(0).geometry().read_quorum()) {}
 
 Task<> Refiller::run() {
   while (!core_.stop.stopping()) {
+    follow();
     const GroupStates states = co_await ask_groups(core_);
     look(states);
     std::vector<std::size_t> due;
@@ -60,6 +61,11 @@ Task<> Refiller::run() {
   }
 }
 
+void Refiller::follow() {
+  if (core_.deps.sets.table() != members_.table())
+    members_ = GroupMembers(core_.deps.sets, core_.deps.drives->all());
+}
+
 void Refiller::look(const GroupStates& states) {
   for (std::size_t drive = 0; drive < states.size(); ++drive) {
     if (core_.deps.refills && !core_.deps.refills(drive)) continue;
@@ -75,10 +81,10 @@ void Refiller::look(const GroupStates& states) {
       continue;
     }
     if (!known) {
-      log::info("a drive is to be refilled drive={} groups={}", to_string(core_.deps.drives[drive]->id()),
+      log::info("a drive is to be refilled drive={} groups={}", to_string((*core_.deps.drives)[drive]->id()),
                 plan.refilling);
       Target target;
-      target.progress = std::make_shared<RefillProgress>(core_.deps.clock, core_.deps.drives[drive]->id());
+      target.progress = std::make_shared<RefillProgress>(core_.deps.clock, (*core_.deps.drives)[drive]->id());
       targets_.emplace(drive, std::move(target));
     }
     targets_.at(drive).progress->set_groups(plan.refilling);
@@ -116,7 +122,8 @@ Task<> Refiller::refill(std::size_t drive, RefillPlan plan) {
 
 // Full drives have on average so much of each group; the drive will have the same of each of its own.
 Task<> Refiller::estimate(std::size_t drive, const RefillPlan& plan, const GroupStates& states) {
-  const std::vector<disk::Drive*>& drives = core_.deps.drives;
+  std::vector<disk::Drive*> drives = core_.deps.drives->all();
+  drives.resize(states.size());
   const std::uint64_t wanted = plan.groups.size();
   auto fan = std::make_shared<FanOut<Result<Usages>>>(drives.size());
   const Ctx ctx = core_.ctx("refill");

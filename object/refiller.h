@@ -34,12 +34,13 @@ class Refiller {
     TimePoint not_before{};
     Duration pause = kRefillPause;
   };
+  void follow();  // a table that has changed
   void look(const GroupStates& states);
   Task<> refill(std::size_t drive, RefillPlan plan);
   Task<> estimate(std::size_t drive, const RefillPlan& plan, const GroupStates& states);
 
   HealCore& core_;
-  const GroupMembers members_;
+  GroupMembers members_;  // of the table and the drives of now, between two walks
   const unsigned read_quorum_;
   mutable std::mutex mutex_;
   std::map<std::size_t, Target> targets_;  // by index of the drive; changed on the home shard only

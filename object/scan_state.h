@@ -10,7 +10,7 @@
 #include <string_view>
 #include <vector>
 
-#include "disk/drive.h"
+#include "disk/drive_roster.h"
 #include "object/scan_report.h"
 
 namespace ostraka::object {
@@ -58,8 +58,7 @@ Result<VerifiedState> decode_verified_state(std::string_view text);
 class ScanStateStore {
  public:
   // copies: m + 1, so that any m losses leave one.
-  ScanStateStore(std::vector<disk::Drive*> drives, unsigned copies)
-      : drives_(std::move(drives)), copies_(copies) {}
+  ScanStateStore(disk::RosterPtr drives, unsigned copies) : drives_(std::move(drives)), copies_(copies) {}
   // The newest that any drive has; what none has or can read stays as it is.
   Task<> load(Ctx& ctx);
   // Writes them with the next sequence numbers. Errors: those of the last drive that did not take it, when
@@ -73,7 +72,7 @@ class ScanStateStore {
  private:
   Task<Result<>> put(Ctx& ctx, std::string name, std::string value);
 
-  const std::vector<disk::Drive*> drives_;
+  const disk::RosterPtr drives_;
   const unsigned copies_;
 };
 

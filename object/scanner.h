@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "base/metrics.h"
+#include "disk/drive_roster.h"
 #include "object/bucket_store.h"
 #include "object/object_sets.h"
 #include "object/scan_report.h"
@@ -27,7 +28,7 @@ struct ScannerDeps {
   MetricRegistry& metrics;
   const ObjectSets& sets;
   const BucketStore& buckets;
-  std::vector<disk::Drive*> drives;                 // of the deployment, by slot
+  disk::RosterPtr drives;                           // of the deployment
   std::function<std::size_t()> requests_in_flight;  // of clients; empty: none. Thread safe
   // How a key is healed; empty: by its set. The heal service puts itself here, to remember what was done.
   std::function<Task<Result<erasure::HealReport>>(Ctx& ctx, disk::ObjectRef ref, erasure::HealSpec spec)>

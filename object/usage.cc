@@ -144,7 +144,7 @@ std::vector<BucketTotals> combine_usage(const std::vector<const DriveUsage*>& an
   return out;
 }
 
-Usage::Usage(UsageDeps deps) : deps_(std::move(deps)), remembered_(deps_.drives.size()) {}
+Usage::Usage(UsageDeps deps) : deps_(std::move(deps)) {}
 
 Task<UsagePtr> Usage::get(Ctx& ctx, Duration max_age) {
   {
@@ -156,13 +156,14 @@ Task<UsagePtr> Usage::get(Ctx& ctx, Duration max_age) {
 
 Task<UsagePtr> Usage::ask(Ctx& ctx) {
   const TimePoint asked = deps_.clock.now();
-  auto fan = std::make_shared<FanOut<Result<DriveUsage>>>(deps_.drives.size());
+  const std::vector<disk::Drive*> drives = deps_.drives->all();
+  auto fan = std::make_shared<FanOut<Result<DriveUsage>>>(drives.size());
   Ctx call{ctx.shard, std::min(ctx.deadline, asked + kDriveCall), ctx.request_id};
-  for (std::size_t i = 0; i < deps_.drives.size(); ++i)
-    if (deps_.drives[i]->online())
-      fan->start(ctx.shard.executor(), deps_.background, i, ask_drive(deps_.drives[i], call));
+  for (std::size_t i = 0; i < drives.size(); ++i)
+    if (drives[i]->online())
+      fan->start(ctx.shard.executor(), deps_.background, i, ask_drive(drives[i], call));
   co_await fan->wait_all(deps_.clock, call.deadline);
-  std::vector<std::shared_ptr<const DriveUsage>> answers(deps_.drives.size());
+  std::vector<std::shared_ptr<const DriveUsage>> answers(drives.size());
   for (std::size_t i = 0; i < answers.size(); ++i) {
     auto& answer = fan->answers()[i];
     if (answer && answer->has_value()) answers[i] = std::make_shared<const DriveUsage>(std::move(**answer));
@@ -170,8 +171,10 @@ Task<UsagePtr> Usage::ask(Ctx& ctx) {
   auto snapshot = std::make_shared<UsageSnapshot>();
   snapshot->at_ms = deps_.clock.unix_ms();
   const std::lock_guard lock(mutex_);
+  if (remembered_.size() < answers.size()) remembered_.resize(answers.size());
   std::vector<const DriveUsage*> now, before;
   for (std::size_t i = 0; i < answers.size(); ++i) {
+    if (deps_.drives->removed(i)) continue;
     now.push_back(answers[i].get());
     before.push_back(remembered_[i].get());
   }

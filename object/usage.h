@@ -21,7 +21,7 @@
 #include <vector>
 
 #include "base/metrics.h"
-#include "disk/drive.h"
+#include "disk/drive_roster.h"
 #include "object/bucket_store.h"
 #include "runtime/gate.h"
 
@@ -61,10 +61,10 @@ std::vector<BucketTotals> combine_usage(const std::vector<const DriveUsage*>& an
 struct UsageDeps {
   Clock& clock;
   MetricRegistry& metrics;
-  const BucketStore& buckets;        // names for metrics
-  std::vector<disk::Drive*> drives;  // of the deployment
-  unsigned set_drives = 1;           // n
-  Gate& background;                  // drives that do not answer in time
+  const BucketStore& buckets;  // names for metrics
+  disk::RosterPtr drives;      // of the deployment
+  unsigned set_drives = 1;     // n
+  Gate& background;            // drives that do not answer in time
 };
 
 // Thread safe.

@@ -110,9 +110,11 @@ class AdminServiceTest : public ::testing::Test {
  protected:
   AdminServiceTest() {
     for (int i = 0; i < 3; ++i) drives_.push_back(std::make_unique<InfoDrive>(online_drive()));
-    AdminContext context{clock_, fs_, metrics_, gate_, {}, *erasure::make_geometry(2, 1), 2, {}};
-    for (const auto& drive : drives_) context.drives.push_back(drive.get());
-    context.facts = {"1.2.3", "some-deployment", "127.0.0.1:9000", {"/d1", "/d2", "/d3"}, {7, 8, 7}};
+    const std::uint64_t file_systems[] = {7, 8, 7};
+    for (std::size_t i = 0; i < 3; ++i)
+      roster_->add({drives_[i].get(), "", fmt::format("/d{}", i + 1), file_systems[i]});
+    AdminContext context{clock_, fs_, metrics_, gate_, roster_, *erasure::make_geometry(2, 1), 2, {}};
+    context.facts = {"1.2.3", "some-deployment", "127.0.0.1:9000"};
     service_ = std::make_unique<AdminService>(std::move(context));
     service_->begin_serving(layout());
   }
@@ -139,6 +141,7 @@ class AdminServiceTest : public ::testing::Test {
   Shard shard_{0, clock_, ShardSpec{}};
   Gate gate_;
   std::vector<std::unique_ptr<InfoDrive>> drives_;
+  const std::shared_ptr<disk::DriveRoster> roster_ = std::make_shared<disk::DriveRoster>();
   std::unique_ptr<AdminService> service_;
 };
 
@@ -162,9 +165,8 @@ TEST_F(AdminServiceTest, NotReadyOnceShuttingDown) {
 }
 
 TEST_F(AdminServiceTest, NotReadyWhileItWaitsForDrives) {
-  AdminContext context{clock_, fs_, metrics_, gate_, {}, layout().geometry, 2, {}};
-  for (const auto& drive : drives_) context.drives.push_back(drive.get());
-  context.facts = {"1.2.3", "some-deployment", "127.0.0.1:9000", {"/d1", "/d2", "/d3"}, {7, 8, 7}};
+  AdminContext context{clock_, fs_, metrics_, gate_, roster_, layout().geometry, 2, {}};
+  context.facts = {"1.2.3", "some-deployment", "127.0.0.1:9000"};
   drives_[0]->become(fail(Errc::unavailable, "no answer"));
   drives_[1]->become(fail(Errc::unavailable, "no answer"));
   AdminService starting(std::move(context));

@@ -18,8 +18,7 @@ struct HealWorld {
   // As after a restart of the process, but for the sets.
   void restart() {
     if (heal) world.run(heal->close());
-    HealDeps deps{world.clock, world.metrics, *world.sets, *world.buckets, {}, {&world.shard}};
-    for (const auto& drive : world.faulty) deps.drives.push_back(drive.get());
+    HealDeps deps{world.clock, world.metrics, *world.sets, *world.buckets, world.roster(), {&world.shard}};
     heal = std::make_unique<HealService>(std::move(deps));
     heal->start();
   }

@@ -17,6 +17,7 @@
 #include "base/hash.h"
 #include "cluster/embedded_control_store.h"
 #include "cluster/local_lock_service.h"
+#include "disk/drive_roster.h"
 #include "object/erasure_object_layer.h"
 #include "object/limits.h"
 #include "tests/unit/erasure/faulty_drive.h"
@@ -100,6 +101,13 @@ class ObjectWorld {
     sets = std::make_unique<ObjectSets>(std::make_shared<const SetTable>(table),
                                         *make_storage_classes(geometry, reduced_parity));
     layer = std::make_unique<ErasureObjectLayer>(LayerDeps{clock, random, hlc, locks, gate, *buckets, *sets});
+  }
+
+  // All drives, for what works on them.
+  disk::RosterPtr roster() const {
+    std::vector<disk::Drive*> drives;
+    for (const auto& drive : faulty) drives.push_back(drive.get());
+    return std::make_shared<const disk::DriveRoster>(drives);
   }
 
   Ctx ctx() { return Ctx{shard, deadline_after(clock.now(), std::chrono::seconds(60)), "test"}; }

@@ -143,7 +143,8 @@ TEST(ScanState, TheNewestThatAnyDriveHasIsTakenAndOneCopyIsEnough) {
   ObjectWorld world({.geometry = {4, 2}});
   std::vector<disk::Drive*> drives;
   for (const auto& drive : world.memory) drives.push_back(drive.get());
-  ScanStateStore writer(drives, 3);
+  const auto roster = std::make_shared<const disk::DriveRoster>(drives);
+  ScanStateStore writer(roster, 3);
   writer.state.last_number = 1;
   Ctx ctx = world.ctx();
   ASSERT_TRUE(world.run(writer.save_state(ctx)));
@@ -156,7 +157,7 @@ TEST(ScanState, TheNewestThatAnyDriveHasIsTakenAndOneCopyIsEnough) {
   Result<> spoilt = world.run(world.memory[1]->put_system(ctx, "scanner/state", "no JSON"));
   ASSERT_TRUE(spoilt);
   world.memory[2]->set_online(false);
-  ScanStateStore reader(drives, 3);
+  ScanStateStore reader(roster, 3);
   world.run(reader.load(ctx));
   EXPECT_EQ(reader.state, writer.state);
 }

@@ -19,8 +19,7 @@ class ScanWorld : public ObjectWorld {
   ~ScanWorld() { stop(); }
 
   void start() {
-    ScannerDeps deps{clock, metrics, *sets, *buckets, {}, [this] { return in_flight; }, {}};
-    for (const auto& drive : faulty) deps.drives.push_back(drive.get());
+    ScannerDeps deps{clock, metrics, *sets, *buckets, roster(), [this] { return in_flight; }, {}};
     scanner = std::make_unique<Scanner>(std::move(deps), config);
     scanner->start_loop(shard);
     pass(std::chrono::milliseconds(10));

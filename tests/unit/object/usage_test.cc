@@ -82,8 +82,7 @@ TEST(CombineUsage, ForADriveThatIsAwayItsLastNumbersStandIn) {
 class UsageTest : public testing::TestWithParam<unsigned> {
  protected:
   UsageTest() : world({.geometry = {2, 1}, .drives = GetParam()}) {
-    UsageDeps deps{world.clock, world.metrics, *world.buckets, {}, 3, world.gate};
-    for (const auto& one : world.faulty) deps.drives.push_back(one.get());
+    UsageDeps deps{world.clock, world.metrics, *world.buckets, world.roster(), 3, world.gate};
     usage = std::make_unique<Usage>(std::move(deps));
   }
   BucketId id(const std::string& bucket = "bucket") {
