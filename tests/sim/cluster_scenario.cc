@@ -26,6 +26,7 @@ std::size_t Scenario::some_node() {
 }
 
 Task<> Scenario::run_cluster() {
+  set_clocks();
   co_await start_all();
   if (given_up_) co_return;
   co_await make_bucket();

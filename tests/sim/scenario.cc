@@ -73,7 +73,9 @@ Task<> Scenario::traffic() {
     ++troubles;
     world_.tasks.spawn(executor, trouble_with_drives());
   }
-  if (spec_.deaths) {
+  if (world_.is_cluster()) {
+    troubles += begin_cluster_trouble();
+  } else if (spec_.deaths) {
     ++troubles;
     world_.tasks.spawn(executor, trouble_with_processes());
   }
@@ -85,6 +87,7 @@ Task<> Scenario::traffic() {
     ended_ = true;  // that is enough
   }
   ended_ = true;
+  if (world_.is_cluster()) mend_cluster();
   while (working_ > 0) co_await sleep_for(world_.clock, milliseconds(50));
 }
 
@@ -168,6 +171,7 @@ Task<> Scenario::converge() {
   if (!world_.is_cluster()) co_return;
   co_await read_everywhere(keys);
   co_await list_everywhere();
+  co_await look_at_buckets();
 }
 
 Task<> Scenario::calm() {

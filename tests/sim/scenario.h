@@ -4,6 +4,7 @@
 
 #include <functional>
 #include <map>
+#include <memory>
 #include <optional>
 #include <set>
 #include <string>
@@ -35,6 +36,15 @@ struct Listing {
   Listed what = Listed::all;
   std::map<std::string, std::string> etags;  // by "/bucket/key"
   std::set<std::string> folders;             // common prefixes
+};
+
+// A bucket that nobody makes again, and what its clients were told.
+struct BucketLife {
+  enum class Key : std::uint8_t { there, gone, unknown };
+  std::string name;  // "/bucket"
+  bool made = false, deletion_begun = false, deleted = false, in_doubt = false;
+  std::map<std::string, Key> keys;  // by "/bucket/key"
+  unsigned busy = 0;                // clients
 };
 
 class Scenario {
@@ -117,6 +127,22 @@ class Scenario {
   Task<> list_everywhere();
   Task<> read_without_a_node();
   std::size_t some_node();  // for a client to ask
+  // --- cluster_trouble.cc
+  void set_clocks();
+  void mend_cluster();
+  unsigned begin_cluster_trouble();  // gives the number of tasks
+  Task<> trouble_with_node(std::size_t i);
+  Task<> trouble_with_network();
+  Task<> trouble_with_etcd();
+  Task<> wait_out(Duration length);
+  std::vector<std::string> hosts() const;
+  std::string harm_network();
+  // --- cluster_buckets.cc
+  Task<> bucket_client();
+  Task<> write_to_bucket(std::shared_ptr<BucketLife> life, unsigned writer);
+  Task<> delete_bucket(std::shared_ptr<BucketLife> life);
+  Task<> look_at_buckets();
+  void check_bucket(const BucketLife& life, const S3Reply& listed, const std::string& node);
 
   SimWorld& world_;
   const ScenarioSpec spec_;
@@ -127,6 +153,8 @@ class Scenario {
   std::optional<std::pair<std::size_t, std::size_t>> swapped_;  // slots whose drives are in each other's bays
   unsigned working_ = 0;                                        // clients
   std::optional<std::size_t> asked_;                            // the node that all requests go to; none: any
+  std::vector<std::shared_ptr<BucketLife>> buckets_;            // of this round
+  bool wild_clocks_ = false;                                    // by more than a minute
   unsigned starting_ = 0;                                       // nodes
   bool ended_ = false;                                          // the traffic
   bool given_up_ = false;                                       // the node cannot start, and need not

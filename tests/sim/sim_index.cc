@@ -62,6 +62,11 @@ class SimIndex final : public MetaIndex {
     }
     return inner_->get(column, key, value, tier);
   }
+  std::vector<disk::IndexValue> get_many(Column column, const std::vector<std::string>& keys) override {
+    std::vector<disk::IndexValue> out(keys.size());
+    for (std::size_t i = 0; i < keys.size(); ++i) out[i].found = get(column, keys[i], out[i].value, Tier::all);
+    return out;
+  }
   std::unique_ptr<IndexBatch> make_batch() override { return inner_->make_batch(); }
   Result<> write(IndexBatch& batch, Sync sync) override {
     if (broken_) return fail(Errc::io, "the log could not be written");

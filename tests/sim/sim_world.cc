@@ -261,6 +261,7 @@ void SimWorld::die(Death death, std::size_t node) {
   probes.hit(death == Death::killed ? "crash: killed" : "crash: power cut");
   on.machine.end_incarnation();
   net.end_life(on.name, number, death == Death::power_cut);
+  ++on.pauses;
   on.line.go_on();
   const bool all_lost = random.chance(0.2);
   for (const std::size_t slot : on.slots) {
@@ -279,6 +280,22 @@ void SimWorld::die(Death death, std::size_t node) {
   former_.push_back(old);
   if (on.serving) burials_.spawn(shard.executor(), bury(std::move(old)));
   on.serving = false;
+}
+
+void SimWorld::pause(std::size_t node, Duration length) {
+  SimNode& on = *nodes[node];
+  note(fmt::format("{} pauses for {} ms", on.name, length / milliseconds(1)));
+  on.line.stop();
+  clock.after(length, [this, node, number = ++on.pauses] {
+    if (nodes[node]->pauses == number) go_on(node);
+  });
+}
+
+void SimWorld::go_on(std::size_t node) {
+  SimNode& on = *nodes[node];
+  if (!on.line.stopped()) return;
+  on.line.go_on();
+  note(on.name + " goes on");
 }
 
 void SimWorld::end_lies(std::size_t node) {

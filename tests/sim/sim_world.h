@@ -105,6 +105,7 @@ class SimWorld {
   void arm_death(Death death, std::uint64_t calls, std::size_t node = 0);
   void die(Death death, std::size_t node = 0);
   void pause(std::size_t node, Duration length);  // the process does nothing at all
+  void go_on(std::size_t node);
   // The node's devices give up what they only said they had: pages whose sync failed once.
   void end_lies(std::size_t node = 0);
   bool serving(std::size_t node = 0) const noexcept { return nodes[node]->serving; }

@@ -126,7 +126,8 @@ Task<> Scenario::trouble_with_drives() {
   // Then nothing else: a start while two are swapped makes the wrong bay the place of each, and an empty
   // drive in another than that is not taken for a new one, since the old one's file system may just not be
   // mounted.
-  const bool only_swaps = weak_.size() > 1 && random.chance(0.1);
+  const bool only_swaps =
+      weak_.size() > 1 && random.chance(0.1) && &world_.node_of(weak_[0]) == &world_.node_of(weak_[1]);
   while (!ended_) {
     const Duration pause = milliseconds(random.between(20, 3000));
     co_await sleep_for(world_.clock, pause);

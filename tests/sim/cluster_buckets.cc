@@ -1,0 +1,167 @@
+// Buckets that are made, written to and deleted at several nodes at once. A deletion and a write that are
+// both acknowledged contradict each other, whatever order they are given.
+#include <fmt/format.h>
+
+#include "tests/sim/scenario.h"
+
+namespace ostraka::sim {
+
+using std::chrono::milliseconds;
+using std::chrono::seconds;
+
+namespace {
+
+constexpr unsigned kWriters = 3, kWrites = 4;
+
+}  // namespace
+
+// Makes one after the other; each has one life.
+Task<> Scenario::bucket_client() {
+  while (!ended_) {
+    auto life = std::make_shared<BucketLife>();
+    life->name = fmt::format("/churn{}", buckets_.size());
+    buckets_.push_back(life);
+    S3Request request;
+    request.method = "PUT";
+    request.target = life->name;
+    auto asking = ask("bucket", std::move(request));
+    const S3Reply made = co_await std::move(asking);
+    life->made = made.ok();
+    for (unsigned i = 0; i < kWriters && life->made; ++i) {
+      ++life->busy;
+      ++working_;
+      world_.tasks.spawn(world_.shard.executor(), write_to_bucket(life, i));
+    }
+    if (life->made) {
+      ++life->busy;
+      ++working_;
+      world_.tasks.spawn(world_.shard.executor(), delete_bucket(life));
+    }
+    while (life->busy > 0) co_await sleep_for(world_.clock, milliseconds(50));
+    const Duration pause = milliseconds(world_.random.below(3000));
+    co_await sleep_for(world_.clock, pause);
+  }
+  --working_;
+}
+
+Task<> Scenario::write_to_bucket(std::shared_ptr<BucketLife> life, unsigned writer) {
+  SimRandom& random = world_.random;
+  for (unsigned i = 0; i < kWrites && !ended_; ++i) {
+    const Duration pause = milliseconds(random.below(400));
+    co_await sleep_for(world_.clock, pause);
+    const std::string key = fmt::format("{}/w{}-{}", life->name, writer, i);
+    S3Request request;
+    request.method = "PUT";
+    request.target = key;
+    request.body = key;
+    auto asking = ask("churn", std::move(request));
+    const S3Reply put = co_await std::move(asking);
+    if (put.ok()) {
+      life->keys[key] = BucketLife::Key::there;
+    } else if (put.status == 404) {
+      if (put.code() != "NoSuchBucket" || (!life->deletion_begun))
+        world_.violation(fmt::format("PUT {} was answered with 404 {} before anybody deleted the bucket", key,
+                                     put.code()));
+    } else if (put.status == 0 || put.status >= 500) {
+      life->keys[key] = BucketLife::Key::unknown;
+    } else {
+      world_.violation(fmt::format("PUT {} was answered with {} {}", key, put.status, put.code()));
+    }
+    if (!put.ok() || random.chance(0.3)) continue;
+    life->keys[key] = BucketLife::Key::unknown;
+    request = S3Request{};
+    request.method = "DELETE";
+    request.target = key;
+    auto erasing = ask("churn", std::move(request));
+    const S3Reply erased = co_await std::move(erasing);
+    if (erased.ok()) life->keys[key] = BucketLife::Key::gone;
+    if (erased.status == 404) life->keys[key] = BucketLife::Key::there;  // the bucket is said to be gone
+  }
+  --life->busy;
+  --working_;
+}
+
+Task<> Scenario::delete_bucket(std::shared_ptr<BucketLife> life) {
+  SimRandom& random = world_.random;
+  for (unsigned tries = 0; tries < 4 && !ended_; ++tries) {
+    const Duration pause = milliseconds(random.below(1500));
+    co_await sleep_for(world_.clock, pause);
+    life->deletion_begun = true;
+    S3Request request;
+    request.method = "DELETE";
+    request.target = life->name;
+    auto asking = ask("bucket", std::move(request));
+    const S3Reply reply = co_await std::move(asking);
+    if (reply.ok()) {
+      life->deleted = true;
+      world_.probes.hit("cluster: a bucket is deleted");
+      break;
+    }
+    if (reply.status == 404 && !life->in_doubt) {
+      world_.violation(fmt::format("DELETE {} was answered with 404, and nobody had deleted it", life->name));
+    } else if (reply.status == 404) {
+      life->deleted = true;  // by the try that got no answer
+      break;
+    } else if (reply.status == 409) {
+      world_.probes.hit("cluster: a bucket that is written to is not deleted");
+    } else if (reply.status == 0 || reply.status >= 500) {
+      life->in_doubt = true;
+      world_.probes.hit("cluster: the deletion of a bucket fails or is in doubt");
+    } else {
+      world_.violation(
+          fmt::format("DELETE {} was answered with {} {}", life->name, reply.status, reply.code()));
+    }
+  }
+  --life->busy;
+  --working_;
+}
+
+// In peace: at every node.
+Task<> Scenario::look_at_buckets() {
+  for (const std::shared_ptr<BucketLife>& life : buckets_) {
+    if (!life->made) continue;
+    std::optional<bool> there;
+    for (std::size_t i = 0; i < world_.nodes.size(); ++i) {
+      asked_ = i;
+      S3Reply reply;
+      for (unsigned tries = 0; tries < 60 && (reply.status == 0 || reply.status >= 500); ++tries) {
+        if (tries > 0) co_await sleep_for(world_.clock, seconds(1));
+        S3Request request;
+        request.target = life->name + "?list-type=2";
+        auto asking = ask("buckets", std::move(request));
+        reply = co_await std::move(asking);
+      }
+      asked_.reset();
+      if (reply.status != 200 && reply.status != 404) {
+        world_.violation(fmt::format("{} says {} of {}", world_.node(i).name, reply.status, life->name));
+        continue;
+      }
+      if (there && *there != reply.ok())
+        world_.violation(fmt::format("{} is there at some nodes only", life->name));
+      there = reply.ok();
+      check_bucket(*life, reply, world_.node(i).name);
+    }
+  }
+  buckets_.clear();
+}
+
+void Scenario::check_bucket(const BucketLife& life, const S3Reply& listed, const std::string& node) {
+  std::set<std::string> keys;
+  for (const std::string& row : elements(listed.body, "Contents"))
+    keys.insert(life.name + "/" + element(row, "Key"));
+  if (listed.ok() && life.deleted)
+    world_.violation(fmt::format("{} was deleted, and {} has it", life.name, node));
+  if (!listed.ok() && !life.deleted && !life.in_doubt)
+    world_.violation(fmt::format("{} was never deleted, and {} has it not", life.name, node));
+  for (const auto& [key, state] : life.keys) {
+    if (state == BucketLife::Key::there && !keys.contains(key))
+      world_.violation(fmt::format("{} was written, and {} does not list it", key, node));
+    if (state == BucketLife::Key::gone && keys.contains(key))
+      world_.violation(fmt::format("{} was deleted, and {} lists it", key, node));
+    keys.erase(key);
+  }
+  for (const std::string& key : keys)
+    world_.violation(fmt::format("{} lists {}, which nobody wrote", node, key));
+}
+
+}  // namespace ostraka::sim
