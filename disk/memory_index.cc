@@ -75,6 +75,12 @@ class MemoryIndex final : public MetaIndex {
     value = at->second;
     return Lookup::found;
   }
+  std::vector<IndexValue> get_many(Column column, const std::vector<std::string>& keys) override {
+    std::vector<IndexValue> out(keys.size());
+    for (std::size_t i = 0; i < keys.size(); ++i)
+      out[i].found = get(column, keys[i], out[i].value, Tier::all);
+    return out;
+  }
   std::unique_ptr<IndexBatch> make_batch() override { return std::make_unique<MemoryBatch>(); }
   Result<> write(IndexBatch& batch, Sync sync) override {
     const std::lock_guard lock(store_->mutex_);

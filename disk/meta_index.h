@@ -8,6 +8,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "base/result.h"
 
@@ -53,11 +54,18 @@ class IndexCursor {
   virtual Result<> status() const = 0;
 };
 
+struct IndexValue {
+  Result<Lookup> found = Lookup::missing;
+  std::string value;
+};
+
 // Thread safe, but one writer at a time. Errors: io, corrupt, no_space, overloaded (no more files or memory).
 class MetaIndex {
  public:
   virtual ~MetaIndex() = default;
   virtual Result<Lookup> get(Column column, std::string_view key, std::string& value, Tier tier) = 0;
+  // The same of many keys, for less than one by one, with Tier::all; by key.
+  virtual std::vector<IndexValue> get_many(Column column, const std::vector<std::string>& keys) = 0;
   virtual std::unique_ptr<IndexBatch> make_batch() = 0;
   // With Sync::yes the batch, and all before it, is durable when this returns, and not visible before that.
   virtual Result<> write(IndexBatch& batch, Sync sync) = 0;

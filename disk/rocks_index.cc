@@ -220,6 +220,26 @@ class RocksIndex final : public MetaIndex {
     value.assign(found.data(), found.size());
     return Lookup::found;
   }
+  std::vector<IndexValue> get_many(Column column, const std::vector<std::string>& keys) override {
+    std::vector<rocksdb::Slice> slices;
+    for (const std::string& key : keys) slices.push_back(slice(key));
+    std::vector<rocksdb::PinnableSlice> values(keys.size());
+    std::vector<rocksdb::Status> states(keys.size());
+    const bool sorted = std::is_sorted(keys.begin(), keys.end());
+    db_->MultiGet(read_options_, handle(column), keys.size(), slices.data(), values.data(), states.data(),
+                  sorted);
+    std::vector<IndexValue> out(keys.size());
+    for (std::size_t i = 0; i < keys.size(); ++i) {
+      if (states[i].IsNotFound()) continue;
+      if (!states[i].ok()) {
+        out[i].found = failed(states[i], folder_);
+        continue;
+      }
+      out[i].found = Lookup::found;
+      out[i].value.assign(values[i].data(), values[i].size());
+    }
+    return out;
+  }
   std::unique_ptr<IndexBatch> make_batch() override { return std::make_unique<RocksBatch>(columns_); }
   Result<> write(IndexBatch& batch, Sync sync) override {
     rocksdb::WriteOptions options;

@@ -11,6 +11,7 @@ namespace ostraka::disk {
 namespace {
 
 constexpr int kPinTries = 3;
+constexpr std::size_t kKeysReadAtOnce = 32;  // as RocksDB does
 
 struct RowLook {
   bool in_memory = true;
@@ -42,12 +43,18 @@ std::vector<VersionId> owners_of_files(const KeyState& state) {
 
 enum class InlineShard : std::uint8_t { fine, lost, not_in_memory };  // fine: or there is none
 
+// The version whose inline shard is asked for; none: nothing is to be read.
+const HeldVersion* inline_version(const KeyState& state, const ReadSpec& spec) {
+  if (!spec.with_inline) return nullptr;
+  const HeldVersion* version = state.find(spec.inline_of == kAnyVersion ? state.newest() : spec.inline_of);
+  return version != nullptr && version->has_inline ? version : nullptr;
+}
+
 InlineShard read_inline(MetaIndex& index, const std::string& key, const ReadSpec& spec, Tier tier, Held& held,
                         Error& why_lost) {
-  const KeyState& state = held.state;
-  const VersionId id = spec.inline_of == kAnyVersion ? state.newest() : spec.inline_of;
-  const HeldVersion* version = state.find(id);
-  if (version == nullptr || !version->has_inline) return InlineShard::fine;
+  const HeldVersion* version = inline_version(held.state, spec);
+  if (version == nullptr) return InlineShard::fine;
+  const VersionId id = version->id;
   const auto found = index.get(Column::inline_data, inline_key(key, id), held.inline_shard, tier);
   if (found && *found == Lookup::not_in_memory) return InlineShard::not_in_memory;
   Result<> good = found ? Result<>() : Result<>(fail(found.code(), found.error().detail));
@@ -119,7 +126,36 @@ class RowsWalk {
     cursor_ = life.index->scan(Column::rows, *first, *last + '\0');
   }
 
-  Result<Held> read(std::size_t i) {
+  // So many of them, from the i-th.
+  std::vector<Result<Held>> read(std::size_t i, std::size_t count) {
+    std::vector<Result<Held>> out;
+    std::vector<std::size_t> with_inline;  // of out
+    std::vector<std::string> keys;
+    for (std::size_t at = 0; at < count; ++at) {
+      out.push_back(read_state(i + at));
+      const HeldVersion* version = out[at] ? inline_version(out[at]->state, reads_[i + at].spec) : nullptr;
+      if (version == nullptr || !out[at]->inline_shard.empty()) continue;
+      with_inline.push_back(at);
+      keys.push_back(inline_key(keys_[i + at], version->id));
+    }
+    if (keys.empty()) return out;
+    std::vector<IndexValue> values = life_.index->get_many(Column::inline_data, keys);
+    for (std::size_t v = 0; v < values.size(); ++v) {
+      const std::size_t at = with_inline[v];
+      Held& held = *out[at];
+      const VersionId id = inline_version(held.state, reads_[i + at].spec)->id;
+      const bool found = values[v].found && *values[v].found == Lookup::found;
+      if (found && check_inline(values[v].value, id))
+        held.inline_shard = std::move(values[v].value);
+      else
+        out[at] = alone(reads_[i + at]);  // replaced since the walk began, or lost
+    }
+    return out;
+  }
+
+ private:
+  // Without the inline shard, unless it is read by itself.
+  Result<Held> read_state(std::size_t i) {
     const KeyRead& one = reads_[i];
     const std::string& key = keys_[i];
     Held held;
@@ -136,14 +172,8 @@ class RowsWalk {
       if (core_.files->drops() != drops_) return alone(one);
     }
     held.group = group_of_key(groups_[i], held.state);
-    Error why_lost;
-    if (!one.spec.with_inline ||
-        read_inline(*life_.index, key, one.spec, Tier::all, held, why_lost) == InlineShard::fine)
-      return held;
-    return alone(one);  // replaced since the walk began, or lost
+    return held;
   }
-
- private:
   Result<Held> alone(const KeyRead& one) { return *read_row(core_, life_, one.ref, one.spec, Tier::all); }
   // To the key, or the first behind it. False: it cannot be told.
   bool walk_to(std::string_view key) {
@@ -176,13 +206,16 @@ Result<std::vector<Result<Held>>> read_rows(DriveCore& core, OpenDrive& life,
   out.reserve(reads.size());
   RowsWalk walk(core, life, reads);
   std::size_t bytes = 0;
-  for (std::size_t i = 0; i < reads.size(); ++i) {
-    Result<Held> held = walk.read(i);
+  while (out.size() < reads.size()) {
+    std::vector<Result<Held>> some =
+        walk.read(out.size(), std::min(kKeysReadAtOnce, reads.size() - out.size()));
     core.job_progress();
-    if (!held) core.note(held.code());
-    if (held) bytes += bytes_of(*held);
-    if (bytes > kMaxKeyReadBytes && !out.empty()) break;
-    out.push_back(std::move(held));
+    for (Result<Held>& held : some) {
+      if (!held) core.note(held.code());
+      if (held) bytes += bytes_of(*held);
+      if (bytes > kMaxKeyReadBytes && !out.empty()) return out;
+      out.push_back(std::move(held));
+    }
   }
   return out;
 }

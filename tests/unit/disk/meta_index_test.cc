@@ -81,6 +81,33 @@ TEST_P(MetaIndexTest, ScansARangeInByteOrder) {
   EXPECT_EQ(open_end->key(), "d");
 }
 
+TEST_P(MetaIndexTest, ReadsManyKeysAsOneByOne) {
+  const auto index = open(IndexMode::create);
+  std::vector<std::string> keys;
+  const auto batch = index->make_batch();
+  for (int i = 0; i < 100; ++i) {  // more than RocksDB looks up together, small values and blobs
+    keys.push_back("k" + std::to_string(1000 + i));
+    if (i % 7 != 3)
+      put(*batch, Column::inline_data, keys.back(), std::string(static_cast<std::size_t>(i) * 40, 'v'));
+  }
+  ASSERT_TRUE(index->write(*batch, Sync::yes));
+  const auto check = [&] {
+    const std::vector<IndexValue> values = index->get_many(Column::inline_data, keys);
+    ASSERT_EQ(values.size(), keys.size());
+    for (std::size_t i = 0; i < keys.size(); ++i) {
+      ASSERT_TRUE(values[i].found);
+      EXPECT_EQ(*values[i].found == Lookup::found ? values[i].value : "(missing)",
+                get(*index, Column::inline_data, keys[i]));
+    }
+  };
+  check();
+  index->prepare_close();  // blobs lie in files now
+  check();
+  std::swap(keys[10], keys[60]);
+  check();
+  EXPECT_TRUE(index->get_many(Column::inline_data, {}).empty());
+}
+
 TEST_P(MetaIndexTest, OpensAgainWithAllThatWasSyncedAndNeverCreatesByAccident) {
   EXPECT_TRUE(factory().open(dir_ / "nowhere", IndexMode::existing).failed_with(Errc::not_found));
   {
