@@ -13,9 +13,9 @@ namespace ostraka::object {
 inline constexpr std::size_t kFirstBytes = 4096;  // of a stripe, that a client sends before it gets a buffer
 inline constexpr std::size_t kMaxBuckets = 10'000;
 inline constexpr auto kNewBucketPatience = std::chrono::seconds(2);  // for the other nodes to know a bucket
-inline constexpr auto kMarkPeriod = std::chrono::seconds(5);    // to look for marks that were left behind
-inline constexpr auto kMarkPatience = std::chrono::seconds(5);  // to take one off
-inline constexpr auto kMovePatience = std::chrono::seconds(15);  // for a slot that moves between drives,
+inline constexpr auto kMarkPeriod = std::chrono::seconds(5);        // to look for marks that were left behind
+inline constexpr auto kMarkPatience = std::chrono::seconds(5);      // to take one off
+inline constexpr auto kMovePatience = std::chrono::seconds(15);     // for a slot that moves between drives,
 inline constexpr auto kMovePause = std::chrono::milliseconds(100);  // asked for again after
 inline constexpr std::size_t kMaxBucketSettingsBytes = 256U << 10;
 inline constexpr std::size_t kMinBucketNameBytes = 3;
