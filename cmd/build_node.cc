@@ -18,6 +18,7 @@
 #include "cluster/placement_change.h"
 #include "cluster/quorum_lock_service.h"
 #include "cluster/write_permit.h"
+#include "cmd/cluster_gauges.h"
 #include "cmd/drive_replacer.h"
 #include "cmd/node_control_store.h"
 #include "cmd/rebalance_side.h"
@@ -337,10 +338,9 @@ class ServingNode final : public Node {
 
   void start_rebalancing(Shard& shard) {
     if (!deps_.peers || rebalance_) return;
-    rebalance_ = std::make_unique<RebalanceSide>(
-        RebalanceSide::Deps{deps_.clock, deps_.random, deps_.metrics, control_, control_.membership(),
-                            control_.election(), drives_.deployment, roster_,
-                            [this] { return s3_->client_load(); }});
+    rebalance_ = std::make_unique<RebalanceSide>(RebalanceSide::Deps{
+        deps_.clock, deps_.random, deps_.metrics, control_, control_.membership(), control_.election(),
+        drives_.deployment, roster_, [this] { return s3_->client_load(); }});
     rebalance_->start(shard);
   }
 
@@ -400,7 +400,13 @@ class ServingNode final : public Node {
   // Looks once a second which drives have gone or come back.
   static Task<> watch_drives(ServingNode* self, Shard* shard) {
     for (const auto& drive : self->drives_.drives) self->watched_.push_back({drive->online(), false});
+    std::optional<ClusterGauges> cluster;
+    if (self->permit_) cluster.emplace(self->deps_.metrics);
     for (;;) {
+      if (cluster) {
+        const TimePoint now = self->deps_.clock.now();
+        cluster->set(self->control_.membership(), now, *self->permit_, *self->quorum_locks_);
+      }
       const TimePoint next = self->deps_.clock.now() + kDriveWatchPeriod;
       const bool stopping = co_await self->stopping_.wait_until(self->deps_.clock, next);
       if (stopping) co_return;
