@@ -4,7 +4,7 @@
 
 #include "base/sabotage.h"
 #include "disk/limits.h"
-#include "disk/row_birth.h"
+#include "disk/row_rules.h"
 
 namespace ostraka::disk {
 namespace {
@@ -145,6 +145,37 @@ Verdict apply_readmit(KeyState& state, std::uint64_t birth, std::int64_t now_ms)
     state = KeyState{};
   }
   return Verdict::ok;
+}
+
+void apply_upload_end(KeyState& upload, const HeldVersion& completed, const VersionRecord& record,
+                      std::int64_t now_ms) {
+  if (upload.versions.empty()) {
+    upload = KeyState{};
+    return;
+  }
+  if (upload.versions.front().tombstone) return;
+  VersionRecord end;
+  end.id = completed.id;
+  end.epoch = completed.epoch;
+  end.kind = RecordKind::tombstone;
+  end.data_shards = record.data_shards;
+  end.parity_shards = record.parity_shards;
+  end.write_quorum = completed.write_quorum;
+  end.modified_ms = record.modified_ms;
+  end.upload_id = record.upload_id;
+  HeldVersion stone;
+  stone.id = completed.id;
+  stone.epoch = completed.epoch;
+  stone.tombstone = true;
+  stone.data_shards = completed.data_shards;
+  stone.write_quorum = completed.write_quorum;
+  stone.shard_index = completed.shard_index;
+  stone.record = std::make_shared<const std::string>(encode(end));
+  upload.versions.clear();
+  upload.versions.push_back(std::move(stone));
+  upload.final_id = completed.id;
+  upload.final_at_ms = now_ms;
+  upload.fences.clear();
 }
 
 }  // namespace ostraka::disk

@@ -7,6 +7,7 @@
 #include "disk/inline_value.h"
 #include "disk/limits.h"
 #include "disk/row_key.h"
+#include "disk/row_rules.h"
 
 namespace ostraka::disk {
 namespace {
@@ -251,7 +252,7 @@ Result<> OpBatch::retire(DriveOp& op, Row& row, OpAnswer& answer) {
   const HeldVersion* held = state.find(op.id);
   if (held == nullptr || !held->from_upload) return {};
   TRY(record, decode_version_record(as_bytes(*held->record)));
-  return drop_upload(op.ref, record);
+  return end_upload(op.ref, *held, record);
 }
 
 Result<> OpBatch::drop(const ObjectRef& ref, const std::string& row_key, const KeyState& left,
@@ -284,13 +285,14 @@ Result<> OpBatch::drop(const ObjectRef& ref, const std::string& row_key, const K
   return {};
 }
 
-// The version is final, so its upload is over: its rows go, and with them the files of parts that the version
-// does not name.
-Result<> OpBatch::drop_upload(const ObjectRef& ref, const VersionRecord& completed) {
+// The version is final, so its upload is over: that is what its row says from now on. Those of the parts go,
+// and with them the files of parts that the version does not name.
+Result<> OpBatch::end_upload(const ObjectRef& ref, const HeldVersion& held, const VersionRecord& completed) {
   const std::string upload = row_key(ref.bucket, KeySpace::upload, ref.key, completed.upload_id);
   TRY(upload_row, load_to_drop(upload));
-  if (!upload_row->second.state.empty()) {
-    upload_row->second.state = KeyState{};
+  KeyState& state = upload_row->second.state;
+  if (!state.empty() && (state.versions.empty() || !state.versions.front().tombstone)) {
+    apply_upload_end(state, held, completed, now_ms_);
     changed(*upload_row);
   }
   const std::string parts = row_key(ref.bucket, KeySpace::part, ref.key, completed.upload_id);

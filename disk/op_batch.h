@@ -54,7 +54,7 @@ class OpBatch {
   // row without it.
   Result<> drop(const ObjectRef& ref, const std::string& row_key, const KeyState& left,
                 const HeldVersion& version);
-  Result<> drop_upload(const ObjectRef& ref, const VersionRecord& completed);
+  Result<> end_upload(const ObjectRef& ref, const HeldVersion& held, const VersionRecord& completed);
   Result<> drop_part_row(Row& row, const VersionRecord& completed);
   Result<bool> part_row_owns(const ObjectRef& ref, const VersionRecord& record, const PartRecord& part);
   Result<bool> missed_part(const ObjectRef& ref, const VersionRecord& record, const PartRecord& part);

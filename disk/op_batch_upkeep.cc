@@ -2,7 +2,7 @@
 #include <algorithm>
 
 #include "disk/op_batch.h"
-#include "disk/row_birth.h"
+#include "disk/row_rules.h"
 #include "disk/row_key.h"
 
 namespace ostraka::disk {

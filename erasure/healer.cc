@@ -263,6 +263,7 @@ class KeyHealer {
   void report_lost() {
     report_.outcome = HealOutcome::lost;
     if (!core_->shared->lost.first_time(std::hash<VersionId>()(look_.reading.version.id))) return;
+    core_->metrics.lost_versions.add();
     log::error(
         "an object cannot be rebuilt: fewer than {} good shards are left bucket={:016x} key={} version={}",
         look_.reading.record->data_shards, static_cast<std::uint64_t>(ref_.bucket), ref_.key,
@@ -358,6 +359,9 @@ class KeyHealer {
     }
     report_.outcome = all_good ? HealOutcome::healthy : all_there ? HealOutcome::healed : HealOutcome::partly;
     if (lost) report_lost();
+    // It would hold the refill of the group back until somebody aborts the upload.
+    const bool gives_up = ref_.space == disk::KeySpace::part && look_.any_refilling() && !spec_.dry_run;
+    if (lost && gives_up) co_await erase_lost_part(core_, ctx_, ref_, report_.version);
     co_return true;
   }
 

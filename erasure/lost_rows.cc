@@ -83,6 +83,7 @@ Task<std::uint32_t> begin_lost_rows(CorePtr core, const Ctx& ctx, disk::ObjectRe
     for (unsigned slot = 0; slot < core->size(); ++slot) {
       const auto& answer = round.answers()[slot];
       if (answer && *answer) begun |= bit(slot);
+      if (answer && *answer && **answer) core->metrics.lost_rows.add();
       // at first; later on somebody else, who follows the placement table, has told the drive before
       if (answer && answer->failed_with(Errc::stale_epoch)) slots |= bit(slot);
     }
@@ -137,6 +138,7 @@ Task<bool> readmit_beyond_parity(CorePtr core, const Ctx& ctx, disk::ObjectRef r
     rows |= bit(slot);
   }
   if (rows == 0 || full < core->read_quorum) co_return false;
+  core->metrics.lost_versions.add();
   log::error(
       "rows of a key were lost on more drives than its parity makes good: it may be lost bucket={:016x} "
       "key={}",

@@ -31,7 +31,12 @@ SetMetrics::SetMetrics(MetricRegistry& registry)
                            "Times that the system clock was set forward or back by more than a second")),
       dated_ahead(
           registry.counter("ostraka_versions_dated_ahead_total",
-                           "Versions dated ahead of the system clock, since their key's newest one was")) {}
+                           "Versions dated ahead of the system clock, since their key's newest one was")),
+      lost_rows(registry.counter("ostraka_lost_rows_total",
+                                 "Rows of an index that could not be read any more and were begun anew")),
+      lost_versions(registry.counter(
+          "ostraka_lost_versions_total",
+          "Versions found to be lost: fewer shards are left than it takes, or nobody knows them")) {}
 
 std::shared_ptr<SetShared> make_set_shared() {
   return std::make_shared<SetShared>();

@@ -30,6 +30,8 @@ struct SetMetrics {
   Counter& dropped_writers;
   Counter& clock_steps;
   Counter& dated_ahead;
+  Counter& lost_rows;
+  Counter& lost_versions;
 };
 
 struct SetCore {

@@ -11,6 +11,7 @@
 #include <mutex>
 #include <set>
 #include <string>
+#include <utility>
 
 #include "erasure/codec.h"
 #include "erasure/limits.h"
@@ -80,6 +81,26 @@ class RecentThings {
   std::array<std::atomic<std::uint64_t>, 1021> places_{};
 };
 
+// The upload that was found to be open last.
+class OpenUpload {
+ public:
+  bool known(const std::string& name, TimePoint now) {
+    const std::lock_guard lock(mutex_);
+    return name == name_ && now - at_ <= kLookAheadKept;
+  }
+  // at: before the drives were asked.
+  void note(std::string name, TimePoint at) {
+    const std::lock_guard lock(mutex_);
+    name_ = std::move(name);
+    at_ = at;
+  }
+
+ private:
+  std::mutex mutex_;
+  std::string name_;
+  TimePoint at_{};
+};
+
 // The keys that are being healed: one heal of a key at a time.
 class HealingKeys {
  public:
@@ -106,6 +127,7 @@ struct SetShared {
   RecentThings settled;                           // leftovers of dead writers
   RecentThings lost;                              // versions that cannot be rebuilt
   RecentThings dated_ahead;                       // keys
+  OpenUpload open_upload;
   HealingKeys healing;
   TombstoneQueue tombstones;
   WallClockWatch wall_clock{kPurgeAfter};  // begun with the first set

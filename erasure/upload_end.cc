@@ -1,8 +1,10 @@
 #include "erasure/upload_end.h"
 
+#include <algorithm>
 #include <string>
 #include <utility>
 
+#include "base/log.h"
 #include "erasure/commit_coordinator.h"
 #include "erasure/heal_look.h"
 #include "erasure/healer.h"
@@ -20,6 +22,15 @@ enum class UploadState : std::uint8_t {
 };
 
 constexpr std::size_t kPartNumberBytes = 2;  // behind the upload id in the sub of a part row
+
+unsigned part_number_of(const disk::ObjectRef& row) {
+  const std::string_view sub = row.sub;
+  if (sub.size() < kPartNumberBytes) return 0;
+  const auto byte = [&](std::size_t from_end) {
+    return static_cast<unsigned char>(sub[sub.size() - from_end]);
+  };
+  return byte(2) * 256U + byte(1);
+}
 
 std::string upload_id_of(const disk::ObjectRef& row) {
   if (row.space != disk::KeySpace::part || row.sub.size() < kPartNumberBytes) return row.sub;
@@ -41,8 +52,11 @@ bool completion_pending(const Reading& reading, VersionId base, const std::strin
 }
 
 enum class Traces : std::uint8_t {
-  enough,   // it may be at its write quorum
-  wiped,    // more full drives have no trace of it than a version at its write quorum can be lacking on
+  enough,  // it may be at its write quorum
+  // More full drives have no trace of it than a version at its write quorum can be lacking on. Or fewer
+  // drives than its parts need can have any: drives that were emptied say nothing, but an upload that is open
+  // has lost no more than its parity, and drives that missed its end are fewer than that (n - w < k).
+  wiped,
   unclear,  // so it may be, as far as the silent drives go
 };
 
@@ -50,6 +64,7 @@ Traces traces(const KeyLook& look) {
   const disk::HeldVersion& version = look.reading.version;
   unsigned lacking = 0;
   unsigned silent = 0;
+  unsigned found = 0;
   for (const Vote& vote : look.reading.votes()) {
     if (vote.state == nullptr) {
       ++silent;
@@ -58,8 +73,10 @@ Traces traces(const KeyLook& look) {
     const bool speaks = !vote.group->refilling || version.epoch >= vote.group->birth;
     const bool trace = vote.state->find(version.id) != nullptr || vote.state->newest() > version.id;
     if (speaks && !trace) ++lacking;
+    if (trace) ++found;
   }
   if (look.drives() - lacking < version.write_quorum) return Traces::wiped;
+  if (found + silent < version.data_shards) return Traces::wiped;
   if (lacking == 0 || look.drives() - lacking - silent >= version.write_quorum) return Traces::enough;
   return Traces::unclear;
 }
@@ -71,7 +88,7 @@ disk::ObjectRef object_of(const disk::ObjectRef& row) {
   return object;
 }
 
-Task<UploadState> upload_state(CorePtr core, const Ctx& ctx, const disk::ObjectRef& row) {
+Task<UploadState> ask_upload_state(CorePtr core, const Ctx& ctx, const disk::ObjectRef& row) {
   const std::string upload_id = upload_id_of(row);
   const disk::ObjectRef object = object_of(row);
   const Result<Reading> key = co_await read_newest(core, ctx, object, Want::metadata, Breadth::all);
@@ -99,6 +116,20 @@ Task<UploadState> upload_state(CorePtr core, const Ctx& ctx, const disk::ObjectR
       std::chrono::milliseconds(core->context.clock.unix_ms() - look.reading.version.id.unix_ms());
   // a young one may be on its way to the drives that lack it
   co_return age > kUploadRowAge ? UploadState::over : UploadState::unknown;
+}
+
+// The rows of an upload's parts are healed one after the other: the upload need not be asked for each time.
+Task<UploadState> upload_state(CorePtr core, const Ctx& ctx, const disk::ObjectRef& row) {
+  disk::ObjectRef upload = row;
+  upload.space = disk::KeySpace::upload;
+  upload.sub = upload_id_of(row);
+  std::string name = core->heal_name(upload);
+  const TimePoint asked = core->context.clock.now();
+  const bool part = row.space == disk::KeySpace::part;
+  if (part && core->shared->open_upload.known(name, asked)) co_return UploadState::open;
+  const UploadState state = co_await ask_upload_state(core, ctx, row);
+  if (part && state == UploadState::open) core->shared->open_upload.note(std::move(name), asked);
+  co_return state;
 }
 
 // True when no drive has the row any more. Where the version is final the upload's rows go with retiring it.
@@ -147,6 +178,34 @@ Task<Result<RowEnd>> end_upload_row(CorePtr core, Ctx& ctx, const disk::ObjectRe
   erase.record.modified_ms = core->context.clock.unix_ms();
   CO_TRY_VOID(co_await write_version(core, ctx, std::move(erase)));
   co_return look.all_answered() ? RowEnd::gone : RowEnd::there_yet;
+}
+
+std::string upload_lease(std::string_view upload_id) {
+  return "upload/" + std::string(upload_id);
+}
+
+Task<bool> erase_lost_part(CorePtr core, Ctx& ctx, disk::ObjectRef row, VersionId lost) {
+  const auto age = std::chrono::milliseconds(core->context.clock.unix_ms() - lost.unix_ms());
+  if (age <= kUploadRowAge) co_return false;
+  Ctx waiting = ctx;
+  waiting.deadline = std::min(ctx.deadline, core->context.clock.now() + kHealCallWait);
+  std::string name = upload_lease(upload_id_of(row));
+  const auto lease = co_await core->context.locks.acquire(waiting, std::move(name));
+  if (!lease) co_return false;
+  const UploadState state = co_await ask_upload_state(core, ctx, row);
+  if (state != UploadState::open) co_return false;
+  log::error("a part of an upload in progress is lost and is erased bucket={:016x} key={} part={}",
+             static_cast<std::uint64_t>(row.bucket), row.key, part_number_of(row));
+  WriteSpec erase;
+  erase.ref = std::move(row);
+  erase.record.kind = disk::RecordKind::tombstone;
+  erase.record.modified_ms = core->context.clock.unix_ms();
+  erase.precondition = [lost](const disk::VersionRecord* current) -> Result<> {
+    if (current != nullptr && current->id == lost) return {};
+    return fail(Errc::conflict, "the part was uploaded again");
+  };
+  const Result<Written> erased = co_await write_version(core, ctx, std::move(erase));
+  co_return erased.has_value();
 }
 
 }  // namespace ostraka::erasure

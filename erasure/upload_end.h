@@ -4,6 +4,8 @@
 #pragma once
 
 #include <cstdint>
+#include <string>
+#include <string_view>
 
 #include "erasure/heal_look.h"
 #include "erasure/set_core.h"
@@ -23,5 +25,13 @@ enum class RowEnd : std::uint8_t {
 // that lost their data, and those are not taken to lack it.
 Task<Result<RowEnd>> end_upload_row(CorePtr core, Ctx& ctx, const disk::ObjectRef& row, const KeyLook& look,
                                     bool dry_run);
+
+// Under it parts are committed and the upload is completed or aborted, one after the other.
+std::string upload_lease(std::string_view upload_id);
+
+// A part of an open upload that is lost (see HealReport): it is erased, so that completing the upload tells
+// the client what is missing, instead of making an object that nobody can read. True: it was. False: it may
+// still be needed, or cannot be erased now.
+Task<bool> erase_lost_part(CorePtr core, Ctx& ctx, disk::ObjectRef row, VersionId lost);
 
 }  // namespace ostraka::erasure

@@ -3,6 +3,7 @@
 #include "base/encoding.h"
 #include "base/fault_point.h"
 #include "base/log.h"
+#include "erasure/upload_end.h"
 #include "object/batch.h"
 #include "object/limits.h"
 #include "object/multipart_rules.h"
@@ -15,7 +16,7 @@ using disk::RecordKind;
 using disk::VersionRecord;
 
 Task<Result<std::unique_ptr<control::Lease>>> MultipartStore::lease(Ctx& ctx, const std::string& upload_id) {
-  std::string name = "upload/" + upload_id;
+  std::string name = erasure::upload_lease(upload_id);
   co_return co_await deps_.locks.acquire(ctx, std::move(name));
 }
 

@@ -55,9 +55,15 @@ TYPED_TEST_P(DriveUploadSuite, ACompletedUploadTakesItsPartsOverOnceItIsFinal) {
   EXPECT_EQ(c.list(parts).size(), 2U) << "the upload is there until the version is final";
   c.retire(c.ref("k"), 9);
   EXPECT_TRUE(c.list(parts).empty());
-  ListSpec uploads;
-  uploads.space = KeySpace::upload;
-  EXPECT_TRUE(c.list(uploads).empty());
+  const auto upload = c.wait(c.drive().read(c.ctx(), c.ref("k", KeySpace::upload, "UP"), {}));
+  ASSERT_TRUE(upload);
+  ASSERT_EQ(upload->state.versions.size(), 1U);
+  EXPECT_TRUE(upload->state.versions[0].tombstone) << "for the drives that missed the end";
+  EXPECT_EQ(upload->state.versions[0].id, c.id(9));
+  EXPECT_EQ(upload->state.final_id, c.id(9));
+  const auto purged = c.wait(c.drive().purge(c.ctx(), c.ref("k", KeySpace::upload, "UP"), c.id(9)));
+  ASSERT_TRUE(purged);
+  EXPECT_EQ(*purged, Verdict::ok);
   EXPECT_TRUE(c.file_goes(1, kBody)) << "a part that the version does not name";
   EXPECT_TRUE(c.has_file(2, kBody));
   ASSERT_EQ(c.verdict(c.ref("k"), c.inline_record(10), kShard), Verdict::ok);

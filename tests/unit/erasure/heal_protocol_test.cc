@@ -175,6 +175,15 @@ TEST(HealProtocol, EveryCallCarriesARaisedEpoch) {
   EXPECT_EQ(world.set->drives().size(), 4U);
 }
 
+bool says_ended(World& world, unsigned slot, const disk::ObjectRef& row) {
+  const disk::KeyState* state = world.memory[slot]->state(row);
+  return state != nullptr && !state->versions.empty() && state->versions.front().tombstone;
+}
+bool gone_or_ended(World& world, unsigned slot, const disk::ObjectRef& row) {
+  const disk::KeyState* state = world.memory[slot]->state(row);
+  return state == nullptr || state->versions.empty() || state->versions.front().tombstone;
+}
+
 TEST(HealProtocol, PartsThatMissedDifferentDrivesAreHealedEachByItself) {
   World world({4, 2});
   Upload upload(world, "upload-1");
@@ -243,8 +252,9 @@ TEST(HealProtocol, RowsOfACompletedUploadGoWithTheVersionThatTookTheirFiles) {
   ASSERT_NE(world.memory[5]->state(upload.row()), nullptr);
   EXPECT_EQ(heal(world, upload.part_row(2), kLookOnly).outcome, Out::partly);
   EXPECT_EQ(heal(world, upload.part_row(2)).outcome, Out::absent);
-  for (const auto& row : {upload.row(), upload.part_row(1), upload.part_row(2)})
+  for (const auto& row : {upload.part_row(1), upload.part_row(2)})
     EXPECT_EQ(world.memory[5]->state(row), nullptr);
+  EXPECT_TRUE(says_ended(world, 5, upload.row()));
   EXPECT_EQ(world.memory[5]->files().size(), 2U) << "the version's now";
   EXPECT_EQ(heal(world).outcome, Out::healthy);
   expect_readable_without(world, {0, 1}, upload.body);
@@ -274,7 +284,7 @@ TEST(HealProtocol, RowsOfAnUploadGoThoughItsVersionWasReplaced) {
   EXPECT_EQ(*world.run(get(&world, world.ref)), "replaced");
 }
 
-TEST(HealProtocol, RowsOfAnEndedUploadAreNotHealedWhileTooFewDrivesAnswerToTell) {
+TEST(HealProtocol, RowsOfAnEndedUploadAreNotHealedWhileTooFewDrivesAnswer) {
   World world({4, 2});
   Upload upload(world, "upload-1");
   upload.put_part(1, kMiB + 1);
@@ -286,12 +296,103 @@ TEST(HealProtocol, RowsOfAnEndedUploadAreNotHealedWhileTooFewDrivesAnswerToTell)
   world.pass(minutes(10));
   world.memory[5]->set_online(true);
   for (const unsigned slot : {0U, 1U, 2U}) world.memory[slot]->set_online(false);
-  for (const auto& row : {upload.row(), upload.part_row(1)}) {
-    EXPECT_EQ(heal(world, row).outcome, Out::undecided);
-    for (const unsigned slot : {3U, 4U}) EXPECT_EQ(world.memory[slot]->state(row), nullptr) << "begun again";
-  }
+  Ctx ctx = world.ctx();
+  const auto part = world.run(world.set->heal(ctx, upload.part_row(1), HealSpec()));
+  EXPECT_TRUE(part.failed_with(Errc::unavailable)) << "too few to erase it";
+  EXPECT_EQ(heal(world, upload.row()).outcome, Out::partly);
+  EXPECT_TRUE(says_ended(world, 5, upload.row())) << "the others know";
+  for (const auto& row : {upload.row(), upload.part_row(1)})
+    for (const unsigned slot : {3U, 4U}) EXPECT_TRUE(gone_or_ended(world, slot, row)) << "begun again";
   for (const unsigned slot : {0U, 1U, 2U}) world.memory[slot]->set_online(true);
   for (const auto& row : {upload.part_row(1), upload.row()}) EXPECT_EQ(heal(world, row).outcome, Out::absent);
+}
+
+// The drives that were there dropped the upload's rows, its version was replaced, and the one that missed all
+// of it is the only one left that speaks of the upload, beside one that was emptied and one that is away for
+// good.
+TEST(HealProtocol, AnUploadThatEndedIsKnownToHaveEndedBesideAnEmptiedDrive) {
+  for (const bool crashed : {false, true}) {
+    World world({2, 2});
+    Upload upload(world, "upload-1");
+    upload.put_part(1, kMiB + 1);
+    world.pass(seconds(2));
+    world.memory[3]->set_online(false);
+    ASSERT_TRUE(upload.complete().has_value());
+    if (!crashed) upload.erase(upload.row());
+    world.pass(seconds(2));
+    ASSERT_TRUE(world.run(put_small(&world, world.ref, "replaced")).has_value());
+    world.pass(seconds(2));
+    world.memory[3]->set_online(true);
+    EXPECT_EQ(heal(world).outcome, Out::healed);
+    world.pass(minutes(10));
+    world.memory[0]->set_online(false);
+    world.memory[1]->lose_everything(2, {7});
+    for (const auto& row : {world.ref, upload.row(), upload.part_row(1)}) {
+      heal(world, row);
+      world.pass(minutes(5));
+      const HealReport report = heal(world, row);
+      EXPECT_EQ(report.readmissible & 2U, 2U) << "the refill is not held back";
+      if (row.space == disk::KeySpace::object) continue;
+      for (const unsigned slot : {1U, 2U, 3U}) EXPECT_TRUE(gone_or_ended(world, slot, row));
+    }
+    EXPECT_EQ(*world.run(get(&world, world.ref)), "replaced");
+  }
+}
+
+// As when the process died before it could tell, and the one other drive had missed the upload's beginning.
+TEST(HealProtocol, RowsOnFewerDrivesThanAPartNeedsAreThoseOfAnUploadThatEnded) {
+  World world({2, 1});
+  world.memory[0]->set_online(false);
+  Upload upload(world, "upload-1");
+  upload.put_part(1, kMiB + 1);
+  world.memory[0]->set_online(true);
+  world.pass(minutes(10));
+  world.memory[1]->lose_everything(2, {7});
+  for (const auto& row : {upload.row(), upload.part_row(1)}) {
+    EXPECT_EQ(heal(world, row).outcome, Out::absent)
+        << "its end was missed: it has not lost more than its parity";
+    world.pass(minutes(1));
+    EXPECT_EQ(heal(world, row).readmissible & 2U, 2U);
+    for (unsigned slot = 0; slot < 3; ++slot) EXPECT_TRUE(gone_or_ended(world, slot, row));
+  }
+}
+
+TEST(HealProtocol, AnOpenUploadBesideAnEmptiedAndAnAbsentDriveIsHealed) {
+  World world({4, 2});
+  Upload upload(world, "upload-1");
+  upload.put_part(1, kMiB + 1);
+  world.pass(minutes(10));
+  world.memory[0]->set_online(false);
+  world.memory[1]->lose_everything(2, {7});
+  for (const auto& row : {upload.row(), upload.part_row(1)}) {
+    EXPECT_EQ(heal(world, row).readmissible & 2U, 2U);
+    EXPECT_FALSE(gone_or_ended(world, 1, row));
+  }
+  ASSERT_TRUE(upload.complete().has_value());
+  expect_readable_without(world, {2}, upload.body);
+}
+
+TEST(HealProtocol, ALostPartOfAnOpenUploadHoldsNoRefillBack) {
+  World world({4, 2});
+  Upload upload(world, "upload-1");
+  upload.put_part(1, kMiB);
+  upload.put_part(2, kMiB);
+  const auto damage = [&] {
+    for (const unsigned slot : {0U, 1U, 2U}) world.memory[slot]->files().clear();
+  };
+  world.pass(minutes(10));
+  damage();
+  EXPECT_EQ(heal(world, upload.part_row(1)).outcome, Out::lost);
+  EXPECT_FALSE(gone_or_ended(world, 3, upload.part_row(1))) << "nothing waits for it";
+  world.memory[5]->lose_everything(2, {7});
+  HealReport report = heal(world, upload.part_row(1));
+  EXPECT_EQ(report.outcome, Out::lost) << "and it is said";
+  EXPECT_EQ(report.readmissible >> 5U & 1U, 0U);
+  report = heal(world, upload.part_row(1));
+  EXPECT_EQ(report.outcome, Out::absent);
+  EXPECT_EQ(report.readmissible >> 5U & 1U, 1U);
+  EXPECT_FALSE(gone_or_ended(world, 5, upload.row()) && heal(world, upload.row()).outcome != Out::healed);
+  EXPECT_FALSE(gone_or_ended(world, 5, upload.row())) << "the upload itself goes on";
 }
 
 TEST(HealProtocol, AnAbortedUploadsPartsGoFromADriveThatWasAway) {

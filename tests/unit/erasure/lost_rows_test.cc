@@ -250,6 +250,9 @@ TEST(LostRows, OfUploadsAndPartsAreHealedAsLongAsTheUploadIsOpen) {
   world.pass(seconds(2));
   EXPECT_EQ(heal(world).outcome, Out::healthy);
   EXPECT_EQ(heal(world, upload.part_row(2)).outcome, Out::absent);
+  for (const auto& drive : world.memory) EXPECT_EQ(drive->rows(), 2U) << "the object's, and that of the end";
+  world.pass(std::chrono::minutes(5));
+  EXPECT_EQ(heal(world, upload.row()).outcome, Out::absent);
   for (const auto& drive : world.memory) EXPECT_EQ(drive->rows(), 1U) << "the object's";
   expect_readable_without(world, {0}, upload.body);
 }

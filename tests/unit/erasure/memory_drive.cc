@@ -5,8 +5,8 @@
 
 #include "base/check.h"
 #include "disk/limits.h"
-#include "disk/row_birth.h"
 #include "disk/row_key.h"
+#include "disk/row_rules.h"
 
 namespace ostraka::erasure {
 
@@ -277,17 +277,22 @@ void MemoryDrive::retire(ObjectRef ref, VersionId id) {
   const KeyState* left = state(ref);
   const HeldVersion* held = verdict == Verdict::ok && left != nullptr ? left->find(id) : nullptr;
   if (held == nullptr || !held->from_upload) return;
-  drop_upload(ref, *disk::decode_version_record(as_bytes(*held->record)));
+  const HeldVersion version = *held;
+  end_upload(ref, version, *disk::decode_version_record(as_bytes(*version.record)));
 }
 
-// As in disk/op_batch.cc: the upload's rows go, and the files of parts that the version does not name.
-void MemoryDrive::drop_upload(const ObjectRef& ref, const VersionRecord& completed) {
+// As in disk/op_batch.cc: the upload's row says that it has ended; those of the parts go, and the files of
+// parts that the version does not name.
+void MemoryDrive::end_upload(const ObjectRef& ref, const HeldVersion& held, const VersionRecord& completed) {
   for (auto row = rows_.begin(); row != rows_.end();) {
     const auto& [bucket, space, key, sub] = row->first;
     const bool of_key = bucket == static_cast<std::uint64_t>(ref.bucket) && key == ref.key;
     const bool upload = space == 'u' && sub == completed.upload_id;
     const bool part = space == 'p' && sub.starts_with(completed.upload_id);
-    if (!of_key || (!upload && !part)) {
+    if (of_key && upload && !lost_rows_.contains(row->first))
+      apply_upload_end(row->second, held, completed, clock_.unix_ms());
+    const bool stays = upload && !row->second.empty() && !lost_rows_.contains(row->first);
+    if (!of_key || (!upload && !part) || stays) {
       ++row;
       continue;
     }

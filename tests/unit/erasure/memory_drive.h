@@ -104,7 +104,8 @@ class MemoryDrive final : public disk::Drive {
   bool staged(const disk::ObjectRef& ref, const disk::VersionRecord& record) const;
   bool missed_part(disk::ObjectRef ref, const disk::VersionRecord& record,
                    const disk::PartRecord& part) const;
-  void drop_upload(const disk::ObjectRef& ref, const disk::VersionRecord& completed);
+  void end_upload(const disk::ObjectRef& ref, const disk::HeldVersion& held,
+                  const disk::VersionRecord& completed);
   void clean_up(const RowKey& key, const disk::Dropped& dropped);
   bool named(DataId data) const;
 
