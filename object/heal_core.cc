@@ -53,7 +53,7 @@ Task<HealCore::PlainReports> HealCore::heal_plain_on(std::size_t shard, std::vec
   for (std::size_t i = 0; i < reports.size(); ++i) {
     if (!reports[i]) continue;
     Result<erasure::HealReport> report = std::move(*reports[i]);
-    journal.note(describe_key(refs[i], cause, false, report), report);
+    note(refs[i], cause, false, report);
     reports[i] = std::move(*report);
   }
   co_return reports;
@@ -127,8 +127,15 @@ Task<Result<erasure::HealReport>> HealCore::heal_here(Ctx& here, disk::ObjectRef
   erasure::ErasureSet& set = deps.sets.of(ref);
   auto healing = set.heal(here, ref, spec, std::move(ahead));
   Result<erasure::HealReport> report = co_await std::move(healing);
-  journal.note(describe_key(ref, cause, spec.dry_run, report), report);
+  note(ref, cause, spec.dry_run, report);
   co_return report;
+}
+
+void HealCore::note(const disk::ObjectRef& ref, HealCause cause, bool dry_run,
+                    const Result<erasure::HealReport>& report) {
+  std::optional<HealedKey> entry;
+  if (HealJournal::remembers(cause, dry_run, report)) entry = describe_key(ref, cause, dry_run, report);
+  journal.note(std::move(entry), dry_run, report);
 }
 
 HealedKey HealCore::describe_key(const disk::ObjectRef& ref, HealCause cause, bool dry_run,

@@ -51,6 +51,8 @@ struct HealCore {
   static double greatest_width(const std::vector<Shard*>& shards);
 
  private:
+  void note(const disk::ObjectRef& ref, HealCause cause, bool dry_run,
+            const Result<erasure::HealReport>& report);
   // Of one shard: touched on that one alone.
   struct OnShard {
     std::set<Ctx*> healing;

@@ -17,12 +17,6 @@ Counter& outcome_counter(MetricRegistry& registry, Outcome outcome) {
                           {{"outcome", std::string(to_string(outcome))}});
 }
 
-// Refills and walks over everything would drive all else out.
-bool worth_remembering(const HealedKey& entry, const Result<erasure::HealReport>& report) {
-  if (entry.cause == HealCause::refill && report && report->outcome == Outcome::healed) return false;
-  return !entry.dry_run && lacks_something(report);
-}
-
 }  // namespace
 
 HealJournal::HealJournal(MetricRegistry& registry)
@@ -32,7 +26,13 @@ HealJournal::HealJournal(MetricRegistry& registry)
   for (std::size_t i = 0; i < kOutcomes.size(); ++i) outcomes_[i] = &outcome_counter(registry, kOutcomes[i]);
 }
 
-void HealJournal::note(HealedKey entry, const Result<erasure::HealReport>& report) {
+bool HealJournal::remembers(HealCause cause, bool dry_run, const Result<erasure::HealReport>& report) {
+  if (cause == HealCause::refill && report && report->outcome == Outcome::healed) return false;
+  return !dry_run && lacks_something(report);
+}
+
+void HealJournal::note(std::optional<HealedKey> entry, bool dry_run,
+                       const Result<erasure::HealReport>& report) {
   HealCounts counts;
   counts.add(report);
   work_.fetch_add(static_cast<std::uint64_t>(kPaceKeyWork) + counts.bytes_read + counts.bytes_verified +
@@ -42,11 +42,10 @@ void HealJournal::note(HealedKey entry, const Result<erasure::HealReport>& repor
   shards_.add(counts.shards_healed);
   read_.add(counts.bytes_read);
   written_.add(counts.bytes_written);
-  const bool remember = worth_remembering(entry, report);
   const std::lock_guard lock(mutex_);
-  if (!entry.dry_run) totals_.add(report);
-  if (!remember) return;
-  recent_.push_back(std::move(entry));
+  if (!dry_run) totals_.add(report);
+  if (!entry) return;
+  recent_.push_back(std::move(*entry));
   if (recent_.size() > kHealHistory) recent_.pop_front();
 }
 

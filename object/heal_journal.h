@@ -6,6 +6,7 @@
 #include <atomic>
 #include <deque>
 #include <mutex>
+#include <optional>
 #include <string_view>
 #include <vector>
 
@@ -17,8 +18,11 @@ namespace ostraka::object {
 class HealJournal {
  public:
   explicit HealJournal(MetricRegistry& registry);
-  // The report is that of the entry.
-  void note(HealedKey entry, const Result<erasure::HealReport>& report);
+  // Whether more than its counts is kept of a heal: refills and walks over everything would drive all else
+  // out.
+  static bool remembers(HealCause cause, bool dry_run, const Result<erasure::HealReport>& report);
+  // entry: when it is remembered; the report is that of the entry.
+  void note(std::optional<HealedKey> entry, bool dry_run, const Result<erasure::HealReport>& report);
   HealCounts totals() const;
   std::vector<HealedKey> recent() const;  // the newest first
   std::vector<HealedKey> history(BucketId bucket, std::string_view key) const;
