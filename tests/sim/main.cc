@@ -104,7 +104,7 @@ Child begin(const Options& options, std::uint64_t seed) {
   if (child.pid == 0) {
     ::close(ends[0]);
     if (!options.trace) ::dup2(told, STDERR_FILENO);
-    ::alarm(options.trace ? 0 : 120);
+    ::alarm(options.trace ? 0 : 300);
     const std::string text = encode(run_seed(options, seed));
     for (std::size_t at = 0; at < text.size();) {
       const ssize_t wrote = ::write(ends[1], text.data() + at, text.size() - at);

@@ -163,8 +163,8 @@ Task<> Scenario::converge() {
   for (const std::string& key : keys) co_await look_at(key, true);
   co_await list();
   if (world_.random.chance(0.15)) co_await wait_for_purges();
-  co_await read_without_some();
   if (world_.is_cluster()) co_await read_without_a_node();
+  co_await read_without_some();
   for (const std::string& key : keys) co_await write_to(key);
   for (const std::string& key : keys) co_await look_at(key, true);
   co_await list();

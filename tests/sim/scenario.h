@@ -142,6 +142,7 @@ class Scenario {
   Task<> write_to_bucket(std::shared_ptr<BucketLife> life, unsigned writer);
   Task<> delete_bucket(std::shared_ptr<BucketLife> life);
   Task<> look_at_buckets();
+  bool may_be_unknown() const;
   void check_bucket(const BucketLife& life, const S3Reply& listed, const std::string& node);
 
   SimWorld& world_;

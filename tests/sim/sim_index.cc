@@ -64,7 +64,8 @@ class SimIndex final : public MetaIndex {
   }
   std::vector<disk::IndexValue> get_many(Column column, const std::vector<std::string>& keys) override {
     std::vector<disk::IndexValue> out(keys.size());
-    for (std::size_t i = 0; i < keys.size(); ++i) out[i].found = get(column, keys[i], out[i].value, Tier::all);
+    for (std::size_t i = 0; i < keys.size(); ++i)
+      out[i].found = get(column, keys[i], out[i].value, Tier::all);
     return out;
   }
   std::unique_ptr<IndexBatch> make_batch() override { return inner_->make_batch(); }
