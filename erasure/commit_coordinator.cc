@@ -130,6 +130,10 @@ class Coordinator {
       }
       if (outcome == Settled::doubt) {
         in_doubt_ = true;
+        if (spec_.doubt) {
+          spec_.doubt->record = proposal->record;
+          spec_.doubt->replaced = written.replaced;
+        }
         core_->metrics.in_doubt.add();
         co_return fail(Errc::in_doubt,
                        "too few drives took the commit, and nobody can tell what became of it");
@@ -255,6 +259,7 @@ class Coordinator {
     version.record = proposal->encoded;
     // The group's epoch may have risen meanwhile, which is why the drives refused: settled by the new one.
     const disk::ObjectRef now = core_->stamped(ref_);
+    if (spec_.doubt) spec_.doubt->version = version;
     const Settled settled = co_await settle(core_, ctx_, now, std::move(version));
     if (settled == Settled::gone) forget_withdrawn(*proposal);
     co_return settled;
@@ -348,6 +353,28 @@ Task<> purge_all(CorePtr core, Ctx ctx, std::vector<TombstoneQueue::Entry> entri
 }
 
 }  // namespace
+
+WriteSpec write_of(CommitSpec spec) {
+  WriteSpec write;
+  write.ref = std::move(spec.ref);
+  write.record = std::move(spec.record);
+  write.body = std::move(spec.body);
+  write.conditional = spec.conditional;
+  write.precondition = std::move(spec.precondition);
+  return write;
+}
+
+WriteSpec write_of_tombstone(disk::ObjectRef ref, bool conditional, Precondition precondition,
+                             std::int64_t now_ms) {
+  WriteSpec write;
+  write.ref = std::move(ref);
+  write.record.kind = disk::RecordKind::tombstone;
+  write.record.modified_ms = now_ms;
+  write.conditional = conditional;
+  write.precondition = std::move(precondition);
+  write.only_if_present = true;
+  return write;
+}
 
 Task<Result<Written>> write_version(CorePtr core, Ctx& ctx, WriteSpec spec) {
   const DataId data = spec.body ? spec.body->data : DataId{};

@@ -10,6 +10,13 @@
 
 namespace ostraka::erasure {
 
+// A write that ended in doubt: what is to be settled.
+struct Doubt {
+  disk::HeldVersion version;
+  std::shared_ptr<const disk::VersionRecord> record;    // of it
+  std::shared_ptr<const disk::VersionRecord> replaced;  // the version it would replace, when known
+};
+
 // What object-layer calls come down to: a version to be committed, or a tombstone.
 struct WriteSpec {
   disk::ObjectRef ref;
@@ -18,7 +25,11 @@ struct WriteSpec {
   bool conditional = false;
   Precondition precondition;
   bool only_if_present = false;  // an absent key needs no tombstone: succeeds without writing
+  std::shared_ptr<Doubt> doubt;  // filled in by a write that ends with in_doubt; null: nobody wants to know
 };
+WriteSpec write_of(CommitSpec spec);
+WriteSpec write_of_tombstone(disk::ObjectRef ref, bool conditional, Precondition precondition,
+                             std::int64_t now_ms);
 
 struct Written {
   std::shared_ptr<const disk::VersionRecord> record;  // null when nothing needed to be written

@@ -68,13 +68,8 @@ void forget_what_stayed(const SetCore& core, StagedBody& body) {
 
 Task<Result<Committed>> commit_version(CorePtr core, Ctx& ctx, CommitSpec spec) {
   purge_due_tombstones(core, ctx);
-  WriteSpec write;
-  write.ref = std::move(spec.ref);
-  write.record = std::move(spec.record);
-  write.body = std::move(spec.body);
+  WriteSpec write = write_of(std::move(spec));
   if (write.body) forget_what_stayed(*core, *write.body);
-  write.conditional = spec.conditional;
-  write.precondition = std::move(spec.precondition);
   CO_TRY(written, co_await write_version(core, ctx, std::move(write)));
   Committed committed;
   committed.record = *written.record;
@@ -86,13 +81,8 @@ Task<Result<std::shared_ptr<const disk::VersionRecord>>> erase_key(CorePtr core,
                                                                    disk::ObjectRef ref, bool conditional,
                                                                    Precondition precondition) {
   purge_due_tombstones(core, ctx);
-  WriteSpec write;
-  write.ref = std::move(ref);
-  write.record.kind = disk::RecordKind::tombstone;
-  write.record.modified_ms = core->context.clock.unix_ms();
-  write.conditional = conditional;
-  write.precondition = std::move(precondition);
-  write.only_if_present = true;
+  const std::int64_t now_ms = core->context.clock.unix_ms();
+  WriteSpec write = write_of_tombstone(std::move(ref), conditional, std::move(precondition), now_ms);
   CO_TRY(written, co_await write_version(core, ctx, std::move(write)));
   co_return std::move(written.replaced);
 }

@@ -3,7 +3,9 @@
 #include <algorithm>
 #include <utility>
 
+#include "erasure/commit_coordinator.h"
 #include "erasure/set_core.h"
+#include "erasure/settle.h"
 #include "object/limits.h"
 
 namespace ostraka::object {
@@ -15,22 +17,42 @@ class GroupSet::Tries {
  public:
   explicit Tries(const GroupSet& group) : group_(group), set_(group.now()) {}
   ErasureSet& set() const noexcept { return *set_; }
+  std::shared_ptr<erasure::SetCore> core() const { return set_->core(); }
 
   // After a call that was not carried out: whether to try it again, with the set of now.
   Task<bool> again(const Ctx& ctx, const Error& error) {
     if (error.code != Errc::unavailable) co_return false;
     if (take_newer()) co_return true;
     if (!group_.moving() || !enough_in_service()) co_return false;
+    const bool patient = co_await pause(ctx);
+    take_newer();
+    co_return patient;
+  }
+
+  // What became of a write that ended in doubt.
+  Task<erasure::Settled> decide(Ctx& ctx, disk::ObjectRef ref, disk::HeldVersion version) {
+    for (;;) {
+      take_newer();
+      const auto core = set_->core();
+      const disk::ObjectRef asked = core->stamped(ref);
+      const erasure::Settled settled = co_await erasure::settle(core, ctx, asked, version);
+      if (settled != erasure::Settled::doubt || !enough_in_service()) co_return settled;
+      const bool patient = co_await pause(ctx);
+      if (!patient) co_return settled;
+    }
+  }
+
+ private:
+  // False: patience is at its end.
+  Task<bool> pause(const Ctx& ctx) {
     Clock& clock = set_->core()->context.clock;
     const TimePoint now = clock.now();
     if (!until_) until_ = std::min(ctx.deadline, now + kMovePatience);
     if (now + kMovePause >= *until_) co_return false;
     co_await sleep_for(clock, kMovePause);
-    take_newer();
     co_return true;
   }
 
- private:
   bool take_newer() {
     SetPtr now = group_.now();
     if (now == set_) return false;
@@ -78,29 +100,52 @@ void GroupSet::discard(erasure::StagedBody body) {
   now()->discard(std::move(body));
 }
 
+Task<Result<erasure::Written>> GroupSet::write(Ctx& ctx, erasure::WriteSpec spec) {
+  Tries tries(*this);
+  for (;;) {
+    const auto doubt = std::make_shared<erasure::Doubt>();
+    erasure::WriteSpec kept = spec;
+    kept.doubt = doubt;
+    Result<erasure::Written> written = co_await erasure::write_version(tries.core(), ctx, std::move(kept));
+    if (written) co_return written;
+    bool again = false;
+    if (written.failed_with(Errc::in_doubt)) {
+      const erasure::Settled settled = co_await tries.decide(ctx, spec.ref, doubt->version);
+      if (settled == erasure::Settled::kept) {
+        erasure::Written done;
+        done.record = doubt->record;
+        done.replaced = doubt->replaced;
+        co_return done;
+      }
+      again = settled == erasure::Settled::gone;
+    } else {
+      again = co_await tries.again(ctx, written.error());
+    }
+    if (!again) co_return written;
+  }
+}
+
 Task<Result<erasure::Committed>> GroupSet::commit(Ctx& ctx, erasure::CommitSpec spec) {
   const bool staged = spec.body && !spec.body->data.is_nil();
   if (!moving() || staged) co_return co_await now()->commit(ctx, std::move(spec));
-  Tries tries(*this);
-  for (;;) {
-    erasure::CommitSpec kept = spec;
-    Result<erasure::Committed> committed = co_await tries.set().commit(ctx, std::move(kept));
-    if (committed) co_return committed;
-    const bool again = co_await tries.again(ctx, committed.error());
-    if (!again) co_return committed;
-  }
+  erasure::WriteSpec write_spec = erasure::write_of(std::move(spec));
+  CO_TRY(written, co_await write(ctx, std::move(write_spec)));
+  erasure::Committed committed;
+  committed.record = *written.record;
+  committed.replaced = std::move(written.replaced);
+  co_return committed;
 }
 
 Task<Result<std::shared_ptr<const disk::VersionRecord>>> GroupSet::erase(Ctx& ctx, disk::ObjectRef ref,
                                                                          bool conditional,
                                                                          erasure::Precondition precondition) {
-  Tries tries(*this);
-  for (;;) {
-    auto erased = co_await tries.set().erase(ctx, ref, conditional, precondition);
-    if (erased) co_return erased;
-    const bool again = co_await tries.again(ctx, erased.error());
-    if (!again) co_return erased;
-  }
+  const SetPtr set = now();
+  if (!moving()) co_return co_await set->erase(ctx, std::move(ref), conditional, std::move(precondition));
+  const std::int64_t now_ms = set->core()->context.clock.unix_ms();
+  erasure::WriteSpec write_spec =
+      erasure::write_of_tombstone(std::move(ref), conditional, std::move(precondition), now_ms);
+  CO_TRY(written, co_await write(ctx, std::move(write_spec)));
+  co_return std::move(written.replaced);
 }
 
 Task<Result<erasure::Elected>> GroupSet::read(Ctx& ctx, disk::ObjectRef ref, bool with_inline) {

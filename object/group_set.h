@@ -5,7 +5,8 @@
 // While a slot moves, there is a moment when no drive answers for it. The others are a quorum, where there is
 // enough parity; otherwise a call that found too few is tried again here, until the slot answers from its new
 // place: for kMovePatience at most, within the call's deadline, and only if it was certainly not carried out.
-// A body that lies staged on the drives cannot be committed twice, so without parity that one write fails.
+// A write that ended in doubt is settled when the slot answers, which tells. A body that lies staged on the
+// drives cannot be committed twice, so without parity that one write fails.
 #pragma once
 
 #include <atomic>
@@ -13,6 +14,11 @@
 #include <mutex>
 
 #include "erasure/erasure_set.h"
+
+namespace ostraka::erasure {
+struct WriteSpec;
+struct Written;
+}  // namespace ostraka::erasure
 
 namespace ostraka::object {
 
@@ -55,6 +61,8 @@ class GroupSet final : public erasure::ErasureSet {
 
  private:
   class Tries;
+  // While a slot of the group is on its way.
+  Task<Result<erasure::Written>> write(Ctx& ctx, erasure::WriteSpec spec);
 
   mutable std::mutex mutex_;
   SetPtr set_;
