@@ -157,10 +157,21 @@ class Cluster:
         self.data.mkdir()
         self.etcd = [self._etcd(f"etcd{number}") for number in range(1, etcd + 1)]
         self.nodes = [self._node(f"node{number}", skewed_clocks) for number in range(1, nodes + 1)]
+        self.skewed_clocks = skewed_clocks
         self.balancer = self._balancer() if balancer else None
         self.certificates = folder / "certificates" if nodes > 1 else None
         if self.certificates:
             self._make_certificates()
+
+    def grow(self) -> Node:
+        """One node more, not yet started, which the cluster has yet to be told of: admin("node", "add", *urls(node))."""
+        node = self._node(f"node{len(self.nodes) + 1}", self.skewed_clocks)
+        self.nodes.append(node)
+        self._make_node_certificates(node.name)
+        return node
+
+    def urls(self, node: Node) -> list[str]:
+        return [f"http://{node.name}:{S3_PORT}{self.data}/d{drive}" for drive in range(1, self.drives + 1)]
 
     def node_names(self) -> list[str]:
         return [node.name for node in self.nodes]
@@ -202,7 +213,10 @@ class Cluster:
     def _make_certificates(self) -> None:
         authority = str(self.folder / "authority")
         netns.execute(str(BINARY), "admin", "certs", "ca", "--out", authority, "--trust-domain", TRUST_DOMAIN)
-        netns.execute(str(BINARY), "admin", "certs", "node", "--ca", authority, "--out", str(self.certificates), *self.node_names())
+        self._make_node_certificates(*self.node_names())
+
+    def _make_node_certificates(self, *names: str) -> None:
+        netns.execute(str(BINARY), "admin", "certs", "node", "--ca", str(self.folder / "authority"), "--out", str(self.certificates), *names)
 
     def _etcd(self, name: str) -> Process:
         host = self.net.add(name)

@@ -89,7 +89,10 @@ TEST_F(FullRebalancerTest, ANodeIsDrainedAndRemoved) {
   ASSERT_TRUE(until_balanced(one));
   const std::vector<DriveUrl> drives = *drives_of_node(now(), "n3");
   EXPECT_TRUE(remove(other, drives).failed_with(Errc::conflict)) << "it is in service";
-  ASSERT_TRUE(drain(other, drives)) << "any node may be asked";
+  const Result<> unsafe = drain(other, drives);
+  ASSERT_TRUE(unsafe.failed_with(Errc::conflict));
+  EXPECT_THAT(unsafe.error().detail, HasSubstr("2 of the 3 shards"));
+  ASSERT_TRUE(drain(other, drives, true)) << "any node may be asked";
   const Result<> too_early = remove(other, drives);
   ASSERT_TRUE(too_early.failed_with(Errc::conflict));
   EXPECT_THAT(too_early.error().detail, HasSubstr("wait until it is drained"));
@@ -200,7 +203,7 @@ TEST_F(RebalancerTest, WhatWasAddedMayBeDrainedAtOnce) {
   Rebalancer& one = start("n1");
   add({4, 5});
   ASSERT_TRUE(until([&] { return some_moved(); }));
-  ASSERT_TRUE(drain(one, {url(4), url(5)}));
+  ASSERT_TRUE(drain(one, {url(4), url(5)}, true));
   ASSERT_TRUE(until([&] { return groups_on(4) + groups_on(5) == 0 && moves().moves.empty(); }))
       << one.status().progress.problem;
   ASSERT_TRUE(until_balanced(one));
