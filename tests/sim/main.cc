@@ -23,8 +23,7 @@ namespace {
 struct Options {
   std::uint64_t first = 1, last = 100;
   unsigned jobs = 2;
-  std::vector<erasure::Geometry> geometries;
-  std::size_t nodes = 1, drives = 0;  // of each node; 0: one set's
+  std::vector<WorldShape> shapes;  // each seed has one of them
   bool trace = false, twice = false;
   bool until_caught = false;  // a broken rule: some seed must notice
   bool all_probes = false;    // all that are required must have been reached
@@ -37,10 +36,12 @@ struct Outcome {
   std::vector<std::string> violations;
 };
 
+const WorldShape& shape_of(const Options& options, std::uint64_t seed) {
+  return options.shapes[seed % options.shapes.size()];
+}
+
 Outcome run_seed(const Options& options, std::uint64_t seed) {
-  const erasure::Geometry geometry = options.geometries[seed % options.geometries.size()];
-  WorldShape shape{geometry, options.nodes, options.drives};
-  SimWorld world(seed, shape, options.trace);
+  SimWorld world(seed, shape_of(options, seed), options.trace);
   Scenario scenario(world, options.scenario);
   world.run(scenario.run());
   Outcome out;
@@ -152,7 +153,8 @@ class Runner {
  private:
   bool all_reached() const {
     bool all = true;
-    for (const std::string& name : required_probes()) {
+    const bool clusters = options_.shapes.front().nodes > 1;
+    for (const std::string& name : clusters ? required_cluster_probes() : required_probes()) {
       if (total_.probes.contains(name)) continue;
       std::printf("NEVER REACHED: %s\n", name.c_str());
       all = false;
@@ -200,9 +202,9 @@ class Runner {
     for (const auto& [name, count] : outcome.probes) total_.probes[name] += count;
     if (outcome.violations.empty()) return;
     ++bad_;
-    const erasure::Geometry geometry = options_.geometries[child.seed % options_.geometries.size()];
-    std::printf("SEED %llu (%u+%u):\n", static_cast<unsigned long long>(child.seed), geometry.data_shards,
-                geometry.parity_shards);
+    const WorldShape& shape = shape_of(options_, child.seed);
+    std::printf("SEED %llu (%u+%u, nodes: %zu):\n", static_cast<unsigned long long>(child.seed),
+                shape.geometry.data_shards, shape.geometry.parity_shards, shape.nodes);
     for (std::string text : outcome.violations) {
       std::replace(text.begin(), text.end(), '\t', '\n');
       std::printf("  %s\n", text.c_str());
@@ -225,6 +227,31 @@ bool parse_seeds(const std::string& text, Options& options) {
   return options.first <= options.last;
 }
 
+WorldShape shape(unsigned data, unsigned parity, std::size_t nodes = 1, std::size_t drives = 0) {
+  return {*erasure::make_geometry(data, parity), nodes, drives};
+}
+
+bool choose_shapes(const std::string& cluster, const std::string& geometry, Options& options) {
+  if (cluster == "any") {
+    options.shapes = {shape(2, 1, 3, 1), shape(2, 2, 4, 1), shape(4, 2, 3, 2), shape(6, 2, 4, 2)};
+    return geometry.empty();
+  }
+  if (geometry.empty() && cluster.empty()) {
+    options.shapes = {shape(2, 1), shape(4, 2), shape(1, 1), shape(2, 2)};
+    return true;
+  }
+  const auto plus = geometry.find('+'), by = cluster.find('x');
+  if (plus == std::string::npos || (!cluster.empty() && by == std::string::npos)) return false;
+  const auto made = erasure::make_geometry(static_cast<unsigned>(std::stoul(geometry)),
+                                           static_cast<unsigned>(std::stoul(geometry.substr(plus + 1))));
+  if (!made) return false;
+  options.shapes = {WorldShape{*made}};
+  if (cluster.empty()) return true;
+  options.shapes[0].nodes = std::stoul(cluster);
+  options.shapes[0].drives = std::stoul(cluster.substr(by + 1));
+  return true;
+}
+
 int run_main(int argc, char** argv) {
   CLI::App app("Worlds from seeds");
   Options options;
@@ -245,7 +272,9 @@ int run_main(int argc, char** argv) {
   app.add_flag("--twice", options.twice, "each seed two times: both must end alike");
   app.add_flag("--no-drive-faults", no_drive_faults, "drives are well");
   app.add_flag("--no-deaths", no_deaths, "the process lives");
-  app.add_option("--cluster", cluster, "NODESxDRIVES: of several nodes, with so many drives each");
+  app.add_option(
+      "--cluster", cluster,
+      "NODESxDRIVES, with --geometry: several nodes with so many drives each; any: each seed one of several");
   app.add_flag("--no-net-faults", no_net_faults, "links, etcd and clocks are well");
   app.add_flag("--log", with_log, "more of the server's own log");
   CLI11_PARSE(app, argc, argv);
@@ -255,22 +284,7 @@ int run_main(int argc, char** argv) {
   options.scenario.drive_faults = !no_drive_faults;
   options.scenario.deaths = !no_deaths;
   options.scenario.net_faults = !no_net_faults;
-  if (const auto by = cluster.find('x'); by != std::string::npos) {
-    options.nodes = std::stoul(cluster);
-    options.drives = std::stoul(cluster.substr(by + 1));
-  }
-  if (geometry.empty()) {
-    for (const auto& [data, parity] : {std::pair(2, 1), std::pair(4, 2), std::pair(1, 1), std::pair(2, 2)})
-      options.geometries.push_back(
-          *erasure::make_geometry(static_cast<unsigned>(data), static_cast<unsigned>(parity)));
-  } else {
-    const auto plus = geometry.find('+');
-    if (plus == std::string::npos) return 2;
-    const auto made = erasure::make_geometry(static_cast<unsigned>(std::stoul(geometry)),
-                                             static_cast<unsigned>(std::stoul(geometry.substr(plus + 1))));
-    if (!made) return 2;
-    options.geometries.push_back(*made);
-  }
+  if (!choose_shapes(cluster, geometry, options)) return 2;
   if (seed != 0) {
     const Outcome outcome = run_seed(options, seed);
     for (const std::string& text : outcome.violations) std::printf("VIOLATION %s\n", text.c_str());

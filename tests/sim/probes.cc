@@ -62,6 +62,36 @@ constexpr std::string_view kRepair[] = {
     "peace: keys are read and written while a drive is gone for good",
 };
 
+// What hosts, the network and etcd do.
+constexpr std::string_view kClusterFaults[] = {
+    "crash: killed",
+    "crash: power cut",
+    "cluster: a bucket is deleted",
+    "cluster: a bucket that is written to is not deleted",
+    "cluster: the deletion of a bucket fails or is in doubt",
+    "etcd: a change is carried out and nobody is told",
+    "etcd: a lease ends by itself",
+    "net: a connection breaks after one",
+    "net: a connection breaks before a message",
+    "net: a request arrives that nobody waits for",
+    "net: a request on a connection that is dead",
+    "net: connecting takes more than one try",
+    "net: what is sent does not get through",
+    "net: what was sent long ago arrives",
+    "trouble: a link is cut",
+    "trouble: a link is cut in one direction",
+    "trouble: a member of etcd lags",
+    "trouble: a node is alone",
+    "trouble: a node pauses",
+    "trouble: a partition",
+    "trouble: connections break",
+    "trouble: etcd does not tell what became of a change",
+    "trouble: etcd has no leader",
+    "trouble: etcd is away from one node",
+    "trouble: links are slow",
+    "trouble: stopped and started",
+};
+
 }  // namespace
 
 std::string rule_probe(std::string_view rule) {
@@ -77,6 +107,10 @@ std::vector<std::string> required_probes() {
   for (const std::string_view name : kProtocol) names.emplace_back(name);
   for (const std::string_view name : kRepair) names.emplace_back(name);
   return names;
+}
+
+std::vector<std::string> required_cluster_probes() {
+  return {std::begin(kClusterFaults), std::end(kClusterFaults)};
 }
 
 }  // namespace ostraka::sim

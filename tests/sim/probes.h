@@ -26,5 +26,7 @@ std::string rule_probe(std::string_view rule);  // of base/sabotage.h: it made a
 // By the names that stand in the table: every kind of fault, every rule of the commit protocol, and what the
 // store has to do about them.
 std::vector<std::string> required_probes();
+// What a run of clusters must have met beyond that.
+std::vector<std::string> required_cluster_probes();
 
 }  // namespace ostraka::sim
