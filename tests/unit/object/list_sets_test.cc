@@ -107,11 +107,14 @@ struct Wide : ObjectWorld {
   // A slot goes to a drive that is none of the group's; gives the table that says so.
   SetTablePtr move_slot(std::uint16_t group, unsigned slot) {
     const auto& drives = now.placement->group(group).drives;
-    const DriveId from = drives[slot];
     DriveId to;
     do {
       to = memory[random.below(memory.size())]->id();
     } while (std::find(drives.begin(), drives.end(), to) != drives.end());
+    return move_slot(group, slot, to);
+  }
+  SetTablePtr move_slot(std::uint16_t group, unsigned slot, const DriveId& to) {
+    const DriveId from = now.placement->group(group).drives[slot];
     drive(from).set_away(group);
     drive(from).move_group(group, drive(to));
     drive(to).set_away(group, false);
@@ -238,6 +241,15 @@ TEST_P(ListSets, OfGroupsThatMoveMissNothingAndShowNothingStale) {
       DeleteSpec spec{BucketName("bucket"), ObjectKey(key), {}};
       ASSERT_TRUE(world.run(other.erase(c, std::move(spec))).has_value());
     };
+    const auto put_there = [&](const std::string& key) {
+      Ctx c = world.ctx();
+      PutSpec spec;
+      spec.bucket = BucketName("bucket");
+      spec.key = ObjectKey(key);
+      spec.expect.size = key.size();
+      TextBody body(key);
+      ASSERT_TRUE(world.run(other.put(c, std::move(spec), body)).has_value());
+    };
     SetTablePtr newest;
     Keys deleted;
     const auto between = [&](const std::string& after) {
@@ -245,12 +257,15 @@ TEST_P(ListSets, OfGroupsThatMoveMissNothingAndShowNothingStale) {
       if (behind == world.keys.end()) return;
       const std::string victim = *behind;
       const std::uint16_t group = world.group_of(victim);
-      // One slot of a group: as many as may answer nothing to a node that has not heard of the move.
       newest = world.move_slot(group, static_cast<unsigned>(world.random.below(geometry().drives())));
       other_sets.follow(newest);
-      erase_there(victim);
-      world.keys.erase(victim);
-      deleted.insert(victim);
+      if (world.random.below(2) == 0) {
+        put_there(victim);
+      } else {
+        erase_there(victim);
+        world.keys.erase(victim);
+        deleted.insert(victim);
+      }
       if (seed % 3 == 0) world.sets->follow(newest);
       if (seed % 3 == 1 && world.random.below(4) == 0) world.sets->follow(newest);
     };
@@ -264,6 +279,45 @@ TEST_P(ListSets, OfGroupsThatMoveMissNothingAndShowNothingStale) {
     if (newest) world.sets->follow(newest);
     world.expect_all("after the moves");
   }
+}
+
+// All drives that are asked about a group have given it away: the others of the table that this node knows
+// decide.
+TEST(ListSetsOfAnOldTable, AskOthersWhenAllThatWereAskedHaveGivenAGroupAway) {
+  Wide world(erasure::Geometry{4, 2});
+  for (int i = 0; i < 30; ++i) {
+    const std::string key = fmt::format("{:02}", i);
+    ASSERT_TRUE(world.put(key, key).has_value());
+    world.keys.insert(key);
+  }
+  world.pass(std::chrono::seconds(1));
+  std::vector<erasure::CorePtr> cores;
+  for (const SetPtr& set : world.table.sets) cores.push_back(set->core());
+  const auto field =
+      erasure::make_list_field(cores, [](BucketId, std::string_view) { return std::uint16_t{0}; });
+  erasure::ListPlan plan(field);
+  ASSERT_TRUE(plan.fill());
+  std::set<std::uint16_t> moved;
+  for (const std::string& key : world.keys) {
+    const std::uint16_t group = world.group_of(key);
+    if (!moved.insert(group).second) continue;
+    const auto& drives = world.placement.group(group).drives;
+    std::vector<DriveId> outside;
+    for (auto& drive : world.memory)
+      if (std::find(drives.begin(), drives.end(), drive->id()) == drives.end())
+        outside.push_back(drive->id());
+    unsigned told = 0;
+    for (unsigned i = 0; i < field->drives.size(); ++i) {
+      if (!plan.asked(i)[group]) continue;
+      const auto at = std::find(drives.begin(), drives.end(), field->drives[i]->id());
+      ASSERT_LT(told, outside.size());
+      world.move_slot(group, static_cast<unsigned>(at - drives.begin()), outside[told++]);
+    }
+    EXPECT_EQ(told, 3U);
+  }
+  world.expect_all("with the old table");
+  world.sets->follow(std::make_shared<const SetTable>(world.now));
+  world.expect_all("with the new one");
 }
 
 // The same while one page is on its way: the move takes place between the calls to two drives.
