@@ -141,12 +141,14 @@ Task<Result<Membership>> join_cluster(Ctx& ctx, JoinDeps deps) {
   co_return out;
 }
 
-std::vector<std::string> own_folders(const cluster::Topology& topology, const cluster::NodeName& self,
+std::vector<std::string> own_folders(const Membership& cluster, const cluster::NodeName& self,
                                      const std::vector<cluster::DriveUrl>& told) {
   std::vector<std::string> out;
-  for (const cluster::Topology::Slot& slot : topology.slots) {
+  for (std::size_t i = 0; i < cluster.topology.slots.size(); ++i) {
+    const cluster::Topology::Slot& slot = cluster.topology.slots[i];
     if (slot.url.node != self || slot.state == cluster::SlotState::removed) continue;
-    if (std::find(told.begin(), told.end(), slot.url) != told.end()) {
+    const bool named = std::find(told.begin(), told.end(), slot.url) != told.end();
+    if (named || cluster.seen[i]) {
       out.push_back(slot.url.folder);
     } else {
       log::warn("{} was added to this node, and is not named here: it is left out until it is",

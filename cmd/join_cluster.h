@@ -38,9 +38,10 @@ struct JoinDeps {
 // documents.
 Task<Result<Membership>> join_cluster(Ctx& ctx, JoinDeps deps);
 
-// The folders of this node's drives that it was told of, by slot. Those that were removed are none; one that
-// was added and not named is left alone, which is logged.
-std::vector<std::string> own_folders(const cluster::Topology& topology, const cluster::NodeName& self,
+// The folders of this node's drives, by slot. Those that were removed are none. One that was added and
+// neither named here nor in service before is left alone, which is logged: nobody said that it may be
+// formatted.
+std::vector<std::string> own_folders(const Membership& cluster, const cluster::NodeName& self,
                                      const std::vector<cluster::DriveUrl>& told);
 
 }  // namespace ostraka::cmd

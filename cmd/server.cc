@@ -414,11 +414,12 @@ int run_server(const ServerConfig& given) {
     if (!*joined) return 0;
     cluster = std::move(*joined);
     config.address = address;
-    opening.folders = own_folders(cluster->topology, self, config.cluster_drives);
+    opening.folders = own_folders(*cluster, self, config.cluster_drives);
     if (opening.folders.empty()) {
       return say(
           {Errc::invalid_argument,
-           fmt::format("all drives of this node ({}) that are named were removed from the cluster", self)});
+           fmt::format("none of the drives of this node ({}) that are named is one of the cluster any more",
+                       self)});
     }
   } else {
     auto opened = open_drives(std::move(opening));

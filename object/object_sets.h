@@ -65,7 +65,6 @@ class ObjectSets {
     return first_->group_of(bucket, key);  // the same in every table
   }
   unsigned set_drives() const noexcept { return first_->set_drives(); }     // likewise
-  const cluster::Placement& placement() const noexcept { return *first_; }  // as it was at the start
   erasure::Geometry geometry(std::string_view storage_class) const noexcept;
   // The record of a row (bucket, space, key, sub) as the set of its own group sees it; null when there is
   // none.

@@ -114,6 +114,33 @@ TEST_F(BuildNodeTest, MoreDrivesThanTheSetSpreadTheGroups) {
   close(std::move(*node));
 }
 
+TEST_F(BuildNodeTest, FollowsTheTableWhileItRuns) {
+  auto drives = open(*erasure::make_geometry(2, 1));
+  ASSERT_TRUE(drives.has_value());
+  const std::vector<DriveId> ids = drives->ids;
+  const DeploymentId deployment = drives->deployment;
+  auto node = build(std::move(*drives));
+  ASSERT_TRUE(node.has_value());
+  std::vector<disk::DriveInfo> infos(6);
+  for (std::size_t i = 1; i < 6; ++i) infos[i].online = true;
+  EXPECT_EQ((*node)->console().assess_drives(infos).write_spare, 0U);
+  control::ControlStore& control = (*node)->control_store();
+  const control::DocumentPtr before = control.get(kPlacementDocument);
+  auto table = *cluster::Placement::from_json(deployment, before->content);
+  for (unsigned i = 0; i < kPlacementGroups; ++i) {
+    const auto group = static_cast<std::uint16_t>(i);
+    for (unsigned slot = 0; slot < 3; ++slot) {
+      std::size_t to = 1;
+      while (to < 6 && !table.move_slot(group, slot, ids[0], ids[to])) ++to;
+    }
+  }
+  Ctx ctx{shard_, clock_.now() + std::chrono::seconds(30), "test"};
+  ASSERT_TRUE(run_to_end(
+      shard_, control.put(ctx, std::string(kPlacementDocument), table.to_json(), before->revision)));
+  EXPECT_EQ((*node)->console().assess_drives(infos).write_spare, 1U) << "no set has the first drive any more";
+  close(std::move(*node));
+}
+
 TEST_F(BuildNodeTest, ASettingThatDoesNotFitTheGeometryIsRefused) {
   config_.reduced_parity = 3;
   auto drives = open();
