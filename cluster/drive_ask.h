@@ -18,6 +18,7 @@ struct Cargo {
   BufferChain body;
   std::shared_ptr<CallStop> stop;
   std::vector<disk::BlockTarget> into;
+  bool checks_body = false;
 };
 
 template <class Answer, class Request>
@@ -37,6 +38,7 @@ Task<Result<Answer>> ask_with(std::shared_ptr<DriveLink> link, Ctx& ctx, std::st
   }
   call.body = std::move(cargo.body);
   call.stop = std::move(cargo.stop);
+  call.checks_body = cargo.checks_body;
   auto sending = link->send(ctx, std::move(call), std::move(cargo.into));
   const Result<PeerAnswer> answer = co_await std::move(sending);
   if (!answer) {

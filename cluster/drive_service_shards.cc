@@ -186,6 +186,7 @@ Task<Result<PeerAnswer>> serve_read_blocks(DriveServiceCore& core, Ctx& ctx, con
   answer.head = out.SerializeAsString();
   const ByteSpan bytes = buffer.span().first(total);
   answer.body.push_back(Slice{std::move(buffer), bytes});
+  if (in.checks_blocks()) answer.body_hash = Hash128();  // the digests are under the head's hash
   co_return std::move(answer);
 }
 

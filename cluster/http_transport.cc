@@ -244,7 +244,11 @@ Task<Result<PeerAnswer>> HttpTransport::exchange(Ctx& ctx, Peer& peer, PeerCall 
     co_return fail(Errc::malformed,
                    peer.name + " answered " + std::to_string(bytes) + " bytes where others were expected");
   }
-  CO_TRY_VOID(co_await read_body(*response->body, frame, into));
+  if (call.checks_body) {
+    CO_TRY_VOID(co_await read_unchecked_body(*response->body, into));
+  } else {
+    CO_TRY_VOID(co_await read_body(*response->body, frame, into));
+  }
   co_return answer;
 }
 

@@ -43,4 +43,11 @@ Task<Result<>> read_body(net::BodySource& body, const PeerFrame& frame,
   co_return fail(Errc::corrupt, "the body of a peer call is not what was sent");
 }
 
+Task<Result<>> read_unchecked_body(net::BodySource& body, const std::vector<disk::BlockTarget>& into) {
+  for (const disk::BlockTarget& target : into) {
+    CO_TRY_VOID(co_await read_exactly(body, target.bytes));
+  }
+  co_return Result<>();
+}
+
 }  // namespace ostraka::cluster

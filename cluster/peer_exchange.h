@@ -27,5 +27,7 @@ Task<Result<std::string>> read_head(net::BodySource& body, PeerFrame frame);
 // closed, deadline.
 Task<Result<>> read_body(net::BodySource& body, const PeerFrame& frame,
                          const std::vector<disk::BlockTarget>& into);
+// The same for somebody who compares what came with digests of his own.
+Task<Result<>> read_unchecked_body(net::BodySource& body, const std::vector<disk::BlockTarget>& into);
 
 }  // namespace ostraka::cluster

@@ -82,7 +82,7 @@ std::uint64_t total_bytes(const BufferChain& body) noexcept {
 }
 
 std::string encode_frame(FrameKind kind, std::string_view method, std::string_view head,
-                         const BufferChain& body) {
+                         const BufferChain& body, std::optional<Hash128> body_hash) {
   const std::uint64_t body_bytes = total_bytes(body);
   CHECK(head.size() <= kMaxPeerHead && body_bytes <= kMaxPeerBody);
   std::string out;
@@ -93,7 +93,7 @@ std::string encode_frame(FrameKind kind, std::string_view method, std::string_vi
   put(out, kHeadBytesAt, static_cast<std::uint32_t>(head.size()));
   put(out, kBodyBytesAt, static_cast<std::uint32_t>(body_bytes));
   put_hash(out, kHeadHashAt, xxh3_128(as_bytes(head)));
-  put_hash(out, kBodyHashAt, hash_of(body));
+  put_hash(out, kBodyHashAt, body_hash ? *body_hash : hash_of(body));
   put(out, kChecksumAt, checksum(as_bytes(out).first(kChecksumAt), method));
   out += head;
   return out;

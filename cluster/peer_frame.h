@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -28,9 +29,10 @@ bool is_peer_method(std::string_view method) noexcept;  // [a-z0-9_.-], at most 
 
 std::uint64_t total_bytes(const BufferChain& body) noexcept;
 // The frame and the head, to be followed by the body. method: of the call, for the answer too. Head and body
-// are within kMaxPeerHead and kMaxPeerBody.
+// are within kMaxPeerHead and kMaxPeerBody. body_hash: what goes into the frame as such, where the caller
+// knows better than to compute it.
 std::string encode_frame(FrameKind kind, std::string_view method, std::string_view head,
-                         const BufferChain& body);
+                         const BufferChain& body, std::optional<Hash128> body_hash = std::nullopt);
 // prefix: kPeerFrameBytes. Errors: unsupported_version, malformed (no frame, or for another call), corrupt
 // (its checksum is wrong), too_large.
 Result<PeerFrame> decode_frame(ByteSpan prefix, std::string_view method);

@@ -128,7 +128,7 @@ Task<Result<>> PeerServer::answer_call(Ctx& ctx, net::RequestHead& head, std::st
     failure.head = encode_error(answer.error());
     answer = std::move(failure);
   }
-  const std::string frame = encode_frame(kind, method, answer->head, answer->body);
+  const std::string frame = encode_frame(kind, method, answer->head, answer->body, answer->body_hash);
   std::vector<ByteSpan> parts{as_bytes(frame)};
   std::uint64_t bytes = frame.size();
   for (const Slice& slice : answer->body) {

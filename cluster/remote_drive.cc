@@ -206,6 +206,10 @@ Task<Result<std::unique_ptr<disk::ShardReader>>> RemoteDrive::open_shard(Ctx& ct
   co_return make_remote_reader(link_, ref, answer.reader());
 }
 
+std::unique_ptr<disk::ShardReader> RemoteDrive::open_shard_later(const disk::ShardRef& ref) {
+  return make_remote_reader(link_, ref, 0);
+}
+
 Task<Result<disk::ShardHealth>> RemoteDrive::verify(Ctx& ctx, disk::ShardRef ref) {
   pb::ShardRequest request;
   put_shard(*request.mutable_shard(), ref);

@@ -72,6 +72,7 @@ class RemoteDrive final : public disk::Drive {
   Task<Result<disk::Held>> read(Ctx& ctx, disk::ObjectRef ref, disk::ReadSpec spec) override;
   std::optional<Result<disk::Held>> try_read(const disk::ObjectRef& ref, disk::ReadSpec spec) override;
   Task<Result<std::unique_ptr<disk::ShardReader>>> open_shard(Ctx& ctx, disk::ShardRef ref) override;
+  std::unique_ptr<disk::ShardReader> open_shard_later(const disk::ShardRef& ref) override;
   Task<Result<disk::ListPage>> list(Ctx& ctx, disk::ListSpec spec) override;
   Task<Result<disk::ShardHealth>> verify(Ctx& ctx, disk::ShardRef ref) override;
   Task<Result<bool>> begin_anew(Ctx& ctx, disk::ObjectRef ref) override;

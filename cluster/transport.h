@@ -4,10 +4,12 @@
 
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
 
+#include "base/hash.h"
 #include "base/result.h"
 #include "disk/drive.h"
 #include "runtime/buffer_pool.h"
@@ -48,11 +50,16 @@ struct PeerCall {
   std::string head;    // encoded arguments, at most kMaxPeerHead
   BufferChain body;  // bytes that lie in slabs, at most kMaxPeerBody; their owners are held until it is sent
   std::shared_ptr<CallStop> stop = nullptr;  // null: nobody will end it early
+  // The caller compares the answer's body with digests in the answer's head: nobody else has to look at it.
+  bool checks_body = false;
 };
 
 struct PeerAnswer {
   std::string head;
   BufferChain body;
+  // XXH3-128 of the body, where whoever answers knows it; 0 where the caller has said that it does not look
+  // at it. The transport computes it otherwise. Does not travel.
+  std::optional<Hash128> body_hash = std::nullopt;
 };
 
 // Thread safe: called from every shard.

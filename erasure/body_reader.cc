@@ -39,7 +39,8 @@ struct ReadState {
   Cursor next;
   std::size_t loader_part = 0;
   std::shared_ptr<StripeLoader> loader;
-  unsigned stripes_at_once = kStripesPerRead;
+  unsigned stripes_at_once = 1;
+  unsigned most_at_once = 1;
 
   const disk::VersionRecord& record() const noexcept { return *elected->record; }
   bool at_end() const noexcept { return next.at >= range.end; }
@@ -75,11 +76,24 @@ void find_part(ReadState& state) {
   }
 }
 
+bool plenty(const BufferPool& buffers) {
+  return buffers.in_use() < buffers.max_slabs() / kReadAheadShare;
+}
+
+// How many stripes of the object are worth reading by one call.
+unsigned stripes_for_one_call(const SetCore& core, const disk::VersionRecord& record) {
+  const auto remote = [](const disk::Drive* drive) { return drive->remote(); };
+  if (std::none_of(core.drives.begin(), core.drives.end(), remote)) return 1;
+  const std::size_t block = disk::shard_block_bytes(kStripeBytes, record.data_shards);
+  return static_cast<unsigned>(std::clamp<std::size_t>(kRemoteReadBytes / block, 1, kMaxStripesPerRead));
+}
+
 Task<Result<std::vector<StripePiece>>> plan(StatePtr state, Ctx& ctx) {
   std::vector<StripePiece> pieces;
   find_part(*state);
   const std::uint64_t part_end = state->next.part_begin + state->record().parts[state->next.part].size;
   while (pieces.size() < state->stripes_at_once && !state->at_end() && state->next.at < part_end) {
+    if (!pieces.empty() && !plenty(ctx.shard.buffers())) break;
     Buffer slab = ctx.shard.buffers().try_acquire();
     if (!slab) {
       if (!pieces.empty()) break;  // nobody may sit on slabs while waiting for one
@@ -108,12 +122,13 @@ Task<Result<>> load_some(StatePtr state, Ctx ctx, std::shared_ptr<Batch> batch) 
     auto chains = co_await StripeLoader::load(state->loader, ctx, std::move(pieces));
     if (chains) {
       for (BufferChain& chain : *chains) batch->chains.push_back(std::move(chain));
+      state->stripes_at_once = std::min(2 * state->stripes_at_once, state->most_at_once);
       co_return Result<>();
     }
     if (count == 1 || !chains.failed_with(Errc::unavailable))
       co_return tl::unexpected<Error>(std::move(chains).error());
     // each stripe may still have k good blocks, if not on the same drives
-    state->stripes_at_once = 1;
+    state->stripes_at_once = state->most_at_once = 1;
     state->next = before;
   }
 }
@@ -227,6 +242,7 @@ Result<std::unique_ptr<BodyReader>> open_body_reader(CorePtr core, disk::ObjectR
   state->range = range;
   state->next.at = range.begin;
   if (inline_data) return std::unique_ptr<BodyReader>(std::make_unique<InlineReader>(std::move(state)));
+  state->most_at_once = stripes_for_one_call(*state->core, state->record());
   return std::unique_ptr<BodyReader>(std::make_unique<StripedReader>(std::move(state)));
 }
 

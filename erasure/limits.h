@@ -64,9 +64,14 @@ inline constexpr int kHealAttempts = 6;
 inline constexpr unsigned kStripesPerAppend = 2;  // written by one call, to save thread hops
 inline constexpr unsigned kLagStripes =
     2;  // a drive that falls further behind than this is dropped from the write
-inline constexpr unsigned kStripesPerRead =
-    1;  // read by one call: as much as stays in a core's cache until it is sent
-static_assert(kStripesPerRead <= 2, "the blocks of a shard that a partial read left out must be adjacent");
+// Stripes that are read by one call: one where all drives are at hand, which is as much as stays in a core's
+// cache until it is sent. A call over the network costs far more than what it carries, so where some drive is
+// remote they grow from one, for a quick first byte, to this many, as long as the blocks of a shard are not
+// more than kRemoteReadBytes and enough slabs are free.
+inline constexpr unsigned kMaxStripesPerRead = 2;
+static_assert(kMaxStripesPerRead <= 2, "the blocks of a shard that a partial read left out must be adjacent");
+inline constexpr std::size_t kRemoteReadBytes = 1U << 20;
+inline constexpr std::size_t kReadAheadShare = 4;  // no more than one in so many slabs is in use then
 
 inline constexpr std::size_t kDecodeTables = 64;  // survivor sets remembered, per geometry
 inline constexpr std::size_t kPurgeQueue =

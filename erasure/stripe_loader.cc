@@ -116,9 +116,12 @@ Task<Result<>> StripeLoader::read_blocks(std::shared_ptr<StripeLoader> self, uns
   std::shared_ptr<disk::ShardReader> reader = self->shards_[shard].reader;
   if (!reader) {
     disk::Drive& drive = *self->core_->drives[self->drive_of(shard)];
-    auto opened = co_await drive.open_shard(ctx, self->ref_of(shard));
-    if (!opened) co_return tl::unexpected<Error>(std::move(opened).error());
-    reader = std::move(*opened);
+    reader = drive.open_shard_later(self->ref_of(shard));
+    if (!reader) {
+      auto opened = co_await drive.open_shard(ctx, self->ref_of(shard));
+      if (!opened) co_return tl::unexpected<Error>(std::move(opened).error());
+      reader = std::move(*opened);
+    }
     self->shards_[shard].reader = reader;
   }
   Result<> done = co_await reader->read_blocks(ctx, first, std::move(targets));
@@ -188,7 +191,7 @@ void StripeLoader::note_failures(Attempt& attempt, const Ctx& ctx) {
 
 Task<Result<std::vector<BufferChain>>> StripeLoader::load(std::shared_ptr<StripeLoader> self, Ctx ctx,
                                                           std::vector<StripePiece> pieces) {
-  CHECK(!pieces.empty() && pieces.size() <= kStripesPerRead);
+  CHECK(!pieces.empty() && pieces.size() <= kMaxStripesPerRead);
   StripeLoader& me = *self;
   const unsigned k = me.geometry_.data_shards;
   Clock& clock = me.core_->context.clock;

@@ -48,6 +48,9 @@ class TestPeer final : public PeerService {
     if (call.method == "test.echo") {
       answer.head = from + ":" + ctx.request_id + ":" + call.head;
       answer.body = std::move(call.body);
+    } else if (call.method == "test.unhashed") {
+      answer.body = std::move(call.body);
+      answer.body_hash = Hash128();
     } else if (call.method == "test.fail") {
       co_return tl::unexpected<Error>(decode_error(call.head));
     } else if (call.method == "test.left") {
@@ -174,6 +177,18 @@ TEST_F(TransportTest, ACallCanBeEndedWhileANodeHangs) {
   service_.released = true;
   run_to_end(here_, gate.close());
   EXPECT_TRUE(call("test.echo")) << "others go on";
+}
+
+TEST_F(TransportTest, ABodyWithoutAHashIsForCallersThatCheckIt) {
+  serve_and_connect();
+  const std::string body = pattern(100'000);
+  EXPECT_TRUE(call("test.unhashed", "", chain_of({body})).failed_with(Errc::corrupt));
+  Ctx ctx{here_, clock_.now() + 20s, "REQ1"};
+  PeerCall made{"test.unhashed", "", chain_of({body})};
+  made.checks_body = true;
+  const auto answer = run_to_end(here_, transport_->call(ctx, "node1", std::move(made), {}));
+  ASSERT_TRUE(answer) << answer.error().detail;
+  EXPECT_EQ(text_of(answer->body), body);
 }
 
 TEST_F(TransportTest, CarriesHeadsAndBodiesBothWays) {

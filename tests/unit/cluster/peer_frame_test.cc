@@ -43,6 +43,18 @@ TEST(PeerFrame, DecodesWhatWasEncoded) {
   }
 }
 
+TEST(PeerFrame, TheHashOfTheBodyMayBeGiven) {
+  const BufferChain body = chain_of({"12345"});
+  const Hash128 known = xxh3_128(as_bytes("12345"));
+  EXPECT_EQ(encode_frame(FrameKind::answer, "a.b", "h", body, known),
+            encode_frame(FrameKind::answer, "a.b", "h", body));
+  const std::string none = encode_frame(FrameKind::answer, "a.b", "h", body, Hash128());
+  const auto frame = decode_frame(as_bytes(none).first(kPeerFrameBytes), "a.b");
+  ASSERT_TRUE(frame) << frame.error().detail;
+  EXPECT_EQ(frame->body_hash, Hash128());
+  EXPECT_EQ(frame->body_bytes, 5U);
+}
+
 TEST(PeerFrame, EveryFlippedBitIsSeen) {
   const std::string good = encode_frame(FrameKind::answer, "a.b", "h", chain_of({"b"}));
   for (std::size_t bit = 0; bit < kPeerFrameBytes * 8; ++bit) {

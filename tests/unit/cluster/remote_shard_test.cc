@@ -181,6 +181,27 @@ TEST_F(RemoteShardTest, AReaderThatWasForgottenOpensTheFileAgain) {
   EXPECT_EQ(world_.service.kept().readers, 0U);
 }
 
+TEST_F(RemoteShardTest, AFileMayBeOpenedByItsFirstRead) {
+  put_file("big", 1, 1);
+  calls_.clear();
+  auto reader = remote().open_shard_later(DriveCaller::shard_ref(1, kBody));
+  const auto missing = remote().open_shard_later(DriveCaller::shard_ref(2, kBody));
+  EXPECT_TRUE(calls_.empty());
+  const disk::StripeLayout layout{.data_shards = 4, .part_bytes = kBody};
+  for (const std::uint64_t stripe : {0, 1}) {
+    const auto block = call_.read_block(*reader, stripe, layout.block_bytes(stripe));
+    ASSERT_TRUE(block) << block.error().detail;
+    EXPECT_EQ(*block, DriveCaller::block(1, stripe, layout.block_bytes(stripe)));
+  }
+  EXPECT_EQ(calls_["drive.read_blocks"], 2);
+  EXPECT_EQ(calls_["drive.open"], 0);
+  EXPECT_EQ(world_.service.kept().readers, 1U) << "kept for the second read";
+  EXPECT_TRUE(call_.read_block(*missing, 0, layout.block_bytes(0)).failed_with(Errc::not_found));
+  reader.reset();
+  pass(seconds(1));
+  EXPECT_EQ(world_.service.kept().readers, 0U);
+}
+
 TEST_F(RemoteShardTest, DamageOnTheWayFromTheDriveIsNotTheDrives) {
   put_file("big", 1, 1);
   const auto reader = call_.open(1, kBody);

@@ -168,6 +168,25 @@ Task<Result<std::unique_ptr<disk::ShardReader>>> FaultyDrive::open_shard(Ctx& ct
   co_return reader;
 }
 
+// Opens the file anew for each read, as if the other node had closed it.
+class FaultyDrive::LateReader final : public disk::ShardReader {
+ public:
+  LateReader(FaultyDrive& drive, disk::ShardRef ref) : drive_(drive), ref_(ref) {}
+  Task<Result<>> read_blocks(Ctx& ctx, std::uint64_t first, std::vector<disk::BlockTarget> targets) override {
+    CO_TRY(reader, co_await drive_.open_shard(ctx, ref_));
+    co_return co_await reader->read_blocks(ctx, first, std::move(targets));
+  }
+
+ private:
+  FaultyDrive& drive_;
+  const disk::ShardRef ref_;
+};
+
+std::unique_ptr<disk::ShardReader> FaultyDrive::open_shard_later(const disk::ShardRef& ref) {
+  if (!remote_) return nullptr;
+  return std::make_unique<LateReader>(*this, ref);
+}
+
 Task<Result<disk::ListPage>> FaultyDrive::list(Ctx& ctx, disk::ListSpec spec) {
   auto call = [this, spec](Ctx& late) { return inner_.list(late, spec); };
   return suffer<disk::ListPage>("list", ctx, std::move(call));

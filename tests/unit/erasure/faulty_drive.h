@@ -52,6 +52,9 @@ class FaultyDrive final : public disk::Drive {
   FaultyDrive(disk::Drive& inner, Clock& clock, Gate& gate) : inner_(inner), clock_(clock), gate_(gate) {}
   // An empty script: no faults.
   void follow(Script script) { script_ = std::move(script); }
+  // As a drive of another node: it is asked for many blocks at once, and the first read opens a file.
+  void set_remote(bool remote) noexcept { remote_ = remote; }
+  bool remote() const noexcept override { return remote_; }
 
   DriveId id() const noexcept override { return inner_.id(); }
   bool online() const noexcept override { return inner_.online(); }
@@ -69,6 +72,7 @@ class FaultyDrive final : public disk::Drive {
                                                           std::vector<disk::KeyRead> reads) override;
   std::optional<Result<disk::Held>> try_read(const disk::ObjectRef& ref, disk::ReadSpec spec) override;
   Task<Result<std::unique_ptr<disk::ShardReader>>> open_shard(Ctx& ctx, disk::ShardRef ref) override;
+  std::unique_ptr<disk::ShardReader> open_shard_later(const disk::ShardRef& ref) override;
   Task<Result<disk::ListPage>> list(Ctx& ctx, disk::ListSpec spec) override;
   Task<Result<disk::ShardHealth>> verify(Ctx& ctx, disk::ShardRef ref) override;
   Task<Result<bool>> begin_anew(Ctx& ctx, disk::ObjectRef ref) override;
@@ -102,6 +106,7 @@ class FaultyDrive final : public disk::Drive {
  private:
   class Writer;
   class Reader;
+  class LateReader;
   Fate fate(std::string_view call) { return script_ ? script_(call) : Fate(); }
   template <class T, class Call>
   Task<Result<T>> suffer(std::string_view name, Ctx ctx, Call call);
@@ -110,6 +115,7 @@ class FaultyDrive final : public disk::Drive {
   Clock& clock_;
   Gate& gate_;
   Script script_;
+  bool remote_ = false;
 };
 
 }  // namespace ostraka::erasure

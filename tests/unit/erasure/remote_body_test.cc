@@ -1,0 +1,188 @@
+// Bodies on drives of other nodes: many blocks of a shard by one call, and all that may go wrong with some of
+// them.
+#include <gtest/gtest.h>
+
+#include "erasure/limits.h"
+#include "erasure/stripe_loader.h"
+#include "tests/unit/erasure/world.h"
+
+namespace ostraka::erasure {
+namespace {
+
+using std::chrono::milliseconds;
+using std::chrono::seconds;
+
+constexpr std::size_t kMiB = 1U << 20;
+
+// Where every drive but one is on another node. Calls are counted.
+struct RemoteWorld : World {
+  explicit RemoteWorld(Geometry of) : World(of), geometry(of) {
+    for (std::size_t i = 1; i < faulty.size(); ++i) faulty[i]->set_remote(true);
+    for (const auto& drive : faulty) drive->follow(counting());
+  }
+  FaultyDrive::Script counting() {
+    return [this](std::string_view call) {
+      if (call == "read_blocks") ++reads;
+      return Fate();
+    };
+  }
+  FaultyDrive::Script suffering(Fate fate) {
+    return [fate](std::string_view call) { return call == "read_blocks" ? fate : Fate(); };
+  }
+  std::string put(std::size_t size) {
+    std::string body = random_text(random, size);
+    const auto done = run(put_large(this, ref, body, geometry));
+    EXPECT_TRUE(done) << done.error().detail;
+    reads = 0;
+    return body;
+  }
+  std::shared_ptr<const Elected> elect() {
+    Ctx reading = ctx();
+    auto elected = run(set->read(reading, ref, true));
+    return std::make_shared<const Elected>(std::move(elected).value());
+  }
+  const Geometry geometry;
+  int reads = 0;
+};
+
+TEST(RemoteBody, CallsGrowFromOneStripeToTwo) {
+  RemoteWorld world({4, 2});
+  const std::string body = world.put(5 * kMiB + 777);
+  EXPECT_TRUE(*world.run(get(&world, world.ref)) == body);
+  EXPECT_EQ(world.reads, 4 * 4) << "of 1, 2, 2 and 1 stripes";
+  world.reads = 0;
+  EXPECT_EQ(*world.run(get_range(&world, world.ref, {4 * kMiB + 10, 4 * kMiB + 20})),
+            body.substr(4 * kMiB + 10, 10));
+  EXPECT_EQ(world.reads, 1);
+  EXPECT_EQ(world.shard.buffers().in_use(), 0U);
+}
+
+TEST(RemoteBody, LargeBlocksAreReadByCallsOfAsManyBytes) {
+  for (const auto& [geometry, calls] :
+       {std::pair{Geometry{1, 1}, 4}, std::pair{Geometry{2, 1}, 2 * 3}, std::pair{Geometry{8, 4}, 8 * 3}}) {
+    RemoteWorld world(geometry);
+    const std::string body = world.put(4 * kMiB);
+    EXPECT_TRUE(*world.run(get(&world, world.ref)) == body);
+    EXPECT_EQ(world.reads, calls) << unsigned{geometry.data_shards};
+  }
+}
+
+TEST(RemoteBody, AReaderTakesManySlabsOnlyWhileFewAreInUse) {
+  RemoteWorld world({4, 2});
+  const std::string body = world.put(5 * kMiB);
+  BufferPool& pool = world.shard.buffers();
+  std::vector<Buffer> taken;
+  while (taken.size() < pool.max_slabs() / kReadAheadShare) taken.push_back(pool.try_acquire());
+  Ctx ctx = world.ctx();
+  auto reader = world.set->open(world.ref, world.elect(), {0, body.size()});
+  ASSERT_TRUE(reader);
+  std::string out;
+  std::size_t most = 0;
+  for (;;) {
+    const auto piece = world.run((*reader)->next(ctx));
+    ASSERT_TRUE(piece) << piece.error().detail;
+    if (piece->empty()) break;
+    world.run_ready();
+    most = std::max(most, pool.in_use() - taken.size());
+    for (const Slice& slice : *piece) out += as_text(slice.bytes);
+  }
+  EXPECT_TRUE(out == body);
+  EXPECT_EQ(most, 2U) << "the stripe that is sent, and the next";
+  EXPECT_EQ(world.reads, 5 * 4);
+}
+
+TEST(RemoteBody, RangesAreRightWhateverFails) {
+  RemoteWorld world({4, 2});
+  const std::string body = world.put(4 * kMiB + 777);
+  SeededRandom random(6);
+  for (int i = 0; i < 40; ++i) {
+    const std::size_t a = random.below(6);
+    const std::size_t b = random.below(6);
+    world.memory[a]->set_online(random.below(2) == 0);
+    const Fate fate = random.below(2) == 0 ? Fate{.request_lost = true} : Fate{.delay = seconds(5)};
+    world.faulty[b]->follow(world.suffering(fate));
+    const std::size_t begin = random.below(body.size());
+    const std::size_t end = begin + random.below(body.size() - begin + 1);
+    const auto part = world.run(get_range(&world, world.ref, {begin, end}));
+    ASSERT_TRUE(part) << part.error().detail;
+    ASSERT_TRUE(*part == body.substr(begin, end - begin)) << begin << " " << end << " " << a << " " << b;
+    world.memory[a]->set_online(true);
+    world.faulty[b]->follow(world.counting());
+    world.pass(seconds(6));
+  }
+  EXPECT_EQ(world.shard.buffers().in_use(), 0U);
+}
+
+TEST(RemoteBody, BlocksDamagedInOneCallAreDecodedAroundStripeByStripe) {
+  RemoteWorld world({4, 2});
+  const std::string body = world.put(5 * kMiB);
+  for (std::size_t stripe = 0; stripe < 5; ++stripe)
+    for (const std::size_t drive : {stripe % 6, (stripe + 1) % 6})
+      world.memory[drive]->files().begin()->second->corrupt[stripe] = true;
+  const auto back = world.run(get(&world, world.ref));
+  ASSERT_TRUE(back) << back.error().detail;
+  EXPECT_TRUE(*back == body);
+  world.memory[0]->files().begin()->second->corrupt[3] = true;  // a third one of this stripe
+  Ctx ctx = world.ctx();
+  auto reader = world.set->open(world.ref, world.elect(), {0, body.size()});
+  ASSERT_TRUE(reader);
+  std::string out;
+  for (;;) {
+    const auto piece = world.run((*reader)->next(ctx));
+    if (!piece) {
+      EXPECT_TRUE(piece.failed_with(Errc::unavailable));
+      break;
+    }
+    ASSERT_FALSE(piece->empty()) << "the damage went unnoticed";
+    for (const Slice& slice : *piece) out += as_text(slice.bytes);
+  }
+  EXPECT_EQ(out.size(), 3 * kMiB);
+  EXPECT_TRUE(body.starts_with(out));
+}
+
+TEST(RemoteBody, ASlowShardIsHedgedOnceAndNeverHandedOutUnverified) {
+  RemoteWorld world({4, 2});
+  const std::string body = world.put(5 * kMiB + 5);
+  world.faulty[1]->follow(world.suffering({.delay = seconds(10)}));
+  world.faulty[2]->follow(world.suffering({.delay = seconds(11)}));
+  const TimePoint began = world.clock.now();
+  const auto back = world.run(get(&world, world.ref));
+  ASSERT_TRUE(back);
+  EXPECT_TRUE(*back == body);
+  EXPECT_LE(world.clock.now() - began, milliseconds(50)) << "hedged once, then avoided";
+}
+
+// The first and the last stripe of a batch are wanted in part, and other shards have to step in.
+TEST(RemoteBody, BatchesThatBeginAndEndInTheMiddleOfAStripe) {
+  for (std::size_t failing = 0; failing < 6; failing += 2) {
+    RemoteWorld world({4, 2});
+    const std::string body = world.put(2 * kMiB);
+    const auto elected = world.elect();
+    world.faulty[failing]->follow(world.suffering({.request_lost = true}));
+    const std::size_t block = kMiB / 4;
+    for (const auto& [begin, end] : {std::pair{3 * block + 5, block - 5}, std::pair{2 * block, 3 * block},
+                                     std::pair{std::size_t{7}, std::size_t{7}}}) {
+      std::vector<StripePiece> pieces(2);
+      for (std::size_t i = 0; i < 2; ++i) {
+        pieces[i].stripe = i;
+        pieces[i].stripe_bytes = kMiB;
+        pieces[i].block_bytes = block;
+        pieces[i].begin = i == 0 ? begin : 0;
+        pieces[i].end = i == 1 ? end : kMiB;
+        pieces[i].slab = world.shard.buffers().try_acquire();
+        std::memset(pieces[i].slab.data(), 0xee, 6 * block);
+      }
+      const auto loader =
+          std::make_shared<StripeLoader>(world.set->core(), world.ref, elected, elected->record->parts[0]);
+      const auto chains = world.run(StripeLoader::load(loader, world.ctx(), std::move(pieces)));
+      ASSERT_TRUE(chains) << chains.error().detail;
+      std::string out;
+      for (const BufferChain& chain : *chains)
+        for (const Slice& slice : chain) out += as_text(slice.bytes);
+      EXPECT_TRUE(out == body.substr(begin, kMiB + end - begin)) << failing << " " << begin;
+    }
+  }
+}
+
+}  // namespace
+}  // namespace ostraka::erasure
