@@ -64,7 +64,7 @@ class ObjectSets {
   std::uint16_t group_of(BucketId bucket, std::string_view key) const noexcept {
     return first_->group_of(bucket, key);  // the same in every table
   }
-  unsigned set_drives() const noexcept { return first_->set_drives(); }     // likewise
+  unsigned set_drives() const noexcept { return first_->set_drives(); }  // likewise
   erasure::Geometry geometry(std::string_view storage_class) const noexcept;
   // The record of a row (bucket, space, key, sub) as the set of its own group sees it; null when there is
   // none.
