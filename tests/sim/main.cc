@@ -2,6 +2,7 @@
 #include <fmt/format.h>
 #include <poll.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -19,6 +20,8 @@
 
 namespace ostraka::sim {
 namespace {
+
+constexpr rlim_t kMostCpuSeconds = 120;  // a world that takes longer hangs
 
 struct Options {
   std::uint64_t first = 1, last = 100;
@@ -105,7 +108,8 @@ Child begin(const Options& options, std::uint64_t seed) {
   if (child.pid == 0) {
     ::close(ends[0]);
     if (!options.trace) ::dup2(told, STDERR_FILENO);
-    ::alarm(options.trace ? 0 : 300);
+    const rlimit most{kMostCpuSeconds, kMostCpuSeconds};  // of the CPU: other work on it is no fault
+    if (!options.trace) ::setrlimit(RLIMIT_CPU, &most);
     const std::string text = encode(run_seed(options, seed));
     for (std::size_t at = 0; at < text.size();) {
       const ssize_t wrote = ::write(ends[1], text.data() + at, text.size() - at);
