@@ -52,7 +52,7 @@ Task<std::uint64_t> MoveRunner::expected_bytes(Ctx& ctx, const MoveSpec& spec) {
   co_return static_cast<std::uint64_t>(static_cast<double>(bytes) / deps_.data_shards * share);
 }
 
-Task<Result<std::size_t>> MoveRunner::add(Ctx& ctx, std::vector<SlotMove> slots) {
+Task<Result<std::size_t>> MoveRunner::add(Ctx& ctx, std::vector<SlotMove> slots, bool goes_on) {
   CO_TRY(before, document());
   std::vector<SlotMove> taken;
   std::vector<bool> moving(kPlacementGroups);
@@ -62,7 +62,8 @@ Task<Result<std::size_t>> MoveRunner::add(Ctx& ctx, std::vector<SlotMove> slots)
     taken.push_back(one);
   }
   if (taken.empty()) co_return std::size_t{0};
-  if (before.moves.empty()) {
+  const bool anew = before.moves.empty() && !goes_on;
+  if (anew) {
     const std::lock_guard lock(mutex_);
     bytes_before_ = 0;
   }
@@ -75,8 +76,8 @@ Task<Result<std::size_t>> MoveRunner::add(Ctx& ctx, std::vector<SlotMove> slots)
   }
   std::size_t added = 0;
   const std::int64_t now_ms = deps_.clock.unix_ms();
-  Change add_to = [&moves, &added, now_ms](MoveDocument& now) {
-    if (now.moves.empty()) {
+  Change add_to = [&moves, &added, now_ms, anew](MoveDocument& now) {
+    if (anew && now.moves.empty()) {
       now.slots_done = now.bytes_done = 0;
       now.since_ms = now_ms;
     }

@@ -35,8 +35,9 @@ class MoveRunner {
       : deps_(deps), find_(std::move(find)), name_(std::move(name)) {}
 
   // Decides moves: puts them into the document. Slots of groups of which one is on its way already are left
-  // out, and may be planned again later. Gives how many were taken. Errors: of the control store; malformed.
-  Task<Result<std::size_t>> add(Ctx& ctx, std::vector<SlotMove> slots);
+  // out, and may be planned again later. goes_on: what is over is still counted as done. Gives how many were
+  // taken. Errors: of the control store; malformed.
+  Task<Result<std::size_t>> add(Ctx& ctx, std::vector<SlotMove> slots, bool goes_on = false);
   // Those moves are not carried out any more: what has been copied is given up, unless the table says already
   // that it moved.
   using Unwanted = std::function<bool(const MoveSpec& spec)>;

@@ -231,7 +231,7 @@ Task<Result<>> Rebalancer::plan(Ctx& ctx, const Topology& topology) {
   }
   if (!planned.moves.empty()) {
     if (ground(topology) != here) co_return Result<>();  // look again
-    auto adding = runner_.add(ctx, std::move(planned.moves));
+    auto adding = runner_.add(ctx, std::move(planned.moves), under_way_);
     CO_TRY(added, co_await std::move(adding));
     if (added > 0) {
       note_begin("begins");

@@ -184,8 +184,8 @@ class Verb {
     const Json added = answer.value("drives", Json::array());
     if (options_.wait) return wait_for_balance(added);
     print(answer,
-          fmt::format("{} drives were added; data moves to them as soon as they are in service: ostraka "
-                      "admin rebalance status\n",
+          fmt::format("{} drives were added. Data moves to them when their node was started with them in "
+                      "its list of drives: ostraka admin rebalance status\n",
                       added.size()));
     return 0;
   }

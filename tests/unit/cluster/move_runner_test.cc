@@ -105,11 +105,14 @@ TEST(MoveDocument, RoundTripAndWhatIsRefused) {
   move.spec.slots = {{1, 0}, {7, 2}};
   move.bytes = 9;
   move.giving_up = true;
+  document.paused = true;
   const std::string text = encode_moves(document);
   const auto read = decode_moves(text);
   ASSERT_TRUE(read) << read.error().detail;
   EXPECT_EQ(read->moves, document.moves);
   EXPECT_EQ(read->since_ms, 5);
+  EXPECT_TRUE(read->paused);
+  EXPECT_TRUE(read->is_given_up(move.spec.id));
   EXPECT_EQ(encode_moves(*read), text);
   EXPECT_TRUE(read->moves_group(7));
   EXPECT_FALSE(read->moves_group(2));
@@ -127,6 +130,9 @@ TEST(MoveDocument, RoundTripAndWhatIsRefused) {
     bad.erase(field);
     refuse(bad);
   }
+  bad = good;
+  bad["paused"] = 1;
+  refuse(bad);
   for (const char* field : {"id", "from", "to", "bytes", "slots"}) {
     bad = good;
     bad["moves"][0].erase(field);
