@@ -255,6 +255,10 @@ Task<Result<>> LocalDrive::learn_epoch(Ctx& ctx, const ObjectRef& ref) {
   co_return Result<>();
 }
 
+void LocalDrive::learn_epoch_lazily(const ObjectRef& ref) {
+  committer_.submit_lazy(key_op(OpKind::learn_epoch, ref, kNoVersion));
+}
+
 Task<Result<Held>> LocalDrive::read(Ctx& ctx, ObjectRef ref, ReadSpec spec) {
   const CallTimer timer(core_.metrics.read, core_.clock);
   CO_TRY_VOID(check_ref(ref));

@@ -89,6 +89,7 @@ class LocalDrive final : public Drive {
   // Of the group's epoch that a read carries: it teaches the drive that, durably.
   bool knows_not(const ObjectRef& ref) const { return ref.epoch > core_.groups.state(ref.group).epoch; }
   Task<Result<>> learn_epoch(Ctx& ctx, const ObjectRef& ref);
+  void learn_epoch_lazily(const ObjectRef& ref);  // with the next change
   Task<Result<std::optional<BucketUsage>>> count_bucket(Ctx& ctx, BucketId bucket);
   Task<Result<>> search_orphans(Ctx& ctx, std::shared_ptr<OrphanSearch> search);
   Task<Result<OpAnswer>> change_key(Ctx& ctx, OpKind kind, ObjectRef ref, VersionId id);

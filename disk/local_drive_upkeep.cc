@@ -63,8 +63,19 @@ Task<Result<RowPage>> LocalDrive::scan(Ctx& ctx, RowScanSpec spec) {
 Task<Result<std::vector<Result<Held>>>> LocalDrive::read_many(Ctx& ctx, std::vector<KeyRead> reads) {
   const CallTimer timer(core_.metrics.read_many, core_.clock);
   if (reads.size() > kMaxKeyReads) co_return fail(Errc::invalid_argument, "too many keys in one call");
+  // Epochs of many groups are learnt in one batch: all but the last ride along.
+  std::vector<const ObjectRef*> news;
   for (const KeyRead& one : reads) {
     CO_TRY_VOID(check_ref(one.ref));
+    const bool first = news.empty() || news.back()->group != one.ref.group;
+    if (first && knows_not(one.ref)) news.push_back(&one.ref);
+  }
+  for (std::size_t i = 0; i + 1 < news.size(); ++i) learn_epoch_lazily(*news[i]);
+  if (!news.empty()) {
+    auto learning = learn_epoch(ctx, *news.back());
+    CO_TRY_VOID(co_await std::move(learning));
+  }
+  for (const KeyRead& one : reads) {
     if (!knows_not(one.ref)) continue;
     auto learning = learn_epoch(ctx, one.ref);
     CO_TRY_VOID(co_await std::move(learning));

@@ -15,12 +15,11 @@ struct KeyLook {
   Reading reading;         // outcome and what follows from it only after adopt()
   std::uint64_t told = 0;  // the epoch that the calls carried
   TimePoint began{};       // before the first of them
-  // By bit of the slot: whose inline shard was asked for. Where it was not, the row is believed that says
-  // that there is one, and shard files are believed to be where they should.
-  std::uint32_t inline_of = kAllSlots;
+  // Rows are believed that say that there is an inline shard, where it was not asked for, and shard files to
+  // be where they should.
+  bool sparing = false;
+  std::uint32_t inline_of = ~std::uint32_t{0};  // by bit of the slot: whose inline shard was asked for
 
-  static constexpr std::uint32_t kAllSlots = ~std::uint32_t{0};
-  bool sparing() const noexcept { return inline_of != kAllSlots; }
   bool asked_for_inline(unsigned slot) const noexcept { return (inline_of >> slot & 1U) != 0; }
   unsigned drives() const noexcept { return static_cast<unsigned>(reading.answers.size()); }
   bool answered(unsigned slot) const noexcept {

@@ -382,7 +382,7 @@ class KeyHealer {
     files.encoded = look_.reading.version.record;
     files.retire = true;
     files.deep = spec_.deep;
-    files.sparing = look_.sparing();
+    files.sparing = look_.sparing;
     files.commit_by = commit_by();
     files.look_again = [this] { return look_again(); };
     for (unsigned slot = 0; slot < n(); ++slot) {
@@ -451,7 +451,7 @@ class KeyHealer {
       (good ? push.holders : push.targets).push_back(static_cast<std::uint8_t>(slot));
     }
     if (with_shards && inline_shards_at_hand() < record.data_shards) {
-      look_further_ = look_.sparing();
+      look_further_ = look_.sparing;
       co_return !look_further_ && look_.all_answered();
     }
     if (push.targets.empty() || spec_.dry_run) co_return false;

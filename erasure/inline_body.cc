@@ -92,8 +92,8 @@ Result<Slice> assemble_inline(const Codec& codec, std::uint64_t size, const std:
   return Slice{out, out.span()};
 }
 
-Result<Slice> rebuild_inline_shard(const Codec& codec, std::uint64_t size, std::vector<std::string>& shards,
-                                   unsigned shard) {
+Result<Slice> rebuild_inline_shard(const Codec& codec, std::uint64_t size,
+                                   const std::vector<std::string>& shards, unsigned shard) {
   const unsigned n = codec.geometry().drives();
   const Buffer out = Buffer::on_heap(disk::shard_block_bytes(size, codec.geometry().data_shards));
   std::array<MutableByteSpan, kMaxSetDrives> spans;
@@ -101,7 +101,9 @@ Result<Slice> rebuild_inline_shard(const Codec& codec, std::uint64_t size, std::
   std::array<bool, kMaxSetDrives> present{};
   for (unsigned i = 0; i < std::min<std::size_t>(n, shards.size()); ++i) {
     if (shards[i].size() != out.size()) continue;
-    spans[i] = MutableByteSpan(reinterpret_cast<std::uint8_t*>(shards[i].data()), shards[i].size());
+    // those that are present are only read
+    auto* bytes = const_cast<char*>(shards[i].data());  // NOLINT(cppcoreguidelines-pro-type-const-cast)
+    spans[i] = MutableByteSpan(reinterpret_cast<std::uint8_t*>(bytes), shards[i].size());
     present[i] = true;
   }
   if (present[shard]) {

@@ -17,9 +17,9 @@ std::vector<Slice> encode_inline_shards(const Codec& codec, ByteSpan data);
 // missing. Errors: unavailable (fewer than k are there).
 Result<Slice> assemble_inline(const Codec& codec, std::uint64_t size, const std::vector<std::string>& shards,
                               ByteRange range);
-// One missing shard. The others are only read. Errors: unavailable.
-Result<Slice> rebuild_inline_shard(const Codec& codec, std::uint64_t size, std::vector<std::string>& shards,
-                                   unsigned shard);
+// One missing shard. Errors: unavailable.
+Result<Slice> rebuild_inline_shard(const Codec& codec, std::uint64_t size,
+                                   const std::vector<std::string>& shards, unsigned shard);
 // Whether a record's inline body can be what it says; drives are not trusted with sizes.
 bool plausible_inline_size(std::uint64_t size) noexcept;
 

@@ -81,6 +81,7 @@ class LookAhead {
     key.ref = core.stamped(std::move(key.ref));
     look->told = key.ref.epoch;
     look->began = began_;
+    look->sparing = true;
     look->inline_of = key.inline_of;
     look->reading.answers.resize(core.size());
     for (unsigned slot = 0; slot < core.size(); ++slot) {

@@ -119,7 +119,10 @@ class DriveCaller {
     drive_.retire(ref, id(n));
     flush();
   }
-  void flush() { EXPECT_TRUE(wait(drive_.put_system(ctx_, "flush", "x"))); }
+  void flush() {
+    const auto done = wait(drive_.put_system(ctx_, "flush", "x"));
+    EXPECT_TRUE(done) << done.error().detail;
+  }
 
   // A staged file of `bytes` object bytes, shard 3 of 4+2, filled by its blocks' numbers.
   Result<> stage(std::uint8_t data, std::uint64_t bytes) {
