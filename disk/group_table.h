@@ -36,7 +36,7 @@ class GroupTable {
   std::vector<GroupState> all() const;
   GroupBits refilling_groups() const;
   bool refilling() const { return refilling_groups().any(); }  // some group is
-  Result<> load(MetaIndex& index);  // what is on the drive
+  Result<> load(MetaIndex& index);                             // what is on the drive
   static std::string record_name(std::uint16_t group);
   static std::string encode(const GroupState& state);
 

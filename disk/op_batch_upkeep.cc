@@ -2,8 +2,8 @@
 #include <algorithm>
 
 #include "disk/op_batch.h"
-#include "disk/row_rules.h"
 #include "disk/row_key.h"
+#include "disk/row_rules.h"
 
 namespace ostraka::disk {
 

@@ -25,7 +25,6 @@ inline constexpr std::size_t kEraseConcurrency =
     16;  // keys of one DeleteObjects, or parts of one abort, at a time
 inline constexpr std::size_t kMaxEraseBatch = 1000;           // as in S3
 inline constexpr std::size_t kPartListRows = 1000;            // asked of a set at once
-inline constexpr std::size_t kMergeRows = 250;                // asked of each of several sets at once
 inline constexpr std::size_t kUploadIdBytes = 40;             // 24 hexadecimal digits of time, 16 of chance
 inline constexpr std::uint64_t kMaxCopyBytes = kMaxPutBytes;  // of one CopyObject or UploadPartCopy source
 inline constexpr std::size_t kSlabsPerCopy =

@@ -27,9 +27,10 @@ Result<StorageClasses> make_storage_classes(erasure::Geometry standard, unsigned
 
 // The placement table as it was at one moment, and the sets that its groups had then. Immutable. For whoever
 // goes over many groups at once: each set has the drives that the table names, for as long as it is held.
-// A drive that gave a slot away drops its rows once all nodes know the table that says so, and lists without
-// them from then on. So whoever has asked the drives of many groups at once (a page of a listing) looks at
-// table() afterwards: if it gives another one, what they said is not to be trusted, and has to be asked anew.
+// A drive that gave a slot away drops its rows once all nodes know the table that says so, and scans without
+// them from then on. So whoever has scanned the drives of many groups looks at table() afterwards: if it
+// gives another one, what they said is not to be trusted, and has to be asked anew. A page of a listing says
+// by itself about which groups its drive cannot tell.
 struct SetTable {
   std::shared_ptr<const cluster::Placement> placement;
   std::vector<SetPtr> sets;  // by group

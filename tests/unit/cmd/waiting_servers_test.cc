@@ -37,9 +37,7 @@ class WaitingServersTest : public ::testing::Test {
     return out;
   }
   void start() { ASSERT_TRUE(run_to_end(main_, servers_.start())); }
-  void TearDown() override {
-    run_to_end(main_, servers_.stop());
-  }
+  void TearDown() override { run_to_end(main_, servers_.stop()); }
 
   SystemClock clock_;
   Shard main_{0, clock_, ShardSpec{4096, 1, 0}};
