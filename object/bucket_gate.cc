@@ -8,11 +8,11 @@ Result<BucketGate::Pass> BucketGate::enter() {
   const std::lock_guard lock(mutex_);
   switch (state_) {
     case State::open:
-      if (marked_) return fail(Errc::conflict, "the bucket is being deleted");
+      if (marked_) return fail(Errc::unavailable, "the bucket is being deleted");
       ++inside_;
       return Pass(shared_from_this());
-    case State::closing:
-      return fail(Errc::conflict, "the bucket is being deleted");
+    case State::closing:  // which may not come about: clients are to try again
+      return fail(Errc::unavailable, "the bucket is being deleted");
     case State::doubt:
       return fail(Errc::unavailable, "the bucket's deletion is in doubt");
     case State::gone:

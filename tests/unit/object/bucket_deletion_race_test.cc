@@ -82,7 +82,7 @@ Task<> put_on(ObjectWorld* world, ObjectLayer* layer, Duration wait, int number,
   if (put)
     ++*acknowledged;
   else
-    EXPECT_TRUE(put.failed_with(Errc::no_such_bucket) || put.failed_with(Errc::conflict))
+    EXPECT_TRUE(put.failed_with(Errc::no_such_bucket) || put.failed_with(Errc::unavailable))
         << put.error().detail;
 }
 

@@ -65,7 +65,7 @@ TEST_F(BucketDeletion, TheMarkClosesTheGateOnAllNodes) {
   ASSERT_TRUE(removal.has_value());
   EXPECT_EQ(one_.fence.asked, std::vector<std::uint64_t>{removal->bucket->revision});
   EXPECT_EQ(bucket(two_)->deleting->node, "node1");
-  EXPECT_TRUE(enter(two_).failed_with(Errc::conflict));
+  EXPECT_TRUE(enter(two_).failed_with(Errc::unavailable));
   EXPECT_TRUE(begin(two_).failed_with(Errc::conflict)) << "one at a time";
   EXPECT_TRUE(
       run(two_.buckets.create(ctx(), BucketName("photos"), "me", "")).failed_with(Errc::bucket_exists));
@@ -125,7 +125,7 @@ TEST_F(BucketDeletion, ANodeThatStartsAgainTakesItsOwnMarkOff) {
   auto removal = begin(one_);
   ASSERT_TRUE(removal.has_value());
   Node again(control(), clock(), random(), "node1");
-  EXPECT_TRUE(enter(again).failed_with(Errc::conflict));
+  EXPECT_TRUE(enter(again).failed_with(Errc::unavailable));
   run(done(again.buckets.take_off_marks(ctx())));
   EXPECT_TRUE(enter(again).has_value());
   EXPECT_TRUE(enter(two_).has_value());

@@ -125,12 +125,12 @@ TEST_F(BucketStoreTest, ClosingTheGateWaitsForThoseInside) {
   ASSERT_TRUE(gate_spawn(closing(gate, &closed)));
   turn();
   EXPECT_FALSE(closed);
-  EXPECT_TRUE(gate->enter().failed_with(Errc::conflict));
+  EXPECT_TRUE(gate->enter().failed_with(Errc::unavailable));
   EXPECT_TRUE(run(gate->close()).failed_with(Errc::conflict));
   pass.reset();
   turn();
   EXPECT_TRUE(closed);
-  EXPECT_TRUE(gate->enter().failed_with(Errc::conflict));
+  EXPECT_TRUE(gate->enter().failed_with(Errc::unavailable));
   gate->reopen();
   EXPECT_TRUE(gate->enter().has_value());
   gate->set_doubt();
