@@ -35,8 +35,8 @@ class BucketGate : public std::enable_shared_from_this<BucketGate> {
 
   // fence: of this node, outlives the gate; null: there is only this node.
   explicit BucketGate(const control::WriteFence* fence = nullptr) noexcept : fence_(fence) {}
-  // Errors: unavailable (the bucket is being deleted, or its deletion is in doubt; or this node may not write),
-  // no_such_bucket (it is deleted).
+  // Errors: unavailable (the bucket is being deleted, or its deletion is in doubt; or this node may not
+  // write), no_such_bucket (it is deleted).
   Result<Pass> enter();
   // Closes the gate and waits until nobody is inside. conflict when another deletion has it closed;
   // no_such_bucket.
