@@ -117,10 +117,10 @@ class SimEtcd::Member final : public net::Service {
         told = co_await say(sink, std::move(answer));
       }
       Event changed;
-      etcd_.watching_.insert(&changed);
+      etcd_.watching_.push_back(&changed);
       const TimePoint look = etcd_.clock_.now() + kWatchLook;
       const bool woken = co_await changed.wait_until(etcd_.clock_, look);
-      etcd_.watching_.erase(&changed);
+      std::erase(etcd_.watching_, &changed);
       if (woken && lag > Duration::zero()) co_await sleep_for(etcd_.clock_, lag);
       if (woken) continue;
       const std::span<const ByteSpan> nothing;
@@ -162,7 +162,7 @@ void SimEtcd::set_leader(bool there) {
 }
 
 void SimEtcd::wake() {
-  for (Event* watch : std::set<Event*>(watching_)) watch->set();
+  for (Event* watch : std::vector<Event*>(watching_)) watch->set();
 }
 
 void SimEtcd::compact() {

@@ -87,7 +87,7 @@ class SimEtcd {
   std::vector<std::unique_ptr<Member>> members_;
   std::map<std::string, Entry> entries_;
   std::deque<Change> history_;
-  std::set<Event*> watching_;
+  std::vector<Event*> watching_;  // in order: chance is the seed's alone
   std::map<std::uint64_t, Lease> leases_;
   std::uint64_t revision_ = 1, compacted_ = 0, lease_ids_ = 1000;
   bool leader_ = true, stopped_ = false;
