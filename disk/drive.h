@@ -280,8 +280,8 @@ class Drive {
   virtual Task<Result<FenceAnswer>> fence(Ctx& ctx, ObjectRef ref, VersionId id) = 0;
   virtual Task<Result<Verdict>> withdraw(Ctx& ctx, ObjectRef ref, VersionId id) = 0;
   // Lazy: rides on a later batch, and returns at once. Where the version is, its id becomes final, and what
-  // it replaced is dropped, record and data, together with the rows of the multipart upload it was completed
-  // from (the part files now belong to the version).
+  // it replaced is dropped, record and data, together with the parts' rows of the multipart upload it was
+  // completed from (their files now belong to the version); the upload's own row becomes a final tombstone.
   virtual void retire(ObjectRef ref, VersionId id) = 0;
   virtual Task<Result<Verdict>> purge(Ctx& ctx, ObjectRef ref, VersionId id) = 0;
 

@@ -37,6 +37,7 @@ class GroupSet::Tries {
       const disk::ObjectRef asked = core->stamped(ref);
       const erasure::Settled settled = co_await erasure::settle(core, ctx, asked, version);
       if (settled != erasure::Settled::doubt || !enough_in_service()) co_return settled;
+      if (!group_.moving() && group_.now() == set_) co_return settled;
       const bool patient = co_await pause(ctx);
       if (!patient) co_return settled;
     }
