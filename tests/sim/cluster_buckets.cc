@@ -67,9 +67,6 @@ Task<> Scenario::write_to_bucket(std::shared_ptr<BucketLife> life, unsigned writ
     } else if (put.status == 404) {
       if (put.code() != "NoSuchBucket" || !(life->deletion_begun || may_be_unknown()))
         world_.violation(fmt::format("PUT {} was answered with 404 {}", key, put.code()));
-    } else if (put.status == 409) {
-      if (!life->deletion_begun)
-        world_.violation(fmt::format("PUT {} was answered with 409 {}", key, put.code()));
     } else if (put.status == 0 || put.status >= 500) {
       life->keys[key] = BucketLife::Key::unknown;
     } else {
