@@ -26,8 +26,8 @@ class StripeLoader : public std::enable_shared_from_this<StripeLoader> {
   StripeLoader(CorePtr core, disk::ObjectRef ref, std::shared_ptr<const Elected> elected,
                disk::PartRecord part);
   ~StripeLoader();
-  // pieces: 1 to kMaxStripesPerRead adjacent stripes. The chains are in the order of the pieces, their slices in
-  // the order of the bytes. Errors: unavailable (fewer than k shards to be had), deadline.
+  // pieces: 1 to kMaxStripesPerRead adjacent stripes. The chains are in the order of the pieces, their slices
+  // in the order of the bytes. Errors: unavailable (fewer than k shards to be had), deadline.
   static Task<Result<std::vector<BufferChain>>> load(std::shared_ptr<StripeLoader> self, Ctx ctx,
                                                      std::vector<StripePiece> pieces);
 
