@@ -1,6 +1,6 @@
 // What goes wrong in a cluster: nodes die, stop and pause, links are cut, slow and break, etcd is away, lags
 // and leaves changes in doubt, clocks go wrong. Drives suffer as those of one node do (trouble.cc): only as
-// many as there is parity. A node that is away costs nothing, since what was acknowledged is synced there.
+// many as there is parity, and only where no write can have missed others (scenario.h, Trouble).
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -94,19 +94,40 @@ Task<> Scenario::trouble_with_node(std::size_t i) {
   --working_;
 }
 
+void Scenario::choose_cluster_trouble() {
+  SimRandom& random = world_.random;
+  trouble_ = Trouble::nodes;
+  if (weak_.empty()) return;
+  const std::uint64_t kind = random.below(3);
+  weak_node_ = random.below(world_.nodes.size());
+  const std::vector<std::size_t>& slots = world_.node(weak_node_).slots;
+  if (kind == 0) {
+    weak_.clear();
+  } else if (kind == 1 && slots.size() <= world_.geometry.parity_shards) {
+    trouble_ = Trouble::one_node;
+    weak_.assign(slots.begin(), slots.end());
+  } else {
+    trouble_ = Trouble::drives;
+  }
+}
+
 unsigned Scenario::begin_cluster_trouble() {
   const IoExecutor executor = world_.shard.executor();
   wild_clocks_ = world_.random.chance(0.2);
   unsigned tasks = 1;
   world_.tasks.spawn(executor, bucket_client());
   for (const auto& node : world_.nodes) {
+    if (trouble_ == Trouble::drives || (trouble_ == Trouble::one_node && node->index != weak_node_)) continue;
     ++tasks;
     world_.tasks.spawn(executor, trouble_with_node(node->index));
   }
   if (!spec_.net_faults) return tasks;
-  world_.tasks.spawn(executor, trouble_with_network());
+  if (trouble_ == Trouble::nodes) {
+    ++tasks;
+    world_.tasks.spawn(executor, trouble_with_network());
+  }
   world_.tasks.spawn(executor, trouble_with_etcd());
-  return tasks + 2;
+  return tasks + 1;
 }
 
 // As long as there is trouble at all.

@@ -33,6 +33,7 @@ void Scenario::choose_weak_drives() {
   std::size_t count = 0;
   if (spec_.drive_faults && most > 0 && !random.chance(0.15)) count = random.between(1, most);
   weak_.assign(slots.begin(), slots.begin() + static_cast<std::ptrdiff_t>(count));
+  if (world_.is_cluster()) choose_cluster_trouble();
 }
 
 Task<> Scenario::run() {

@@ -47,6 +47,14 @@ struct BucketLife {
   unsigned busy = 0;                // clients
 };
 
+// Who suffers in a round of a cluster. What a write missed while a node was away or slow counts as lacking,
+// so that beside it no other node's drive may lose anything.
+enum class Trouble : std::uint8_t {
+  nodes,     // all of them, and the network; drives keep what they have
+  one_node,  // it, and its drives; only where parity bears that
+  drives     // any, as in a world of one node; nodes and the network are well
+};
+
 class Scenario {
  public:
   Scenario(SimWorld& world, ScenarioSpec spec);
@@ -130,6 +138,7 @@ class Scenario {
   // --- cluster_trouble.cc
   void set_clocks();
   void mend_cluster();
+  void choose_cluster_trouble();
   unsigned begin_cluster_trouble();  // gives the number of tasks
   Task<> trouble_with_node(std::size_t i);
   Task<> trouble_with_network();
@@ -149,6 +158,8 @@ class Scenario {
   const ScenarioSpec spec_;
   Model model_;
   std::vector<std::size_t> weak_;                               // slots that may be harmed
+  Trouble trouble_ = Trouble::nodes;                            // of this round, in a cluster
+  std::size_t weak_node_ = 0;                                   // with Trouble::one_node
   std::vector<TimePoint> well_again_;                           // by slot
   std::vector<bool> gone_;                                      // by slot: never comes back
   std::optional<std::pair<std::size_t, std::size_t>> swapped_;  // slots whose drives are in each other's bays
