@@ -51,13 +51,14 @@ bool completion_pending(const Reading& reading, VersionId base, const std::strin
   return false;
 }
 
-enum class Traces : std::uint8_t {
-  enough,  // it may be at its write quorum
-  // More full drives have no trace of it than a version at its write quorum can be lacking on. Or fewer
-  // drives than its parts need can have any: drives that were emptied say nothing, but an upload that is open
-  // has lost no more than its parity, and drives that missed its end are fewer than that (n - w < k).
-  wiped,
-  unclear,  // so it may be, as far as the silent drives go
+// Which drives have a trace of an upload's row.
+struct Traces {
+  bool enough = false;  // it may be at its write quorum; otherwise that depends on drives that are silent
+  // More full drives have no trace of it than a version at its write quorum can be lacking on.
+  bool wiped = false;
+  // Fewer drives than its parts need can have any: drives that were emptied say nothing, but an upload that
+  // is open has lost no more than its parity, and drives that missed its end are fewer than that (n - w < k).
+  bool few = false;
 };
 
 Traces traces(const KeyLook& look) {
@@ -75,10 +76,11 @@ Traces traces(const KeyLook& look) {
     if (speaks && !trace) ++lacking;
     if (trace) ++found;
   }
-  if (look.drives() - lacking < version.write_quorum) return Traces::wiped;
-  if (found + silent < version.data_shards) return Traces::wiped;
-  if (lacking == 0 || look.drives() - lacking - silent >= version.write_quorum) return Traces::enough;
-  return Traces::unclear;
+  Traces out;
+  out.wiped = look.drives() - lacking < version.write_quorum;
+  out.few = found + silent < version.data_shards;
+  out.enough = lacking == 0 || look.drives() - lacking - silent >= version.write_quorum;
+  return out;
 }
 
 disk::ObjectRef object_of(const disk::ObjectRef& row) {
@@ -110,12 +112,11 @@ Task<UploadState> ask_upload_state(CorePtr core, const Ctx& ctx, const disk::Obj
   if (!look.adopt(election)) co_return UploadState::unknown;
   if (look.reading.version.tombstone) co_return UploadState::over;
   const Traces found = traces(look);
-  if (found == Traces::enough) co_return UploadState::open;
-  if (found == Traces::unclear) co_return UploadState::unknown;
   const auto age =
       std::chrono::milliseconds(core->context.clock.unix_ms() - look.reading.version.id.unix_ms());
-  // a young one may be on its way to the drives that lack it
-  co_return age > kUploadRowAge ? UploadState::over : UploadState::unknown;
+  // A young one may be on its way to the drives that lack it.
+  if ((found.wiped || found.few) && age > kUploadRowAge) co_return UploadState::over;
+  co_return found.enough ? UploadState::open : UploadState::unknown;
 }
 
 // The rows of an upload's parts are healed one after the other: the upload need not be asked for each time.

@@ -13,6 +13,7 @@ from harness import main
 from load import Load
 from rounds import CrashRounds
 
+REPLACED_WITHIN_S = 60
 ROUNDS = int(os.environ.get("OSTRAKA_ROUNDS", "4"))
 LOSSES = ("all", "some")
 
@@ -118,7 +119,9 @@ class PowerCut(PowerCase):
             self.node.start()
             losses = self.load_and_cut(self.down_while_refilling)
             started_s = self.restart()
+            self.patience_s = REPLACED_WITHIN_S
             self.say(losses, started_s, self.check())
+            self.patience_s = 0.0
             with AtRest(self.node) as rest:
                 rest.wait_refilled(writers_died=True)
             self.check()

@@ -18,6 +18,7 @@ WRITERS_GONE_S = 125  # kUploadRowAge in erasure/limits.h, and something
 
 class CrashRounds(CrashCase):
     doubtful = (503,)  # what requests may be answered on the way down
+    patience_s = 0.0  # with a key that cannot be read
 
     def setUp(self):
         super().setUp()
@@ -98,6 +99,11 @@ class CrashRounds(CrashCase):
 
     def read(self, client: Client, key: str) -> Value:
         value = self.values.get(client, BUCKET, key)
+        # What a writer left that died may be undecided until a drive that was emptied is replaced.
+        until = time.monotonic() + self.patience_s
+        while value is None and time.monotonic() < until:
+            time.sleep(0.2)
+            value = self.values.get(client, BUCKET, key)
         self.assertIsNotNone(value, f"{key} cannot be read with all drives there")
         return value
 
