@@ -48,6 +48,8 @@ class PowerCase(CrashRounds):
         self.new_load()
         self.load_until(down or self.down)
         early = [what for at, what in self.load.failures if at < self.frozen_at]
+        if self.patience_s > 0:  # what depends on a key that is undecided until the emptied drive is replaced
+            early = [what for what in early if not (what.startswith("if-") and ": 503" in what)]
         self.assertEqual(early, [], "requests failed before the power went")
         return self.cut()
 
@@ -116,10 +118,10 @@ class PowerCut(PowerCase):
         for _ in range(max(1, ROUNDS // 10)):
             self.empty(self.random.choice(self.drives))
             self.sync_folders()
+            self.patience_s = REPLACED_WITHIN_S
             self.node.start()
             losses = self.load_and_cut(self.down_while_refilling)
             started_s = self.restart()
-            self.patience_s = REPLACED_WITHIN_S
             self.say(losses, started_s, self.check())
             self.patience_s = 0.0
             with AtRest(self.node) as rest:
