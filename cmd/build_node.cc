@@ -411,7 +411,8 @@ class ServingNode final : public Node {
       const bool stopping = co_await self->stopping_.wait_until(self->deps_.clock, next);
       if (stopping) co_return;
       for (std::size_t slot = 0; slot < self->watched_.size(); ++slot) {
-        if (!self->is_here(slot)) continue;
+        // The folder of a drive that was removed may be emptied for another one.
+        if (!self->is_here(slot) || self->roster_->removed(slot)) continue;
         Watched& watched = self->watched_[slot];
         if (watched.busy || (watched.in_service && self->drives_.drives[slot]->online())) continue;
         watched.busy = true;  // a drive that hangs keeps nobody from looking after the others

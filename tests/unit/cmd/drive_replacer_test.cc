@@ -23,9 +23,11 @@ class DriveReplacerTest : public NodeFixture {
   }
   ~DriveReplacerTest() override { stop(); }
 
-  void start() {
-    auto drives = open();
+  void start(std::optional<erasure::Geometry> wanted = std::nullopt,
+             std::optional<std::size_t> removed = std::nullopt) {
+    auto drives = open(wanted);
     ASSERT_TRUE(drives.has_value()) << drives.error().detail;
+    if (removed) drives->removed[*removed] = true;
     for (const auto& drive : drives->drives) drives_.push_back(drive.get());
     ids_ = drives->ids;
     deployment_ = drives->deployment;
@@ -272,6 +274,17 @@ TEST_F(DriveReplacerTest, FoldersThatChangePlacesAreNotFormatted) {
   stdfs::rename(aside, folders_[1]);
   EXPECT_TRUE(soon([&] { return drives_[1]->online() && drives_[4]->online(); }));
   EXPECT_EQ(epoch(0), 1U);
+}
+
+// Its place may be given to another drive, with the folder empty.
+TEST_F(DriveReplacerTest, ADriveThatWasRemovedIsNotMadeAnew) {
+  start(erasure::make_geometry(2, 1).value(), 4);
+  empty_folder(4);
+  ASSERT_TRUE(soon([&] { return !drives_[4]->online(); }));
+  empty_folder(5);
+  ASSERT_TRUE(soon([&] { return !drives_[5]->online(); }));
+  ASSERT_TRUE(soon([&] { return back_and_known(5); })) << "one that was not is: " << info(5).problem;
+  EXPECT_TRUE(stdfs::is_empty(folders_[4]));
 }
 
 TEST_F(DriveReplacerTest, WithoutAMajorityNothingIsFormatted) {
