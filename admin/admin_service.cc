@@ -160,7 +160,10 @@ Task<std::vector<disk::DriveInfo>> AdminService::look_at_drives(Ctx& ctx) {
   std::vector<disk::DriveInfo> drives;
   for (std::size_t i = 0; i < asked.size(); ++i) {
     const DriveGauges gauges = gauges_of(i);
-    if (context_.drives->removed(i)) continue;
+    if (context_.drives->removed(i)) {  // an alert about a full drive must not outlive it
+      for (Gauge* gauge : {&gauges.total_bytes, &gauges.free_bytes, &gauges.used_bytes}) gauge->set(0);
+      continue;
+    }
     const std::optional<DriveAnswer>& answer = fan->answers()[i];
     const std::string& path = context_.drives->entry(i).path;
     if (!answer) {

@@ -157,6 +157,30 @@ TEST_F(AdminServiceTest, ReadyWhileWritesHaveTheirQuorum) {
   EXPECT_EQ(get("/health/live").head_.status, 200U);
 }
 
+// A slot is given out for good, so what is told of the others goes on by their slots.
+TEST_F(AdminServiceTest, OfARemovedDriveNothingIsToldAnyMore) {
+  drives_.push_back(std::make_unique<InfoDrive>(online_drive()));
+  roster_->add({drives_[3].get(), "", "/d4", 9});
+  EXPECT_THAT(get("/metrics").body_, HasSubstr("ostraka_drive_used_bytes{drive=\"1\"} 400"));
+  roster_->set_removed(1);
+  service_->change_layout({layout().geometry, {{0, 2, 3}}});
+  const std::string metrics = get("/metrics").body_;
+  EXPECT_THAT(metrics, HasSubstr("ostraka_drive_used_bytes{drive=\"1\"} 0"));
+  EXPECT_THAT(metrics, HasSubstr("ostraka_drive_info{drive=\"1\",path=\"/d2\"} 0"));
+  EXPECT_THAT(metrics, HasSubstr("ostraka_drive_used_bytes{drive=\"3\"} 400"));
+  const nlohmann::json status = nlohmann::json::parse(get("/api/status").body_);
+  EXPECT_EQ(status["drives"].size(), 3U);
+  EXPECT_EQ(status["total_bytes"], 2000) << "two of the three share a file system";
+  EXPECT_EQ(get("/health/ready").head_.status, 200U);
+  drives_[0]->become(fail(Errc::unavailable, "no answer"));
+  EXPECT_EQ(get("/health/ready").head_.status, 200U);
+  drives_[3]->become(fail(Errc::unavailable, "no answer"));
+  const nlohmann::json cluster = nlohmann::json::parse(get("/health/cluster").body_);
+  EXPECT_EQ(get("/health/ready").head_.status, 503U);
+  ASSERT_EQ(cluster["missing"].size(), 2U) << cluster.dump();
+  EXPECT_EQ(cluster["missing"][1]["drive"], 3);
+}
+
 TEST_F(AdminServiceTest, NotReadyOnceShuttingDown) {
   service_->begin_shutdown();
   const KeptAnswer answer = get("/health/ready");
