@@ -86,7 +86,7 @@ Result<> check_geometry(const DriveFormat& format, std::size_t folders,
         Errc::invalid_argument,
         fmt::format(
             "this deployment has {} drives, and {} folders are given: name all of them, also those that are "
-            "missing (drives are not added or removed by this release)",
+            "missing (drives are added to clusters alone, see \"Growing\" in docs/cluster.md)",
             format.drives.size(), folders));
   }
   if (wanted &&
@@ -193,6 +193,13 @@ Result<NodePlan> plan_node_drives(const cluster::Topology& topology, const clust
     if (format == nullptr || format->deployment != topology.deployment) continue;
     const bool known = format->slot < plan.seats.size() && format->drive() == topology.slots[format->slot].id;
     if (known && !plan.seats[format->slot].elsewhere) continue;
+    if (known && topology.slots[format->slot].state == cluster::SlotState::removed) {
+      return fail(
+          Errc::wrong_drive,
+          fmt::format("{}: it holds the drive {}, which was removed from the cluster. It is left as it "
+                      "is: empty the folder by hand for the drive that is to be here now",
+                      folder.path, plan.seats[format->slot].folder));
+    }
     return fail(
         Errc::wrong_drive,
         fmt::format(

@@ -201,5 +201,21 @@ TEST(NodePlanTest, RefusesTheDriveOfAnotherNode) {
   EXPECT_THAT(plan.error().detail, HasSubstr("/d1: it holds the drive http://n1:9000/d1"));
 }
 
+// The place was given out again, but nobody emptied the folder.
+TEST(NodePlanTest, ADriveThatWasRemovedIsNotTakenForTheNextOne) {
+  cluster::Topology topology = two_nodes();
+  topology.slots[2].state = cluster::SlotState::removed;
+  topology.slots.push_back(topology.slots[2]);
+  topology.slots[4].state = cluster::SlotState::in_service;
+  topology.slots[4].id.bytes = {1, 5};
+  const std::vector<bool> seen{true, true, true, true, false};
+  const auto plan = plan_node_drives(topology, "n2", {holding(2, 3), holding(1, 2)}, seen);
+  ASSERT_TRUE(plan.failed_with(Errc::wrong_drive));
+  EXPECT_THAT(plan.error().detail, HasSubstr("/d1: it holds the drive http://n2:9000/d1, which was removed"));
+  const auto emptied = plan_node_drives(topology, "n2", {holding(2, 3), empty(1)}, seen);
+  ASSERT_TRUE(emptied.has_value()) << emptied.error().detail;
+  EXPECT_EQ(emptied->new_slots, std::vector<std::size_t>{4});
+}
+
 }  // namespace
 }  // namespace ostraka::cmd
