@@ -299,11 +299,11 @@ Task<AdminService::Answer> AdminService::answer(Ctx& ctx, std::string path, Audi
     std::vector<disk::DriveInfo> drives = co_await look_at_drives(ctx);
     if (audience == Audience::anybody) hide_folders(drives);
     const Assessment assessment = assess_drives(drives);
-    const bool stopping = stopping_.load(std::memory_order_relaxed);
+    const char* const unready = unready_.load(std::memory_order_relaxed);
     const bool serves = assessment.health == Health::ok || assessment.health == Health::degraded;
     if (path == "/health/ready") {
-      out.status = serves && !stopping ? 200 : 503;
-      out.body = (stopping ? "shutting down" : assessment.sentence) + "\n";
+      out.status = serves && unready == nullptr ? 200 : 503;
+      out.body = (unready == nullptr ? assessment.sentence : unready) + "\n";
     } else {
       out.status = serves ? 200 : 503;
       out.type = "application/json";

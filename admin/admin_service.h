@@ -59,8 +59,8 @@ class AdminService final : public net::Service {
   // From now on the metrics of buckets are fresh whenever metrics are asked for. It outlives all requests.
   // Thread safe.
   void lead_usage_to(object::Usage& usage) noexcept { usage_.store(&usage, std::memory_order_release); }
-  // From now on not ready: load balancers should send no more. Thread safe.
-  void begin_shutdown() noexcept { stopping_.store(true, std::memory_order_relaxed); }
+  // From now on not ready: load balancers should send no more. Thread safe. why: for people; a literal.
+  void become_unready(const char* why) noexcept { unready_.store(why, std::memory_order_relaxed); }
   // Asks every drive that was not removed, at most a second, and sets their gauges. By slot.
   Task<std::vector<disk::DriveInfo>> look_at_drives(Ctx& ctx);
   // drives: as look_at_drives() gave them.
@@ -89,7 +89,7 @@ class AdminService final : public net::Service {
   mutable std::mutex layout_mutex_;
   Layout layout_;  // set before serving_
   std::atomic<bool> serving_{false};
-  std::atomic<bool> stopping_{false};
+  std::atomic<const char*> unready_{nullptr};
   std::atomic<net::Service*> api_{nullptr};
   std::atomic<object::Usage*> usage_{nullptr};
 };

@@ -275,14 +275,25 @@ class ServingNode final : public Node {
     ask_for_permits(shard);
     if (!deps_.peers || !deps_.peers->remote) return;
     const auto meet = [this](const cluster::Topology& now) {
+      const std::vector<cluster::NodeName> nodes = now.nodes();
       deps_.peers->meet(now);
-      quorum_locks_->set_nodes(now.nodes());
-      permit_->set_nodes(now.nodes());
+      quorum_locks_->set_nodes(nodes);
+      permit_->set_nodes(nodes);
+      if (std::find(nodes.begin(), nodes.end(), deps_.peers->self) == nodes.end()) leave_the_cluster();
     };
     topology_ = std::make_unique<TopologyFollower>(
         TopologyFollower::Deps{deps_.peers->self, drives_.deployment, roster_, deps_.peers->remote, meet,
                                [this] { tables_->look_again(); }});
     topology_->watch(control_);
+  }
+
+  // The others do not call a node that was removed any more, so it must not lead them, and whoever sends it
+  // clients should send them elsewhere. It may run until somebody stops it.
+  void leave_the_cluster() {
+    log::warn("this node was removed from the cluster: stop it");
+    for (const std::string_view matter : {kScannerMatter, cluster::kRebalanceMatter})
+      control_.election().resign(std::string(matter));
+    console_.become_unready("removed from the cluster");
   }
 
   admin::Layout layout() { return layout_of(*sets().table(), *roster_, drives_.geometry); }

@@ -269,7 +269,7 @@ Task<Result<>> serve(Process& process, Deps deps, NodeDrives drives) {
     co_await stop.wait();
     log::info("shutting down: running requests have {} s", config.shutdown_timeout.count() / 1000);
   }
-  console.begin_shutdown();
+  console.become_unready("shutting down");
   if (s3_listens) co_await s3_server.stop(config.shutdown_timeout);
   if (console_listens) co_await console_server.stop(std::chrono::seconds(1));
   co_await node->close();

@@ -182,7 +182,7 @@ TEST_F(AdminServiceTest, OfARemovedDriveNothingIsToldAnyMore) {
 }
 
 TEST_F(AdminServiceTest, NotReadyOnceShuttingDown) {
-  service_->begin_shutdown();
+  service_->become_unready("shutting down");
   const KeptAnswer answer = get("/health/ready");
   EXPECT_EQ(answer.head_.status, 503U);
   EXPECT_EQ(answer.body_, "shutting down\n");

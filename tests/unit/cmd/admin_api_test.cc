@@ -3,10 +3,7 @@
 
 #include <gmock/gmock.h>
 
-#include "base/encoding.h"
-#include "base/hash.h"
-#include "iam/signer.h"
-#include "tests/unit/cmd/node_fixture.h"
+#include "tests/unit/cmd/node_requests.h"
 
 namespace ostraka::cmd {
 namespace {
@@ -14,47 +11,9 @@ namespace {
 using Json = nlohmann::ordered_json;
 using ::testing::HasSubstr;
 
-class TextBody final : public net::BodySource {
- public:
-  explicit TextBody(std::string text) : text_(std::move(text)) {}
-  Task<Result<std::size_t>> read(MutableByteSpan out) override {
-    const std::size_t bytes = std::min(out.size(), text_.size() - at_);
-    std::memcpy(out.data(), text_.data() + at_, bytes);
-    at_ += bytes;
-    co_return bytes;
-  }
-
- private:
-  const std::string text_;
-  std::size_t at_ = 0;
-};
-
-class TextSink final : public net::ResponseSink {
- public:
-  Task<Result<>> respond(net::ResponseHead head, std::string body) override {
-    status = head.status;
-    text = std::move(body);
-    co_return Result<>{};
-  }
-  Task<Result<>> start(net::ResponseHead head, std::optional<std::uint64_t>) override {
-    status = head.status;
-    co_return Result<>{};
-  }
-  Task<Result<>> write(std::span<const ByteSpan> parts) override {
-    for (const ByteSpan part : parts) text += as_text(part);
-    co_return Result<>{};
-  }
-  Task<Result<>> finish() override { co_return Result<>{}; }
-  bool started() const noexcept override { return status != 0; }
-  unsigned status = 0;
-  std::string text;
-};
-
-class AdminApiTest : public NodeFixture {
+class AdminApiTest : public NodeRequests {
  protected:
   AdminApiTest() {
-    config_.root_user = "root-user";
-    config_.root_password = "root-password";
     auto drives = open();
     EXPECT_TRUE(drives.has_value());
     auto node = run_to_end(shard_, build_in(this, std::move(*drives)));
@@ -72,40 +31,15 @@ class AdminApiTest : public NodeFixture {
   }
 
   enum class Place : std::uint8_t { console, s3 };
-  TextSink send(Place place, net::RequestHead head, std::string body) {
-    TextSink sink;
-    TextBody source(std::move(body));
+  KeptAnswer send(Place place, net::RequestHead head, std::string body) {
     head.content_length = 0;
     net::Service& service = place == Place::s3 ? node_->s3() : node_->console();
-    run_to_end(shard_, serve(this, &service, &head, &source, &sink));
-    return sink;
-  }
-  static Task<> serve(AdminApiTest* self, net::Service* service, net::RequestHead* head, TextBody* body,
-                      TextSink* sink) {
-    Ctx ctx{self->shard_, self->clock_.now() + std::chrono::seconds(30), "test"};
-    co_await service->serve(ctx, *head, *body, *sink);
-  }
-  net::RequestHead head(net::Method method, std::string target) const {
-    net::RequestHead out;
-    out.method = method;
-    out.method_text = std::string(to_string(method));
-    out.target = std::move(target);
-    out.headers.add("Host", "localhost");
-    return out;
-  }
-  net::RequestHead signed_head(net::Method method, std::string target, const std::string& body,
-                               const std::string& user = "root-user",
-                               const std::string& password = "root-password") const {
-    net::RequestHead out = head(method, std::move(target));
-    const iam::Secret secret(password);
-    const iam::SigningSpec spec{user, secret, config_.region, clock_.unix_ms()};
-    iam::sign_request(out, spec, hex(digest(DigestKind::sha256, body)));
-    return out;
+    return NodeRequests::send(service, std::move(head), std::move(body));
   }
   Json ask(net::Method method, const std::string& target, const Json& body = nullptr,
            unsigned expected = 200) {
     const std::string text = body.is_null() ? "" : body.dump();
-    const TextSink sink = send(Place::console, signed_head(method, target, text), text);
+    const KeptAnswer sink = send(Place::console, signed_head(method, target, text), text);
     EXPECT_EQ(sink.status, expected) << target << ": " << sink.text;
     Json out = Json::parse(sink.text, nullptr, false);
     EXPECT_TRUE(out.is_object()) << sink.text;
@@ -113,15 +47,12 @@ class AdminApiTest : public NodeFixture {
   }
   void put(const std::string& target, const std::string& body) {
     net::RequestHead request = signed_head(net::Method::put, target, body);
-    TextSink sink;
-    TextBody source(body);
     request.content_length = body.size();
     request.headers.add("Content-Length", std::to_string(body.size()));
-    run_to_end(shard_, serve(this, &node_->s3(), &request, &source, &sink));
-    ASSERT_EQ(sink.status, 200U) << sink.text;
+    const KeptAnswer answer = NodeRequests::send(node_->s3(), std::move(request), body);
+    ASSERT_EQ(answer.status, 200U) << answer.text;
   }
 
-  ServerConfig config_;
   std::unique_ptr<Node> node_;
 };
 
@@ -136,7 +67,7 @@ TEST_F(AdminApiTest, LetsOnlyTheRootUserIn) {
 
 TEST_F(AdminApiTest, TakesOnlyTheBodyThatWasSigned) {
   const std::string mine = R"({"priority":"idle"})", other = R"({"priority":"high"})";
-  const TextSink refused =
+  const KeptAnswer refused =
       send(Place::console, signed_head(net::Method::post, "/admin/v1/heal/priority", mine), other);
   EXPECT_EQ(refused.status, 403U) << refused.text;
   EXPECT_EQ(ask(net::Method::get, "/admin/v1/heal").at("priority"), "normal");
@@ -148,7 +79,7 @@ TEST_F(AdminApiTest, TakesOnlyTheBodyThatWasSigned) {
 }
 
 TEST_F(AdminApiTest, IsNotOnTheAddressOfS3) {
-  const TextSink sink = send(Place::s3, signed_head(net::Method::get, "/admin/v1/heal", ""), "");
+  const KeptAnswer sink = send(Place::s3, signed_head(net::Method::get, "/admin/v1/heal", ""), "");
   EXPECT_EQ(sink.status, 404U) << sink.text;  // a bucket named admin, which there is not
 }
 
