@@ -110,8 +110,9 @@ class GroupMoves {
   // states: of seal().
   virtual Task<Result<>> own(Ctx& ctx, MoveTicket ticket, std::vector<GroupState> states) = 0;
 
-  // Removes what the drive has of groups that have left it, or are arriving: then they never arrive. Takes
-  // as long as a walk through the index.
+  // Removes what the drive has of groups that have left it, or that it was to take: then they never arrive.
+  // If it said already that they are its own, the placement table must not come to name it (take_back()).
+  // Takes as long as a walk through the index.
   virtual Task<Result<>> drop(Ctx& ctx, MoveTicket ticket) = 0;
 };
 

@@ -19,6 +19,7 @@ struct MoveChange {
     take_back,
     import,
     own,
+    disown,
     drop_rows,
     end_drop
   };

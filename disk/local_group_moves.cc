@@ -264,6 +264,13 @@ Task<Result<>> LocalGroupMoves::own(Ctx& ctx, MoveTicket ticket, std::vector<Gro
 }
 
 Task<Result<>> LocalGroupMoves::drop(Ctx& ctx, MoveTicket ticket) {
+  if (core_.places.moved_by(ticket.move, GroupPlace::here, GroupPlace::here).any()) {
+    MoveChange disowning;  // from here on it answers for them no more
+    disowning.kind = Kind::disown;
+    disowning.ticket = ticket;
+    auto changing = change(ctx, std::move(disowning));
+    CO_TRY_VOID(co_await std::move(changing));
+  }
   const GroupBits groups = core_.places.moved_by(ticket.move, GroupPlace::left, GroupPlace::arriving);
   const auto walk = std::make_shared<GroupRows>(core_.expected.deployment, groups);
   bool done = groups.none();

@@ -100,6 +100,11 @@ Result<OpAnswer> OpBatch::move(DriveOp& op) {
       return import_rows(change, std::move(record));
     case Kind::own:
       return own(change, groups);
+    case Kind::disown:
+      for (const std::uint16_t group : groups)
+        if (place_of(group).place == GroupPlace::here)
+          set_place(group, GroupPlace::arriving, change.ticket.move);
+      return OpAnswer{};
     case Kind::drop_rows:
       return drop_rows(change);
     case Kind::end_drop:

@@ -228,7 +228,7 @@ def mover(world, term, gives_up):
             if known:
                 send(lambda: world.take_back(term, life_a, epoch))
             yield
-            send(lambda: world.drop(b, term, life_b, ('arriving', 'here') if world.table['slot'] == 'A' else ()))
+            send(lambda: world.drop(b, term, life_b, ('arriving', 'here')))
             return
         return
 

@@ -247,7 +247,19 @@ TYPED_TEST_P(MoveSuite, AMoveThatIsGivenUpLeavesNothingBehind) {
   EXPECT_EQ(this->usage(to).objects, 0);
   EXPECT_TRUE(from.wait(move.in().own(from.ctx(), move.ticket, {GroupState{}})).failed_with(Errc::not_found));
 
-  move.ticket.move.bytes.fill(0x78);  // another try
+  move.ticket.move.bytes.fill(0x79);  // another try, that is given up as late as can be
+  ASSERT_TRUE(move.begin());
+  move.step = 0;
+  ASSERT_TRUE(move.copy(false));
+  ASSERT_TRUE(move.finish());
+  EXPECT_EQ(to.read(ref).state.newest(), to.id(1));
+  ASSERT_TRUE(from.wait(move.out().take_back(from.ctx(), move.ticket, epochs)));
+  ASSERT_TRUE(from.wait(move.in().drop(from.ctx(), move.ticket)));
+  EXPECT_TRUE(this->refuses(to, ref));
+  EXPECT_EQ(from.read(ref).state.newest(), from.id(1));
+  EXPECT_EQ(this->usage(to).objects, 0);
+
+  move.ticket.move.bytes.fill(0x78);  // and another
   ASSERT_TRUE(move.begin());
   move.step = 0;
   ASSERT_TRUE(move.copy(false));
