@@ -61,6 +61,12 @@ std::string EtcdElection::leader(std::string_view matter) const {
   return found == leaders_.end() ? std::string() : found->second.member;
 }
 
+std::uint64_t EtcdElection::token(std::string_view matter) const {
+  const std::lock_guard lock(mutex_);
+  const auto found = leaders_.find(matter);
+  return found == leaders_.end() ? 0 : found->second.token;
+}
+
 void EtcdElection::stand(std::string matter) {
   standing_.insert(std::move(matter));
   changed_.set();
@@ -68,6 +74,11 @@ void EtcdElection::stand(std::string matter) {
 
 void EtcdElection::resign(std::string matter) {
   standing_.erase(matter);
+  changed_.set();
+}
+
+void EtcdElection::depose(std::string matter, std::uint64_t token) {
+  deposed_[std::move(matter)] = token;
   changed_.set();
 }
 
@@ -118,10 +129,14 @@ std::optional<std::string> EtcdElection::vacant() const {
   return std::nullopt;
 }
 
-std::optional<std::string> EtcdElection::unwanted() const {
+std::optional<std::pair<std::string, std::uint64_t>> EtcdElection::unwanted() const {
   const std::lock_guard lock(mutex_);
-  for (const auto& [matter, leader] : leaders_)
-    if (lease_ != 0 && leader.lease == lease_ && !standing_.contains(matter)) return matter;
+  for (const auto& [matter, leader] : leaders_) {
+    const bool resigned = lease_ != 0 && leader.lease == lease_ && !standing_.contains(matter);
+    const auto deposed = deposed_.find(matter);
+    if (resigned || (deposed != deposed_.end() && deposed->second == leader.token))
+      return std::pair(matter, leader.token);
+  }
   return std::nullopt;
 }
 
@@ -129,13 +144,14 @@ Task<> EtcdElection::campaign() {
   while (!stopping_) {
     changed_.reset();
     bool answered = true;
-    const std::optional<std::string> free = vacant(), held = unwanted();
+    const std::optional<std::string> free = vacant();
+    const auto held = unwanted();
     if (free) {
       std::string matter = *free;
       answered = co_await create(std::move(matter));
     } else if (held) {
-      std::string matter = *held;
-      answered = co_await give_up(std::move(matter));
+      std::string matter = held->first;
+      answered = co_await end(std::move(matter), held->second);
     }
     if (stopping_) break;
     if (!answered) {
@@ -164,14 +180,7 @@ Task<bool> EtcdElection::create(std::string matter) {
   co_return done.has_value();
 }
 
-Task<bool> EtcdElection::give_up(std::string matter) {
-  std::uint64_t token = 0;
-  {
-    const std::lock_guard lock(mutex_);
-    const auto found = leaders_.find(matter);
-    if (found == leaders_.end()) co_return true;
-    token = found->second.token;
-  }
+Task<bool> EtcdElection::end(std::string matter, std::uint64_t token) {
   EtcdTxnSpec spec;
   EtcdCompare own;
   own.key = prefix_ + matter;

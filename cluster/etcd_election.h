@@ -25,8 +25,10 @@ class EtcdElection final : public control::Election, private EtcdFollower::Liste
 
   std::optional<control::Leadership> leading(std::string_view matter) const override;
   std::string leader(std::string_view matter) const override;
+  std::uint64_t token(std::string_view matter) const override;
   void stand(std::string matter) override;
   void resign(std::string matter) override;
+  void depose(std::string matter, std::uint64_t token) override;
   void watch(Watcher watcher) override;
 
  private:
@@ -38,9 +40,10 @@ class EtcdElection final : public control::Election, private EtcdFollower::Liste
   void changed(std::string_view key, EtcdEvent event) override;
   Task<> campaign();
   Task<bool> create(std::string matter);
-  Task<bool> give_up(std::string matter);
-  std::optional<std::string> vacant() const;    // a matter that this node stands for, without a leader
-  std::optional<std::string> unwanted() const;  // one that it leads, and does not stand for any more
+  Task<bool> end(std::string matter, std::uint64_t token);
+  std::optional<std::string> vacant() const;  // a matter that this node stands for, without a leader
+  // A leader that is to lead no more: of what this node does not stand for any more, or deposed.
+  std::optional<std::pair<std::string, std::uint64_t>> unwanted() const;
   void tell_changes();
 
   EtcdClient& client_;
@@ -49,6 +52,7 @@ class EtcdElection final : public control::Election, private EtcdFollower::Liste
   const std::string self_;
   Gate gate_;
   std::set<std::string, std::less<>> standing_;
+  std::map<std::string, std::uint64_t, std::less<>> deposed_;  // tokens
   std::map<std::string, std::uint64_t> told_;  // tokens, of what watchers believe that this node leads
   std::vector<Watcher> watchers_;
   bool stopping_ = false;

@@ -25,8 +25,18 @@ inline constexpr auto kRebalanceBackoffMin = std::chrono::seconds(2);  // after 
 inline constexpr auto kRebalanceBackoffMax = std::chrono::seconds(60);
 inline constexpr auto kRebalanceTry = std::chrono::minutes(10);  // at what was decided, then it is begun anew
 inline constexpr auto kRebalanceLook = std::chrono::seconds(5);  // for drives to say how large they are
+// A leader that dies in a hand-over leaves groups that no drive answers for: while there are moves, others
+// look after it so often, and depose one whose drives have all been away for so long, instead of waiting for
+// its lease to end. One member at most once in that time, as it may be alive and just out of reach.
+inline constexpr auto kLeaderLook = std::chrono::milliseconds(250);
+inline constexpr auto kLeaderAway = std::chrono::milliseconds(500);
+inline constexpr auto kLeaderTrust = std::chrono::minutes(1);
 
 // Moves of slots.
+// For a drive to answer a mover, beyond which the step is for another time: one that vanished says nothing.
+inline constexpr auto kMoveCall = std::chrono::seconds(20);
+// For a drive that went while groups are handed over to it, to come back; then they are taken back.
+inline constexpr auto kMoveStranded = std::chrono::seconds(10);
 inline constexpr int kMoveRounds = 20;            // over what has changed, before the groups are sealed
 inline constexpr std::size_t kMoveFewRows = 64;   // changed, that may be copied while the groups are sealed
 inline constexpr int kMoveImports = 4;            // of one page, whose files may be dropped meanwhile
@@ -46,12 +56,14 @@ inline constexpr std::size_t kMaxCallHead = 2U << 20;      // of a request witho
 inline constexpr std::size_t kSystemScanStep = 256;        // records asked of a drive at a time,
 inline constexpr std::size_t kSystemScanBytes = 4U << 20;  // and sent at a time, at least one
 inline constexpr std::size_t kMaxReadBody = kStripeBytes;  // of blocks that are read by one call
-inline constexpr std::size_t kReadSlabs = 128;             // of kMaxReadBody, of all calls that read blocks
-inline constexpr std::size_t kReadSlabsKept = 4;           // when nobody reads
-inline constexpr std::size_t kSmallBlocks = 64U << 10;     // read into memory of their own, not into a slab
-inline constexpr std::size_t kMaxRetiresWaiting = 1024;    // to be sent to one drive
-inline constexpr std::size_t kMaxErrandBytes = 1U << 20;   // of retires in one message
-inline constexpr std::size_t kMaxErrandIds = 1U << 13;     // of each kind in one message
+inline constexpr auto kStreamStall = std::chrono::seconds(10);  // between two pieces of a streamed body
+inline constexpr std::size_t kMaxBlockStreams = 512;      // that a node sends; others ask for each block
+inline constexpr std::size_t kReadSlabs = 128;            // of kMaxReadBody, of all calls that read blocks
+inline constexpr std::size_t kReadSlabsKept = 4;          // when nobody reads
+inline constexpr std::size_t kSmallBlocks = 64U << 10;    // read into memory of their own, not into a slab
+inline constexpr std::size_t kMaxRetiresWaiting = 1024;   // to be sent to one drive
+inline constexpr std::size_t kMaxErrandBytes = 1U << 20;  // of retires in one message
+inline constexpr std::size_t kMaxErrandIds = 1U << 13;    // of each kind in one message
 inline constexpr auto kErrandDelay = std::chrono::milliseconds(20);  // then they go without company
 inline constexpr auto kErrandRetry = std::chrono::seconds(1);
 inline constexpr auto kErrandCall = std::chrono::seconds(5);

@@ -59,6 +59,11 @@ std::string LoneElection::leader(std::string_view matter) const {
   return leading(matter) ? self_ : std::string();
 }
 
+std::uint64_t LoneElection::token(std::string_view matter) const {
+  const auto lead = leading(matter);
+  return lead ? lead->token : 0;
+}
+
 void LoneElection::tell(const std::string& matter, std::optional<std::uint64_t> token) {
   for (const Watcher& watcher : watchers_) watcher(matter, token);
 }

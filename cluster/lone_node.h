@@ -34,8 +34,10 @@ class LoneElection final : public control::Election {
   explicit LoneElection(std::string self) : self_(std::move(self)) {}
   std::optional<control::Leadership> leading(std::string_view matter) const override;
   std::string leader(std::string_view matter) const override;
+  std::uint64_t token(std::string_view matter) const override;
   void stand(std::string matter) override;
   void resign(std::string matter) override;
+  void depose(std::string, std::uint64_t) override {}  // nobody else is there to lead
   void watch(Watcher watcher) override;
 
  private:

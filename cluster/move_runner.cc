@@ -8,6 +8,7 @@
 #include "base/log.h"
 #include "cluster/limits.h"
 #include "cluster/placement.h"
+#include "cluster/shard_copy.h"
 
 namespace ostraka::cluster {
 
@@ -128,14 +129,49 @@ std::function<bool()> MoveRunner::halt_of(const Uuid& move, std::uint64_t revisi
   };
 }
 
+// Whether no drive answers for its groups: sealed, and still there as the table says.
 Task<bool> MoveRunner::is_handing_over(Ctx& ctx, MoveSpec spec) {
+  const control::DocumentPtr document = deps_.control.get(deps_.placement_document);
+  if (!document) co_return false;
+  if (table_revision_ != document->revision) {
+    auto table = Placement::from_json(deps_.deployment, document->content);
+    if (!table) co_return false;
+    table_ = std::move(*table);
+    table_revision_ = document->revision;
+  }
+  const auto& drives = table_->group(spec.slots.front().group).drives;
+  if (std::find(drives.begin(), drives.end(), spec.from) == drives.end()) co_return false;
   disk::Drive* const from = find_(spec.from);
-  if (from == nullptr || from->moves() == nullptr) co_return false;
-  auto asking = from->moves()->status(ctx, spec.id);
+  if (from == nullptr || from->moves() == nullptr || !from->online()) co_return false;
+  Ctx brief = briefly(deps_.clock, ctx);
+  auto asking = from->moves()->status(brief, spec.id);
   const auto status = co_await std::move(asking);
   if (!status) co_return false;
   co_return std::any_of(status->groups.begin(), status->groups.end(),
                         [](const auto& one) { return one.second == disk::GroupPlace::left; });
+}
+
+Task<std::vector<MoveDocument::Move>> MoveRunner::urgent_first(Ctx& ctx,
+                                                               std::vector<MoveDocument::Move> moves) {
+  std::vector<MoveDocument::Move> urgent, others;
+  for (MoveDocument::Move& move : moves) {
+    auto asking = is_handing_over(ctx, move.spec);
+    const bool handing_over = co_await std::move(asking);
+    (handing_over ? urgent : others).push_back(std::move(move));
+  }
+  for (MoveDocument::Move& move : others) urgent.push_back(std::move(move));
+  co_return urgent;
+}
+
+// Whether the drive that takes has been away for long, while the groups answer nowhere.
+Task<bool> MoveRunner::is_stranded(Ctx& ctx, MoveSpec spec, disk::Drive& to) {
+  if (to.online()) co_return false;
+  auto asking = is_handing_over(ctx, spec);
+  const bool handing_over = co_await std::move(asking);
+  if (!handing_over) co_return false;
+  const TimePoint now = deps_.clock.now();
+  if (!stranded_ || stranded_->first != spec.id) stranded_ = {spec.id, now};
+  co_return now - stranded_->second >= kMoveStranded;
 }
 
 std::string MoveRunner::describe(const MoveDocument::Move& move) const {
@@ -147,7 +183,9 @@ std::string MoveRunner::describe(const MoveDocument::Move& move) const {
 Task<Result<bool>> MoveRunner::run(Ctx& ctx, std::uint64_t term, std::function<bool()> stop) {
   CO_TRY(decided, document());
   std::string problem;
-  for (MoveDocument::Move& planned : decided.moves) {
+  auto sorting = urgent_first(ctx, std::move(decided.moves));
+  const std::vector<MoveDocument::Move> in_turn = co_await std::move(sorting);
+  for (const MoveDocument::Move& planned : in_turn) {
     if (stop()) co_return fail(Errc::closed, "told to stop");
     std::uint64_t revision = 0;
     CO_TRY(now, document(&revision));  // it may have been cancelled
@@ -199,8 +237,14 @@ Task<Result<>> MoveRunner::run_one(Ctx& ctx, std::uint64_t term, MoveDocument::M
     bytes_before_ += figures->bytes.load(std::memory_order_relaxed);
     figures_.reset();
   }
-  if (!end) co_return fail(end.code(), end.error().detail);
-  if (*end == MoveEnd::done) co_return co_await over(ctx, std::move(move), true);
+  if (!end) {
+    auto asking = is_stranded(ctx, move.spec, *to);
+    const bool stranded = co_await std::move(asking);
+    if (!stranded) co_return fail(end.code(), end.error().detail);
+    log::warn("a drive went while groups were handed over to it, which are taken back: {}", describe(move));
+  } else if (*end == MoveEnd::done) {
+    co_return co_await over(ctx, std::move(move), true);
+  }
   Change mark = [id = move.spec.id](MoveDocument& now) {
     for (MoveDocument::Move& one : now.moves) one.giving_up = one.giving_up || one.spec.id == id;
   };

@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "base/log.h"
+#include "cluster/drive_register.h"
 #include "cluster/limits.h"
 #include "cluster/placement.h"
 #include "cluster/rebalance.h"
@@ -94,6 +95,7 @@ Task<> Rebalancer::loop(Rebalancer* self) {
       co_await std::move(nothing);
     }
     const auto lead = self->deps_.election.leading(kRebalanceMatter);
+    Duration period = kRebalancePeriod;
     if (lead) {
       auto working = self->round(lead->token);
       co_await std::move(working);
@@ -101,12 +103,44 @@ Task<> Rebalancer::loop(Rebalancer* self) {
       self->under_way_ = false;
       self->planned_on_.reset();
       self->tell(RebalanceState::unknown, {});
+      if (self->look_after_leader()) period = kLeaderLook;
     }
     self->tell_metrics();
-    const TimePoint next = clock.now() + kRebalancePeriod;
+    const TimePoint next = clock.now() + period;
     co_await self->wake_.wait_until(clock, next);
     if (!self->stopping_.load()) self->wake_.reset();
   }
+}
+
+// While another node leads and there are moves. False: there are none.
+bool Rebalancer::look_after_leader() {
+  const auto moves = runner_.document();
+  if (!moves || moves->moves.empty()) return false;
+  const std::uint64_t token = deps_.election.token(kRebalanceMatter);
+  const std::string leader = this->leader();
+  const auto topology = this->topology();
+  if (token == 0 || !topology) return true;
+  bool known = false, away = true;
+  for (const Topology::Slot& slot : topology->slots) {
+    if (slot.state == SlotState::removed || slot.url.node != leader) continue;
+    const disk::Drive* const drive = deps_.find(slot.id);
+    known = true;
+    away = away && (drive == nullptr || !drive->online());
+  }
+  const TimePoint now = deps_.moves.clock.now();
+  if (!known || !away) {
+    away_token_ = 0;
+  } else if (away_token_ != token) {
+    away_token_ = token;
+    away_since_ = now;
+  } else if (now - away_since_ >= kLeaderAway) {
+    const auto [before, first] = deposed_.try_emplace(leader, now);
+    if (!first && now - before->second < kLeaderTrust) return true;
+    before->second = now;
+    log::warn("{} leads in moving data and does not answer: another node is to lead", leader);
+    deps_.election.depose(std::string(kRebalanceMatter), token);
+  }
+  return true;
 }
 
 Task<> Rebalancer::round(std::uint64_t token) {
@@ -217,8 +251,7 @@ Task<Result<>> Rebalancer::plan(Ctx& ctx, const Topology& topology) {
     drive.in_service = looks[i].online && !looks[i].info.refilling;
     drive.draining = slot.state == SlotState::draining;
     if (drive.draining) draining.push_back(slot.id);
-    if (!drive.in_service && away.empty())
-      away = to_string(slot.url) + (looks[i].online ? " is being refilled" : " does not answer");
+    if (!drive.in_service && away.empty()) away = why_away(i, slot, looks[i].online);
   }
   deps_.moves.data_shards = topology.data_shards;
   CO_TRY(planned, plan_rebalance(table, drives, topology.parity_shards));
@@ -253,6 +286,18 @@ Task<Result<>> Rebalancer::plan(Ctx& ctx, const Topology& topology) {
     tell(RebalanceState::balanced, {});
   }
   co_return Result<>();
+}
+
+// A drive is registered before it serves anybody.
+std::string Rebalancer::why_away(std::size_t slot, const Topology::Slot& what, bool online) const {
+  const std::string url = to_string(what.url);
+  if (online) return url + " is being refilled";
+  const control::DocumentPtr document = deps_.moves.control.get(kDriveRegister);
+  const auto known =
+      document ? decode_drive_register(document->content) : Result<DriveRegister>(fail(Errc::not_found));
+  if (!known || (slot < known->size() && (*known)[slot])) return url + " does not answer";
+  return fmt::format("{} was added and is not in use yet: start {} with it in its list of drives", url,
+                     what.url.node);
 }
 
 Result<Topology> Rebalancer::topology() const {

@@ -6,6 +6,7 @@
 
 #include <atomic>
 #include <functional>
+#include <map>
 #include <memory>
 #include <mutex>
 #include <optional>
@@ -107,12 +108,14 @@ class Rebalancer {
   static Task<> loop(Rebalancer* self);
   static Task<> wake(Rebalancer* self);
   Task<> round(std::uint64_t token);
+  bool look_after_leader();
   Task<Result<>> go_on(Ctx& ctx, std::uint64_t token, const Topology& topology, const Ground& ground);
   Task<Result<>> plan(Ctx& ctx, const Topology& topology);
   Task<std::vector<Look>> look_at(Ctx& ctx, const Topology& topology);
   Result<Placement> placement() const;
   Ground ground(const Topology& topology) const;
   std::string url_of(const DriveId& id) const;
+  std::string why_away(std::size_t slot, const Topology::Slot& what, bool online) const;
   void tell(RebalanceState state, std::string problem);
   void tell_metrics();
   void note_begin(const char* what);
@@ -129,7 +132,10 @@ class Rebalancer {
   std::optional<Ground> failed_on_, planned_on_;
   TimePoint retry_at_{}, look_again_at_{};
   Duration backoff_{};
-  bool under_way_ = false;  // told in the log
+  std::uint64_t away_token_ = 0;  // of the leader that is away, since
+  TimePoint away_since_{};
+  std::map<std::string, TimePoint> deposed_;  // members, and when
+  bool under_way_ = false;                    // told in the log
   TimePoint began_{};
 
   mutable std::mutex mutex_;  // guards what follows

@@ -5,6 +5,7 @@
 
 #include "base/log.h"
 #include "cluster/limits.h"
+#include "cluster/shard_copy.h"
 
 namespace ostraka::cluster {
 namespace {
@@ -26,12 +27,6 @@ bool is_lost(const Result<>& copied) {
   return copied.failed_with(Errc::not_found) || copied.failed_with(Errc::corrupt);
 }
 
-// not_found and corrupt are about the file that is read.
-Error written(const Error& error) {
-  const bool misleading = error.code == Errc::not_found || error.code == Errc::corrupt;
-  return Error{misleading ? Errc::io : error.code, error.detail};
-}
-
 }  // namespace
 
 void SlotCopy::go_on(const disk::MoveTicket& gives, const disk::MoveTicket& takes, std::uint64_t step,
@@ -47,7 +42,8 @@ void SlotCopy::go_on(const disk::MoveTicket& gives, const disk::MoveTicket& take
 Task<Result<>> SlotCopy::all_rows(Ctx& ctx) {
   while (!pass_over_) {
     if (stop_()) co_return fail(Errc::closed, "told to stop");
-    auto reading = from_.moves()->read_rows(ctx, gives_, after_);
+    Ctx brief = briefly(deps_.clock, ctx);
+    auto reading = from_.moves()->read_rows(brief, gives_, after_);
     CO_TRY(page, co_await std::move(reading));
     figures_.rows_seen.fetch_add(page.looked_at, std::memory_order_relaxed);
     if (!page.end && page.last == after_) co_return fail(Errc::internal, "a page of rows that leads nowhere");
@@ -87,7 +83,8 @@ Task<Result<std::size_t>> SlotCopy::one_round(Ctx& ctx) {
   std::string after;
   for (bool end = false, first = true; !end; first = false) {
     if (stop_()) co_return fail(Errc::closed, "told to stop");
-    auto reading = from_.moves()->read_changes(ctx, gives_, after);
+    Ctx brief = briefly(deps_.clock, ctx);
+    auto reading = from_.moves()->read_changes(brief, gives_, after);
     CO_TRY(page, co_await std::move(reading));
     if (first) through = page.through;
     end = page.end;
@@ -101,7 +98,8 @@ Task<Result<std::size_t>> SlotCopy::one_round(Ctx& ctx) {
     CO_TRY_VOID(co_await std::move(bringing));
   }
   if (rows == 0) co_return rows;
-  auto forgetting = from_.moves()->forget_changes(ctx, gives_, through);
+  Ctx brief = briefly(deps_.clock, ctx);
+  auto forgetting = from_.moves()->forget_changes(brief, gives_, through);
   CO_TRY_VOID(co_await std::move(forgetting));
   co_return rows;
 }
@@ -112,7 +110,8 @@ Task<Result<>> SlotCopy::bring(Ctx& ctx, disk::MoveImport page) {
   for (int tries = 0; tries < kMoveImports; ++tries) {
     page.step = ++step_;
     disk::MoveImport copy = page;
-    auto importing = to_.moves()->import(ctx, takes_, std::move(copy));
+    Ctx brief = briefly(deps_.clock, ctx);
+    auto importing = to_.moves()->import(brief, takes_, std::move(copy));
     const auto lacking = co_await std::move(importing);
     if (lacking && lacking->empty()) {
       figures_.rows.fetch_add(rows, std::memory_order_relaxed);
@@ -145,47 +144,19 @@ Task<Result<bool>> SlotCopy::copy_files(Ctx& ctx, const std::vector<disk::ShardR
   co_return true;
 }
 
-// Some blocks at a time.
 Task<Result<>> SlotCopy::copy_file(Ctx& ctx, disk::ShardRef ref) {
-  auto opening = from_.open_shard(ctx, ref);
-  CO_TRY(reader, co_await std::move(opening));
-  disk::StageSpec spec;
-  spec.data = ref.data;
-  spec.shard_index = ref.shard_index;
-  spec.data_shards = ref.data_shards;
-  spec.parity_shards = ref.parity_shards;
-  spec.block_bytes = disk::shard_block_bytes(kStripeBytes, ref.data_shards);
-  spec.expected_bytes = ref.part_bytes;
-  auto staging = to_.stage(ctx, spec);
-  CO_TRY(writer, co_await std::move(staging));
-  const disk::StripeLayout layout{.data_shards = ref.data_shards, .part_bytes = ref.part_bytes};
-  const std::uint64_t blocks = layout.stripes();
-  for (std::uint64_t block = 0; block < blocks;) {
-    std::vector<disk::BlockTarget> targets;
-    BufferChain chain;
-    std::uint64_t bytes = 0;
-    const std::uint64_t first = block;
-    for (; block < blocks && (targets.empty() || bytes + layout.block_bytes(block) <= kMoveCopyBytes);
-         ++block) {
-      Buffer buffer = Buffer::on_heap(layout.block_bytes(block));
-      const MutableByteSpan span = buffer.span().first(layout.block_bytes(block));
-      bytes += span.size();
-      chain.push_back(Slice{buffer, span});
-      targets.push_back(disk::BlockTarget{std::move(buffer), span});
-    }
-    auto reading = reader->read_blocks(ctx, first, std::move(targets));
-    CO_TRY_VOID(co_await std::move(reading));
-    auto appending = writer->append(ctx, std::move(chain));
-    const Result<> appended = co_await std::move(appending);
-    if (!appended) co_return tl::unexpected<Error>(written(appended.error()));
-    figures_.bytes.fetch_add(bytes, std::memory_order_relaxed);
-    co_await keep_pace(bytes);
-  }
-  auto finishing = writer->finish(ctx);
-  const Result<> finished = co_await std::move(finishing);
-  if (!finished) co_return tl::unexpected<Error>(written(finished.error()));
-  figures_.files.fetch_add(1, std::memory_order_relaxed);
-  co_return Result<>();
+  ShardCopy copy{std::move(ref), from_, to_, deps_.clock};
+  copy.between = [this](std::uint64_t bytes) { return rest(bytes); };
+  auto copying = copy_shard(ctx, std::move(copy));
+  const Result<> copied = co_await std::move(copying);
+  if (copied) figures_.files.fetch_add(1, std::memory_order_relaxed);
+  co_return copied;
+}
+
+Task<bool> SlotCopy::rest(std::uint64_t bytes) {
+  figures_.bytes.fetch_add(bytes, std::memory_order_relaxed);
+  co_await keep_pace(bytes);
+  co_return !stop_();
 }
 
 Task<> SlotCopy::keep_pace(std::uint64_t bytes) {

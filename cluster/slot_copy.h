@@ -35,6 +35,7 @@ class SlotCopy {
   Task<Result<bool>> copy_files(Ctx& ctx, const std::vector<disk::ShardRef>& files,
                                 std::vector<DataId>& without);
   Task<Result<>> copy_file(Ctx& ctx, disk::ShardRef ref);
+  Task<bool> rest(std::uint64_t bytes);
   Task<> keep_pace(std::uint64_t bytes);
 
   const SlotMoveDeps& deps_;

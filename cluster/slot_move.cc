@@ -6,6 +6,7 @@
 #include "base/log.h"
 #include "cluster/limits.h"
 #include "cluster/placement_change.h"
+#include "cluster/shard_copy.h"
 #include "cluster/slot_copy.h"
 
 namespace ostraka::cluster {
@@ -72,7 +73,8 @@ class Mover {
       case Placed::elsewhere:
         co_return MoveEnd::hopeless;
       case Placed::on_from: {
-        auto beginning = begin(ctx);
+        Ctx brief = briefly(deps_.clock, ctx);
+        auto beginning = begin(brief);
         CO_TRY(begun, co_await std::move(beginning));
         if (!begun) co_return MoveEnd::hopeless;
         CO_TRY_VOID(co_await copy_.all_rows(ctx));
@@ -119,14 +121,17 @@ class Mover {
   Task<Result<>> hand_over(Ctx& ctx) {
     for (int tries = 0; tries < kPlacementPuts; ++tries) {
       CO_TRY(before, look_at_table(deps_));
-      auto sealing = from_.moves()->seal(ctx, gives_);  // said again, it shows that the drive is what it was
+      Ctx brief = briefly(deps_.clock, ctx);
+      auto sealing =
+          from_.moves()->seal(brief, gives_);  // said again, it shows that the drive is what it was
       CO_TRY(states, co_await std::move(sealing));
       figures_.sealed.store(true, std::memory_order_relaxed);
       CO_TRY_VOID(co_await copy_.last_changes(ctx));
-      auto owning = to_.moves()->own(ctx, takes_, std::move(states));
+      brief.deadline = briefly(deps_.clock, ctx).deadline;
+      auto owning = to_.moves()->own(brief, takes_, std::move(states));
       CO_TRY_VOID(co_await std::move(owning));
       CO_TRY(now, look_at_table(deps_));
-      auto asking = to_.moves()->status(ctx, spec_.id);  // after the look at the table
+      auto asking = to_.moves()->status(brief, spec_.id);  // after the look at the table
       CO_TRY(takes, co_await std::move(asking));
       if (takes.life != takes_.life || !all_in(takes, spec_, disk::GroupPlace::here))
         co_return fail(Errc::unavailable, "the drive that takes the groups has lost them");
@@ -136,7 +141,7 @@ class Mover {
           co_return fail(Errc::conflict, "the placement table was changed by somebody else");
       }
       std::string json = now.placement.to_json();
-      auto putting = deps_.control.put(ctx, deps_.placement_document, std::move(json), now.revision);
+      auto putting = deps_.control.put(brief, deps_.placement_document, std::move(json), now.revision);
       const auto put = co_await std::move(putting);
       if (put) co_return Result<>();
       if (!put.failed_with(Errc::conflict)) co_return fail(put.code(), put.error().detail);
@@ -224,23 +229,26 @@ Task<Result<MoveEnd>> carry_out(const SlotMoveDeps& deps, Ctx& ctx, const MoveSp
 Task<Result<>> give_up(const SlotMoveDeps& deps, Ctx& ctx, const MoveSpec& spec, std::uint64_t term,
                        disk::Drive& from, disk::Drive& to) {
   CO_TRY_VOID(check(spec, from, to));
-  auto asking_from = from.moves()->status(ctx, spec.id);
+  Ctx brief = briefly(deps.clock, ctx);
+  auto asking_from = from.moves()->status(brief, spec.id);
   CO_TRY(gives, co_await std::move(asking_from));
-  auto asking_to = to.moves()->status(ctx, spec.id);
-  CO_TRY(takes, co_await std::move(asking_to));
   if (gives.term != 0) {
     const disk::MoveTicket ticket{spec.id, term, gives.life};
     // First: from here on movers that were there cannot seal the groups again, once the epochs are raised.
-    auto taking_over = from.moves()->forget_changes(ctx, ticket, 0);
+    auto taking_over = from.moves()->forget_changes(brief, ticket, 0);
     CO_TRY_VOID(co_await std::move(taking_over));
-    auto raising = raise_epochs(deps, ctx, spec, gives);
+    auto raising = raise_epochs(deps, brief, spec, gives);
     CO_TRY(epochs, co_await std::move(raising));
-    auto taking = from.moves()->take_back(ctx, ticket, std::move(epochs));
+    auto taking = from.moves()->take_back(brief, ticket, std::move(epochs));
     CO_TRY_VOID(co_await std::move(taking));
   } else {
     CO_TRY(table, look_at_table(deps));
     if (where(table.placement, spec) == Placed::on_to) co_return too_late();
   }
+  brief.deadline = briefly(deps.clock, ctx).deadline;
+  // Last: the groups answer again, whether the drive that was to take them is there or not.
+  auto asking_to = to.moves()->status(brief, spec.id);
+  CO_TRY(takes, co_await std::move(asking_to));
   if (takes.term != 0) {
     const disk::MoveTicket ticket{spec.id, term, takes.life};
     auto dropping = to.moves()->drop(ctx, ticket);

@@ -271,6 +271,30 @@ TEST_F(EtcdSessionTest, OneLeadsAndAnotherAfterIt) {
   run_to_end(shard_, relay.close());
 }
 
+TEST_F(EtcdSessionTest, WhoIsDeposedLeadsNoMore) {
+  EtcdCluster etcd(1);
+  Node a(clock_, shard_, etcd.config(), "a"), b(clock_, shard_, etcd.config(), "b");
+  a.begin();
+  b.begin();
+  a.election.stand("rebalance");
+  ASSERT_TRUE(eventually([&] { return b.election.leader("rebalance") == "a"; }));
+  const std::uint64_t first = b.election.token("rebalance");
+  ASSERT_TRUE(eventually([&] { return a.election.leading("rebalance").has_value(); }));
+  EXPECT_EQ(a.election.leading("rebalance")->token, first);
+  b.election.depose("rebalance", first);
+  // It stands still, and nobody else does.
+  ASSERT_TRUE(eventually([&] { return b.election.token("rebalance") > first; }));
+  ASSERT_TRUE(eventually([&] { return a.election.leading("rebalance").has_value(); }));
+  EXPECT_EQ(a.led, (std::vector<std::string>{"rebalance", "not rebalance", "rebalance"}));
+  // Of who does not lead any more nothing is ended.
+  const std::uint64_t second = b.election.token("rebalance");
+  b.election.depose("rebalance", first);
+  b.election.stand("scanner");
+  ASSERT_TRUE(eventually([&] { return b.election.leading("scanner").has_value(); }));
+  EXPECT_EQ(b.election.token("rebalance"), second);
+  EXPECT_EQ(b.election.token("lifecycle"), 0U);
+}
+
 TEST(MemberCodecTest, ReadsWhatItWritesAndRefusesTheRest) {
   control::Member member = self_of("a");
   member.revision = 7;

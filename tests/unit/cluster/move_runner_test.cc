@@ -2,6 +2,7 @@
 
 #include <nlohmann/json.hpp>
 
+#include "cluster/limits.h"
 #include "tests/unit/cluster/move_world.h"
 
 namespace ostraka::cluster {
@@ -61,6 +62,50 @@ TEST_F(MoveRunnerTest, OneThatFailsWaitsAndOthersGoOn) {
   EXPECT_FALSE(*done);
   EXPECT_TRUE(is_placed_on(key, to_id()));
   EXPECT_EQ(runner_.progress().slots_left, 1U);
+}
+
+TEST_F(MoveRunnerTest, WhatAnswersNowhereComesFirst) {
+  const std::string one = moving_key(), two = moving_key();
+  ASSERT_TRUE(write(*from_, one) && write(*from_, two));
+  ASSERT_EQ(add({slot_of(one)}).value_or(0), 1U);
+  ASSERT_EQ(add({slot_of(two)}).value_or(0), 1U);
+  const MoveSpec second = decode_moves(control_.get(kMovesDocument)->content)->moves[1].spec;
+  control_.fails = true;
+  ASSERT_TRUE(carry(second).failed_with(Errc::unavailable)) << "it is sealed";
+  control_.fails = false;
+  std::vector<bool> of_two;
+  control_.on_put = [&](const std::string& name, const std::string& content) {
+    if (name != kTable) return;
+    const auto drives = Placement::from_json(deployment(), content)->group(second.slots[0].group).drives;
+    of_two.push_back(drives[second.slots[0].slot] == to_id());
+  };
+  ASSERT_TRUE(run().value_or(false));
+  EXPECT_EQ(of_two, (std::vector<bool>{true, true}));
+  expect_all_on(*to_);
+}
+
+// The drive that takes is away for long in the middle of a hand-over, and the groups answer where they were.
+TEST_F(MoveRunnerTest, GroupsAreTakenBackFromADriveThatWentInTheirHandOver) {
+  const std::string key = moving_key();
+  ASSERT_TRUE(write(*from_, key));
+  ASSERT_EQ(add({slot_of(key)}).value_or(0), 1U);
+  control_.fails = true;
+  ASSERT_TRUE(carry(decode_moves(control_.get(kMovesDocument)->content)->moves[0].spec)
+                  .failed_with(Errc::unavailable));
+  control_.fails = false;
+  ASSERT_FALSE(write(*from_, key)) << "it is sealed";
+  go_away(b_);
+  ASSERT_FALSE(b_.drive->online());
+  ASSERT_FALSE(run().value_or(true));
+  EXPECT_FALSE(write(*from_, key)) << "it may be back in a moment";
+  clock_.advance(kMoveStranded);
+  ASSERT_FALSE(run().value_or(true));
+  EXPECT_TRUE(is_placed_on(key, from_id()));
+  EXPECT_TRUE(write(*from_, key));
+  crash(b_);
+  ASSERT_TRUE(run().value_or(false)) << "what it had is dropped";
+  expect_all_on(*from_);
+  EXPECT_TRUE(to_->list({}).empty());
 }
 
 TEST_F(MoveRunnerTest, WhatIsCancelledIsTakenBack) {

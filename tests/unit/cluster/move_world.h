@@ -24,6 +24,7 @@ class MemoryControlStore final : public control::ControlStore {
   Task<Result<control::DocumentPtr>> put(Ctx&, std::string name, std::string content,
                                          std::optional<std::uint64_t> expected) override {
     if (before_put) std::exchange(before_put, nullptr)();
+    if (on_put) on_put(name, content);
     if (fails) co_return fail(Errc::unavailable, "the control store is away");
     const auto now = get(name);
     if (expected && *expected != (now ? now->revision : 0))
@@ -41,12 +42,28 @@ class MemoryControlStore final : public control::ControlStore {
     documents_[name] = std::move(next);
   }
 
-  std::function<void()> before_put;
+  std::function<void()> before_put;                                                 // once
+  std::function<void(const std::string& name, const std::string& content)> on_put;  // before each
   bool fails = false;
 
  private:
   std::map<std::string, control::DocumentPtr, std::less<>> documents_;
   std::uint64_t revision_ = 0;
+};
+
+// The kernel's, and what the test adds to it.
+class HurriedClock final : public Clock {
+ public:
+  TimePoint now() const noexcept override { return real_.now() + ahead_; }
+  std::int64_t unix_ms() const noexcept override { return real_.unix_ms(); }
+  std::unique_ptr<Timer> arm(IoExecutor executor, TimePoint at, std::function<void()> wake) override {
+    return real_.arm(executor, at == kNoDeadline ? at : at - ahead_, std::move(wake));
+  }
+  void advance(Duration duration) { ahead_ += duration; }
+
+ private:
+  SystemClock real_;
+  Duration ahead_{};
 };
 
 class MoveWorld : public testing::Test {
@@ -84,6 +101,8 @@ class MoveWorld : public testing::Test {
     ASSERT_TRUE(world.start());
     meet();
   }
+  // Until it is started anew.
+  static void go_away(disk::DriveWorld& world) { world.drive->require_incarnation(Uuid{{0xee}}); }
   void empty(disk::DriveWorld& world) {
     world.stop();
     ASSERT_NE(world.memory.exchange(disk::index_folder(world.folder()), nullptr), nullptr);
@@ -92,7 +111,12 @@ class MoveWorld : public testing::Test {
     ASSERT_TRUE(world.start());
     meet();
   }
-  Placement table() const { return *Placement::from_json(deployment(), control_.get(kTable)->content); }
+  const Placement& table() const {
+    const control::DocumentPtr now = control_.get(kTable);
+    if (now != read_) table_ = *Placement::from_json(deployment(), now->content);
+    read_ = now;
+    return *table_;
+  }
   void save(const Placement& placement) { control_.set(std::string(kTable), placement.to_json()); }
   DriveId from_id() const { return a_.drive->id(); }
   DriveId to_id() const { return b_.drive->id(); }
@@ -163,9 +187,12 @@ class MoveWorld : public testing::Test {
   disk::DriveWorld a_{true, 1}, b_{true, 2};
   std::optional<disk::DriveCaller> from_, to_;
   SystemRandom random_;
-  SlotMoveDeps deps_{a_.clock, random_, control_, deployment(), std::string(kTable), {}, {}, {}, {}};
+  HurriedClock clock_;
+  SlotMoveDeps deps_{clock_, random_, control_, deployment(), std::string(kTable), {}, {}, {}, {}};
   MoveFigures figures_;
   std::map<std::string, VersionId> written_;
+  mutable control::DocumentPtr read_;  // and what it says: reading it takes long
+  mutable std::optional<Placement> table_;
   std::uint64_t told_ = 0, term_ = 0;
   unsigned next_key_ = 0, next_version_ = 0;
 };

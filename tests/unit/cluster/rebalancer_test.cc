@@ -2,6 +2,8 @@
 
 #include <gmock/gmock.h>
 
+#include "cluster/drive_register.h"
+#include "cluster/limits.h"
 #include "tests/unit/cluster/rebalancer_world.h"
 
 namespace ostraka::cluster {
@@ -78,6 +80,12 @@ TEST_F(RebalancerTest, ANewDriveIsAwaited) {
   ASSERT_TRUE(until([&] { return one.status().state == RebalanceState::waiting; }));
   EXPECT_THAT(one.status().progress.problem, HasSubstr("http://n3:9000/d1 does not answer"));
   EXPECT_TRUE(moves().moves.empty());
+  const RegisteredDrive seen;
+  control_.set(std::string(kDriveRegister), encode_drive_register({seen, seen, seen, seen, seen}));
+  missing_ = {5};
+  ASSERT_TRUE(until([&] {
+    return one.status().progress.problem.find("start n3 with it in its list of drives") != std::string::npos;
+  })) << one.status().progress.problem;
   missing_.clear();
   ASSERT_TRUE(until_balanced(one));
   expect_even_over({0, 1, 2, 3, 4, 5});
@@ -132,6 +140,57 @@ TEST_F(RebalancerTest, TheLeadMayChangeInTheMiddle) {
   ASSERT_TRUE(until_balanced(two)) << two.status().progress.problem;
   expect_even_over({0, 1, 2, 3, 4, 5});
   expect_all_there();
+}
+
+// The dead leader's lease never ends here: who deposes it goes on, first with the groups that answer nowhere.
+TEST_F(RebalancerTest, ALeaderThatDiesInAHandOverIsDeposed) {
+  start("n1");
+  add({4, 5});
+  ASSERT_TRUE(kill_in_hand_over("n1"));
+  const unsigned sealed = sealed_moves();
+  ASSERT_GT(sealed, 0U);
+  unsigned puts = 0;
+  control_.on_put = [&puts](const std::string& name, const std::string&) {
+    puts += name == kTable ? 1U : 0U;
+  };
+  start("n2");
+  ASSERT_TRUE(until([&] { return puts == sealed; }));
+  EXPECT_EQ(sealed_moves(), 0U);
+  EXPECT_EQ(leader_, "n2");
+  control_.on_put = nullptr;
+  missing_.clear();  // it returns
+  start("n1");
+  ASSERT_TRUE(until_balanced(*running_["n2"].rebalancer));
+  EXPECT_EQ(running_["n2"].election->depositions, 1);
+  EXPECT_EQ(running_["n1"].election->depositions, 0) << "who leads now is there";
+  expect_even_over({0, 1, 2, 3, 4, 5});
+  expect_all_there();
+}
+
+// It may be alive, and out of the reach of one node alone.
+TEST_F(RebalancerTest, ALeaderThatIsOutOfReachIsNotDeposedAgainAndAgain) {
+  Rebalancer& one = start("n1");
+  start("n2");
+  missing_ = {0, 1};
+  const TimePoint later = clock_.now() + std::chrono::seconds(5);
+  ASSERT_TRUE(until([&] { return clock_.now() > later; }));
+  ASSERT_EQ(running_["n2"].election->depositions, 0) << "nothing moves";
+  missing_.clear();
+  ASSERT_TRUE(pause(one, true));
+  MoveDocument decided;
+  decided.paused = true;
+  decided.moves.emplace_back().spec = MoveSpec{Uuid{{1}}, id(2), id(3), {{1, 0}}};
+  control_.set(std::string(kMovesDocument), encode_moves(decided));
+  const TimePoint well = clock_.now() + std::chrono::seconds(5);
+  ASSERT_TRUE(until([&] { return clock_.now() > well; }));
+  ASSERT_EQ(running_["n2"].election->depositions, 0) << "it is there";
+  missing_ = {0, 1};
+  ASSERT_TRUE(until([&] { return running_["n2"].election->depositions == 1; }));
+  lead("n1");
+  const TimePoint again = clock_.now() + kLeaderTrust / 2;
+  ASSERT_TRUE(until([&] { return clock_.now() > again; }));
+  EXPECT_EQ(running_["n2"].election->depositions, 1);
+  ASSERT_TRUE(until([&] { return running_["n2"].election->depositions == 2; }));
 }
 
 TEST_F(RebalancerTest, WhatFailsIsTriedAgainLater) {

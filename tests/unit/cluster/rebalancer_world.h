@@ -29,25 +29,33 @@ class HastyClock final : public Clock {
   const TimePoint began_ = real_.now();
 };
 
-// Who leads is whom the test says.
+// Who leads is whom the test says, until somebody deposes the leader: then that one leads.
 class FakeElection final : public control::Election {
  public:
-  FakeElection(const std::string& self, const std::string& leader, const std::uint64_t& token)
+  FakeElection(const std::string& self, std::string& leader, std::uint64_t& token)
       : self_(self), leader_(leader), token_(token) {}
   std::optional<control::Leadership> leading(std::string_view) const override {
     if (leader_ != self_) return std::nullopt;
     return control::Leadership{token_, kNoDeadline};
   }
   std::string leader(std::string_view) const override { return leader_; }
+  std::uint64_t token(std::string_view) const override { return leader_.empty() ? 0 : token_; }
+  void depose(std::string, std::uint64_t token) override {
+    ++depositions;
+    if (token != token_) return;
+    leader_ = self_;
+    ++token_;
+  }
   void stand(std::string matter) override { stands_for = std::move(matter); }
   void resign(std::string) override {}
   void watch(Watcher) override {}
   std::string stands_for;
+  int depositions = 0;
 
  private:
   const std::string self_;
-  const std::string& leader_;
-  const std::uint64_t& token_;
+  std::string& leader_;
+  std::uint64_t& token_;
 };
 
 class RebalancerWorld : public testing::Test {
@@ -94,15 +102,18 @@ class RebalancerWorld : public testing::Test {
     control_.set(std::string(kTopologyDocument), encode_topology(topology));
   }
   Topology now() const { return *decode_topology(control_.get(kTopologyDocument)->content); }
-  Placement table() const {
-    return *Placement::from_json(topology_.deployment, control_.get(kTable)->content);
+  const Placement& table() const {
+    const control::DocumentPtr now = control_.get(kTable);
+    if (now != read_) table_ = *Placement::from_json(topology_.deployment, now->content);
+    read_ = now;
+    return *table_;
   }
   MoveDocument moves() const {
     const auto document = control_.get(kMovesDocument);
     return document ? *decode_moves(document->content) : MoveDocument{};
   }
   unsigned groups_on(std::size_t slot) const {
-    const Placement placement = table();
+    const Placement& placement = table();
     unsigned out = 0;
     for (unsigned g = 0; g < kPlacementGroups; ++g) {
       const auto& on = placement.group(static_cast<std::uint16_t>(g)).drives;
@@ -150,6 +161,61 @@ class RebalancerWorld : public testing::Test {
   void stop_all() {
     while (!running_.empty()) stop(running_.begin()->first);
   }
+  // The node ends without a word, and with it what it does and its drives.
+  void kill(const std::string& node) {
+    control_.fails = true;  // whatever it was about to change
+    stop(node);
+    control_.fails = false;
+    for (std::size_t slot = 0; slot < kDrives; ++slot)
+      if (url(slot).node == node) missing_.insert(slot);
+  }
+  // Moves of which a drive has sealed groups that the table still says it has: nobody answers for them.
+  unsigned sealed_moves() {
+    unsigned out = 0;
+    for (const MoveDocument::Move& move : moves().moves) {
+      const std::size_t from = slot_of(move.spec.from);
+      if (missing_.contains(from)) continue;
+      disk::DriveCaller& giver = *callers_[from];
+      const auto status = giver.wait(giver.drive().moves()->status(giver.ctx(), move.spec.id));
+      EXPECT_TRUE(status);
+      const auto& drives = table().group(move.spec.slots[0].group).drives;
+      const bool named = std::find(drives.begin(), drives.end(), move.spec.from) != drives.end();
+      out += named && status && !status->groups.empty() && status->groups[0].second == disk::GroupPlace::left
+                 ? 1U
+                 : 0U;
+    }
+    return out;
+  }
+  static std::size_t slot_of(const DriveId& drive) {
+    for (std::size_t slot = 0; slot < kDrives; ++slot)
+      if (id(slot) == drive) return slot;
+    return kDrives;
+  }
+  // The drive that gives slots away by this change of the table.
+  std::size_t giver(const std::string& next) const {
+    const Placement& before = table();
+    const Placement after = *Placement::from_json(topology_.deployment, next);
+    for (unsigned g = 0; g < kPlacementGroups; ++g) {
+      const auto& was = before.group(static_cast<std::uint16_t>(g)).drives;
+      const auto& is = after.group(static_cast<std::uint16_t>(g)).drives;
+      for (std::size_t i = 0; i < was.size(); ++i)
+        if (was[i] != is[i]) return slot_of(was[i]);
+    }
+    return kDrives;
+  }
+  // The node is killed when it is about to write down where groups are now that a drive of another node has
+  // sealed.
+  bool kill_in_hand_over(const std::string& node) {
+    bool now = false;
+    control_.on_put = [this, &now, &node](const std::string& name, const std::string& content) {
+      now = now || (name == kTable && url(giver(content)).node != node);
+      control_.fails = control_.fails || now;
+    };
+    const bool reached = until([&now] { return now; });
+    control_.on_put = nullptr;
+    kill(node);
+    return reached;
+  }
   disk::Drive* find(const DriveId& id) {
     for (std::size_t slot = 0; slot < kDrives; ++slot)
       if (disk::test_format().drives[slot] == id && !missing_.contains(slot))
@@ -193,7 +259,7 @@ class RebalancerWorld : public testing::Test {
   }
   std::vector<std::size_t> slots_of(const std::string& key) const {
     std::vector<std::size_t> out;
-    const Placement placement = table();
+    const Placement& placement = table();
     for (const DriveId& drive : placement.group(ref_of(key).group).drives)
       for (std::size_t slot = 0; slot < kDrives; ++slot)
         if (id(slot) == drive) out.push_back(slot);
@@ -214,6 +280,8 @@ class RebalancerWorld : public testing::Test {
   Topology topology_;
   std::vector<std::unique_ptr<disk::DriveWorld>> worlds_;
   std::vector<std::unique_ptr<disk::DriveCaller>> callers_;
+  mutable control::DocumentPtr read_;  // and what it says: reading it takes long
+  mutable std::optional<Placement> table_;
   std::set<std::size_t> missing_;
   std::function<Task<>(std::uint64_t)> pace;
   std::string leader_ = "n1";
