@@ -54,6 +54,21 @@ Result<> check_newness(const cluster::Topology& topology, const std::vector<clus
   return {};
 }
 
+// Which folders are its drives a node is told when it starts, so that it knows them from a mistyped one, or
+// one whose disk is not mounted. So what is added here is used from its next start on.
+std::string next_step(const cluster::NodeName& node, const ApiJson& drives, bool of_new_node) {
+  std::string named;
+  for (const ApiJson& drive : drives) named += (named.empty() ? "" : " ") + drive.get<std::string>();
+  return of_new_node ? fmt::format(
+                           "start {} with the drives of all nodes in its list, also {}: data moves to "
+                           "it as soon as it is there",
+                           node, named)
+                     : fmt::format(
+                           "start {} anew with {} in its list of drives as well: it uses them from "
+                           "then on, and data moves to them",
+                           node, named);
+}
+
 }  // namespace
 
 bool is_growth_request(const ApiRequest& request) {
@@ -104,8 +119,10 @@ Task<Result<ApiJson>> GrowthApi::change(Ctx& ctx, const ApiRequest& request) {
   if (verb == "add") {
     CO_TRY(topology, rebalancer_->topology());
     CO_TRY_VOID(check_newness(topology, drives, request.path == "node/add"));
+    const std::string next = next_step(drives.front().node, named, request.path == "node/add");
     auto adding = rebalancer_->add(ctx, std::move(drives));
     CO_TRY_VOID(co_await std::move(adding));
+    co_return ApiJson{{"drives", std::move(named)}, {"next", next}};
   } else if (verb == "remove") {
     auto removing = rebalancer_->remove(ctx, std::move(drives));
     CO_TRY_VOID(co_await std::move(removing));

@@ -183,10 +183,8 @@ class Verb {
     TRY(answer, client_->post(target, Json{{"drives", std::move(drives)}}));
     const Json added = answer.value("drives", Json::array());
     if (options_.wait) return wait_for_balance(added);
-    print(answer,
-          fmt::format("{} drives were added. Data moves to them when their node was started with them in "
-                      "its list of drives: ostraka admin rebalance status\n",
-                      added.size()));
+    print(answer, fmt::format("{} drives were added. Now {} (ostraka admin rebalance status)\n", added.size(),
+                              answer.value("next", std::string("start their node with them in its list"))));
     return 0;
   }
 

@@ -37,7 +37,8 @@ bool TopologyFollower::add_drives(const cluster::Topology& now) {
     auto drive = deps_.remote({added.url.node, added.id, path, static_cast<unsigned>(slot)});
     if (added.url.node == deps_.self) {
       log::warn(
-          "{} was added to this node: it is used once the node is started anew with this drive in its list",
+          "{} was added to this node, which uses it from its next start on: name it in its list of drives "
+          "and start it anew",
           path);
     } else {
       log::info("a drive was added to the cluster drive={} slot={}", path, slot);

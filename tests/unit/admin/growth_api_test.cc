@@ -56,7 +56,10 @@ TEST_F(GrowthApiTest, AddsDrainsTakesBackAndRemoves) {
   EXPECT_EQ(now().slots.size(), 6U);
   EXPECT_THAT(why(post("node/add", {{"drives", {"http://n9:9000/d3"}}}), Errc::conflict),
               HasSubstr("admin drive add"));
-  EXPECT_TRUE(post("drive/add", {{"drives", {"http://n9:9000/d3"}}}).has_value());
+  EXPECT_THAT((*added)["next"], HasSubstr("start n9 with the drives of all nodes"));
+  const auto more = post("drive/add", {{"drives", {"http://n9:9000/d3"}}});
+  ASSERT_TRUE(more.has_value());
+  EXPECT_THAT((*more)["next"], HasSubstr("start n9 anew with http://n9:9000/d3"));
   EXPECT_THAT(why(post("node/drain", {{"node", "n9"}}), Errc::conflict), HasSubstr("does not answer"));
   EXPECT_THAT(why(post("node/drain", {{"node", "n8"}}), Errc::not_found), HasSubstr("it has n1, n2, n9"));
 
