@@ -13,8 +13,9 @@ namespace ostraka::admin {
 namespace {
 
 constexpr std::size_t kMaxBodyBytes = 64U << 10;
-constexpr Duration kLongestAnswer =
-    std::chrono::minutes(10);  // a deep look at a large object reads all of it
+// A deep look at a large object reads all of it.
+constexpr Duration kLongestAnswer = std::chrono::minutes(10);
+constexpr Duration kLeaderTime = std::chrono::seconds(10);  // to tell how far the moving of data is
 
 unsigned status_of(Errc code) noexcept {
   switch (code) {
@@ -153,7 +154,13 @@ Task<Result<ApiJson>> AdminApi::answer_as_cluster(Ctx& ctx, const ApiRequest& re
   if (!of_all) {
     cluster::NodeName node = node_for(request);
     if (node == peers.self) co_return co_await answer_here(ctx, request);
-    co_return co_await ask_peer(ctx, peers, std::move(node), std::move(passed_on));
+    const bool known_here = is_growth_request(request) && request.reads;
+    Ctx asking = ctx;
+    if (known_here) asking.deadline = std::min(ctx.deadline, ctx.shard.clock().now() + kLeaderTime);
+    Result<ApiJson> said = co_await ask_peer(asking, peers, std::move(node), std::move(passed_on));
+    // Until another leads: all but what is just being moved every node knows.
+    if (!said && known_here) co_return co_await answer_here(ctx, request);
+    co_return said;
   }
   CO_TRY(out, co_await answer_here(ctx, request));
   const std::vector<PeerSaid> others = co_await ask_all_peers(ctx, peers, std::move(passed_on));

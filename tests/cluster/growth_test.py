@@ -176,6 +176,9 @@ class LongDeaths(Growth):
                 who = self.node[self.growth_status()["leader"]] if victim == "leader" else node
                 who.kill()
                 deaths[who.name] += 1
+                for other in self.cluster.nodes:
+                    if other is not who:
+                        self.assertEqual(len(other.admin("drive", "list")["drives"]), 10, "whoever leads, or nobody")
                 load.wait_for_calls(60)
                 who.start()
                 wait_for(who.ready, f"{who.name} is ready")
@@ -184,6 +187,47 @@ class LongDeaths(Growth):
             self.assert_even(status, "groups", lambda drive: drive["groups"])
         load.check()
         self.wait_healed(120)
+        self.assert_all_there(load, objects)
+
+
+class HandOver(Growth):
+    """With no parity to spare once a node is dead: what it was handing over then answers nowhere."""
+
+    LEADS_AGAIN_S = 5  # that of the lease in etcd would be 10
+
+    def test_leader_dies_in_a_hand_over(self):
+        """The leader reaches etcd no more, so the groups that it hands over stay sealed; then it dies. Another node deposes it and ends what it began; clients wait."""
+        self.start()
+        objects = self.put_some(90, "before", self.cluster.nodes[0].endpoint())
+        with self.load() as load:
+            load.wait_for_calls(40)
+            node = self.add_node()
+
+            def led_by_another() -> bool:
+                status = self.growth_status()
+                return bool(status.get("now")) and status.get("leader") not in ("", node.name, self.cluster.nodes[0].name)
+            wait_for(led_by_another, "another node than the first or the new one moves data", 60, every_s=0.02)
+            leader = self.node[self.growth_status()["leader"]]
+            for member in self.cluster.etcd_names():
+                self.net.cut(leader.name, member)
+            cut = time.monotonic()
+            wait_for(lambda: time.monotonic() > cut + 2, "it comes to the end of what it copies", 3)
+            leader.kill()
+            killed = time.monotonic()
+            wait_for(lambda: self.growth_status().get("leader") not in ("", None, leader.name), "another node leads", 30, every_s=0.02)
+            leads = time.monotonic() - killed
+            done = self.growth_status()["slots_done"]
+            wait_for(lambda: self.growth_status().get("slots_done", 0) > done, "data is moved again", 60, every_s=0.02)
+            moves = time.monotonic() - killed
+            load.wait_for_calls(60)
+            slow = max((call.took for call in load.calls if call.began > cut), default=0)
+            print(f"after {leader.name} died another led in {leads:.2f} s, moves ended in {moves:.2f} s; slowest request {slow:.2f} s", flush=True)
+            self.net.heal()
+            leader.start()
+            wait_for(leader.ready, f"{leader.name} is ready")
+            self.wait_balanced(self.names(), 2 * MOVED_WITHIN_S)
+        load.check()
+        self.assertLess(leads, self.LEADS_AGAIN_S)
         self.assert_all_there(load, objects)
 
 
