@@ -30,7 +30,10 @@ enum class Sabotage : std::uint8_t {
   readmit,   // a refilled drive is readmitted without deciding the key first
   untold,    // a drive is readmitted after a look that did not carry its epoch to the others
   oblivion,  // a row that fails its checksum is taken for none
-  newborn    // such a row begins anew in the epoch that the drive knows, not in a newer one
+  newborn,   // such a row begins anew in the epoch that the drive knows, not in a newer one
+  // Of a cluster:
+  unlocked,  // lock servers grant whatever they are asked for
+  permit     // a node writes even when it cannot know whether it has missed a change
 };
 
 #ifdef OSTRAKA_SABOTAGE

@@ -1,9 +1,11 @@
 #include "object/bucket_gate.h"
 
+#include "base/sabotage.h"
+
 namespace ostraka::object {
 
 Result<BucketGate::Pass> BucketGate::enter() {
-  if (fence_ != nullptr && !fence_->may_write())
+  if (fence_ != nullptr && !fence_->may_write() && !sabotaged(Sabotage::permit))
     return fail(Errc::unavailable, "this node is cut off, and may not write");
   const std::lock_guard lock(mutex_);
   switch (state_) {

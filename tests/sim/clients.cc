@@ -27,7 +27,9 @@ std::string range_header(std::size_t first, std::size_t last) {
 }  // namespace
 
 std::string Scenario::some_key() {
-  const std::size_t index = world_.random.below(spec_.keys);
+  // At several nodes at once, so that they meet.
+  const bool hot = world_.is_cluster() && world_.random.chance(0.3);
+  const std::size_t index = hot ? 0 : world_.random.below(spec_.keys);
   std::string base = fmt::format("{}/{}{}", kBucket, index % 2 == 0 ? "" : "dir/", index);
   // A history can be checked up to a length: then another key takes the place.
   for (unsigned generation = 0;; ++generation) {
@@ -51,9 +53,11 @@ Task<S3Reply> Scenario::ask(std::string who, S3Request request) {
   std::string what = request.method + " " + request.target;
   const std::size_t node = asked_.value_or(some_node());
   const std::uint64_t pauses = world_.node(node).pauses;
+  const bool writes = !request.admin && request.method != "GET" && request.method != "HEAD";
   if (world_.is_cluster()) what += " of " + world_.node(node).name;
   auto exchanging = world_.exchange(std::move(request), node);
   S3Reply reply = co_await std::move(exchanging);
+  reply.node = node;
   ++done_;
   if (reply.status == 0 || reply.status >= 500) ++failed_;
   world_.note(fmt::format("{} {} -> {} {}", who, what, reply.status,
@@ -62,6 +66,8 @@ Task<S3Reply> Scenario::ask(std::string who, S3Request request) {
     world_.violation(
         fmt::format("{} took {} s", what, std::chrono::duration<double>(world_.clock.now() - begin).count()));
   }
+  if (reply.ok() && etcd_left_ && *etcd_left_ <= begin && writes)
+    world_.probes.hit("cluster: a write is acknowledged while no node reaches etcd");
   co_return reply;
 }
 
@@ -312,7 +318,9 @@ Task<> Scenario::one_operation() {
 Task<> Scenario::client(unsigned operations) {
   for (unsigned i = 0; i < operations && !ended_; ++i) {
     co_await one_operation();
-    const Duration pause = milliseconds(world_.random.below(world_.random.chance(0.1) ? 2000 : 40));
+    // What goes wrong between nodes lasts for seconds.
+    const std::uint64_t rest = world_.is_cluster() ? (long_round_ ? 60'000 : 12'000) : 2000;
+    const Duration pause = milliseconds(world_.random.below(world_.random.chance(0.1) ? rest : 40));
     co_await sleep_for(world_.clock, pause);
   }
   --working_;

@@ -15,10 +15,20 @@ constexpr unsigned kWriters = 3, kWrites = 4;
 
 }  // namespace
 
-// A node that etcd does not reach serves what it knows: it may not have heard of the bucket yet. Its creation
-// was answered nevertheless, after two seconds of waiting for all nodes (object/bucket_store.h).
-bool Scenario::may_be_unknown() const {
-  return spec_.net_faults;
+// 404, and nobody has deleted the bucket. A node that etcd does not reach serves what it knows: it may not
+// have heard of the bucket yet, whose creation was answered nevertheless, after two seconds of waiting for
+// all nodes (object/bucket_store.h).
+void Scenario::check_unknown(const BucketLife& life, const S3Reply& reply, TimePoint begin,
+                             const std::string& what) {
+  const std::string& name = world_.node(reply.node).name;
+  if (reply.code() != "NoSuchBucket")
+    return world_.violation(fmt::format("{} was answered with 404 {}", what, reply.code()));
+  if (life.known_by.contains(reply.node))
+    return world_.violation(
+        fmt::format("{}: {} knew the bucket, and says now that there is none", what, name));
+  if (!may_be_deaf(reply.node, std::max(begin, life.begun)))
+    return world_.violation(fmt::format("{}: {} does not know the bucket, and hears etcd", what, name));
+  world_.probes.hit("cluster: a node that etcd does not reach does not know a new bucket");
 }
 
 // Makes one after the other; each has one life.
@@ -26,6 +36,7 @@ Task<> Scenario::bucket_client() {
   while (!ended_) {
     auto life = std::make_shared<BucketLife>();
     life->name = fmt::format("/churn{}", buckets_.size());
+    life->begun = world_.clock.now();
     buckets_.push_back(life);
     S3Request request;
     request.method = "PUT";
@@ -60,13 +71,14 @@ Task<> Scenario::write_to_bucket(std::shared_ptr<BucketLife> life, unsigned writ
     request.method = "PUT";
     request.target = key;
     request.body = key;
+    const TimePoint begin = world_.clock.now();
     auto asking = ask("churn", std::move(request));
     const S3Reply put = co_await std::move(asking);
     if (put.ok()) {
       life->keys[key] = BucketLife::Key::there;
+      life->known_by.insert(put.node);
     } else if (put.status == 404) {
-      if (put.code() != "NoSuchBucket" || !(life->deletion_begun || may_be_unknown()))
-        world_.violation(fmt::format("PUT {} was answered with 404 {}", key, put.code()));
+      if (!life->deletion_begun) check_unknown(*life, put, begin, "PUT " + key);
     } else if (put.status == 0 || put.status >= 500) {
       life->keys[key] = BucketLife::Key::unknown;
     } else {
@@ -95,17 +107,17 @@ Task<> Scenario::delete_bucket(std::shared_ptr<BucketLife> life) {
     S3Request request;
     request.method = "DELETE";
     request.target = life->name;
+    const TimePoint begin = world_.clock.now();
     auto asking = ask("bucket", std::move(request));
     const S3Reply reply = co_await std::move(asking);
+    if (reply.ok() || reply.status == 409) life->known_by.insert(reply.node);
     if (reply.ok()) {
       life->deleted = true;
       world_.probes.hit("cluster: a bucket is deleted");
       break;
     }
     if (reply.status == 404) {
-      if (!life->in_doubt && !may_be_unknown())
-        world_.violation(
-            fmt::format("DELETE {} was answered with 404, and nobody had deleted it", life->name));
+      if (!life->in_doubt) check_unknown(*life, reply, begin, "DELETE " + life->name);
     } else if (reply.status == 409) {
       world_.probes.hit("cluster: a bucket that is written to is not deleted");
     } else if (reply.status == 0 || reply.status >= 500) {
@@ -125,8 +137,8 @@ Task<> Scenario::look_at_buckets() {
   for (const std::shared_ptr<BucketLife>& life : buckets_) {
     if (!life->made) continue;
     std::optional<bool> there;
-    for (std::size_t i = 0; i < world_.nodes.size(); ++i) {
-      asked_ = i;
+    for (const SimNode* node : world_.members()) {
+      asked_ = node->index;
       S3Reply reply;
       for (unsigned tries = 0; tries < 60 && (reply.status == 0 || reply.status >= 500); ++tries) {
         if (tries > 0) co_await sleep_for(world_.clock, seconds(1));
@@ -137,13 +149,13 @@ Task<> Scenario::look_at_buckets() {
       }
       asked_.reset();
       if (reply.status != 200 && reply.status != 404) {
-        world_.violation(fmt::format("{} says {} of {}", world_.node(i).name, reply.status, life->name));
+        world_.violation(fmt::format("{} says {} of {}", node->name, reply.status, life->name));
         continue;
       }
       if (there && *there != reply.ok())
         world_.violation(fmt::format("{} is there at some nodes only", life->name));
       there = reply.ok();
-      check_bucket(*life, reply, world_.node(i).name);
+      check_bucket(*life, reply, node->name);
     }
   }
   buckets_.clear();

@@ -17,11 +17,12 @@ constexpr Duration kStartPatience = seconds(300);
 }  // namespace
 
 std::size_t Scenario::some_node() {
-  const std::size_t count = world_.nodes.size();
-  if (count == 1) return 0;
+  if (!world_.is_cluster()) return 0;
+  const std::vector<SimNode*> members = world_.members();
+  const auto any = [&] { return members[world_.random.below(members.size())]->index; };
   // Clients know more than one address.
-  std::size_t node = world_.random.below(count);
-  for (int tries = 0; tries < 2 && !world_.serving(node); ++tries) node = world_.random.below(count);
+  std::size_t node = any();
+  for (int tries = 0; tries < 2 && !world_.serving(node); ++tries) node = any();
   return node;
 }
 
@@ -32,6 +33,9 @@ Task<> Scenario::run_cluster() {
   co_await make_bucket();
   for (unsigned i = 0; i < spec_.rounds && !given_up_ && world_.violations().empty(); ++i) co_await round();
   for (std::string& text : model_.check()) world_.violation(std::move(text));
+  if (!harmed_ && world_.counted("ostraka_lost_versions_total") > 0)
+    world_.violation("something is said to be lost, and no drive has lost anything");
+  if (spec_.beyond_parity && !given_up_) co_await go_beyond();
   co_await stop_all();
   co_await world_.bury_all();
 }
@@ -56,10 +60,10 @@ Task<> Scenario::start_one(std::size_t node, bool must) {
 }
 
 Task<> Scenario::start_all() {
-  for (std::size_t i = 0; i < world_.nodes.size(); ++i) {
-    if (world_.serving(i)) continue;
+  for (const SimNode* node : world_.members()) {
+    if (node->serving) continue;
     ++starting_;
-    world_.tasks.spawn(world_.shard.executor(), start_one(i, true));
+    world_.tasks.spawn(world_.shard.executor(), start_one(node->index, true));
     if (world_.random.chance(0.3)) {
       const Duration pause = milliseconds(world_.random.below(3000));
       co_await sleep_for(world_.clock, pause);
@@ -68,7 +72,7 @@ Task<> Scenario::start_all() {
   const TimePoint limit = world_.clock.now() + kStartPatience + seconds(60);
   while (starting_ > 0 && world_.clock.now() < limit) co_await sleep_for(world_.clock, milliseconds(50));
   if (starting_ == 0) co_return;
-  for (const auto& node : world_.nodes)
+  for (const SimNode* node : world_.members())
     if (!node->serving) world_.violation(fmt::format("{} hangs while it starts", node->name));
   given_up_ = true;
 }
@@ -91,7 +95,7 @@ Task<> Scenario::calm_cluster() {
   SimRandom& random = world_.random;
   const bool at_once = random.chance(0.3);
   if (at_once) co_await stop_all();
-  for (const auto& node : world_.nodes) {
+  for (const SimNode* node : world_.members()) {
     const auto may_lie = [&](std::size_t slot) {
       return std::find(weak_.begin(), weak_.end(), slot) != weak_.end();
     };
@@ -104,14 +108,16 @@ Task<> Scenario::calm_cluster() {
     if (given_up_) co_return;
   }
   co_await start_all();
+  if (!given_up_) co_await settle_growth();
 }
 
 // Nothing changes any more: whoever is asked gives the same answer.
 Task<> Scenario::read_everywhere(std::vector<std::string> keys) {
   for (const std::string& key : keys) {
     S3Reply first;
-    for (std::size_t i = 0; i < world_.nodes.size(); ++i) {
-      asked_ = i;
+    const std::vector<SimNode*> members = world_.members();
+    for (const SimNode* node : members) {
+      asked_ = node->index;
       S3Reply reply;
       for (unsigned tries = 0; tries < 60; ++tries) {
         S3Request request;
@@ -122,41 +128,60 @@ Task<> Scenario::read_everywhere(std::vector<std::string> keys) {
         co_await sleep_for(world_.clock, seconds(1));
       }
       asked_.reset();
-      if (i == 0) first = reply;
+      if (node == members.front()) first = reply;
       if (reply.status == first.status && reply.etag() == first.etag() &&
           (reply.status != 200 || reply.body == first.body))
         continue;
-      world_.violation(fmt::format("GET {}: {} answers {} {}, {} answers {} {}", key, world_.node(0).name,
-                                   first.status, first.etag(), world_.node(i).name, reply.status,
-                                   reply.etag()));
+      world_.violation(fmt::format("GET {}: {} answers {} {}, {} answers {} {}", key, members.front()->name,
+                                   first.status, first.etag(), node->name, reply.status, reply.etag()));
     }
   }
 }
 
 Task<> Scenario::list_everywhere() {
   Listing first;
-  for (std::size_t i = 0; i < world_.nodes.size(); ++i) {
-    asked_ = i;
+  const std::vector<SimNode*> members = world_.members();
+  for (const SimNode* node : members) {
+    asked_ = node->index;
     Listing now;
     const bool listed = co_await read_pages("list-type=2", "Contents", &now);
     asked_.reset();
-    if (!listed) world_.violation(fmt::format("{} cannot list", world_.node(i).name));
-    if (i == 0) first = now;
+    if (!listed) world_.violation(fmt::format("{} cannot list", node->name));
+    if (node == members.front()) first = now;
     if (listed && (now.etags != first.etags || now.folders != first.folders))
-      world_.violation(fmt::format("{} lists {} keys, {} lists {}, or others", world_.node(0).name,
-                                   first.etags.size(), world_.node(i).name, now.etags.size()));
+      world_.violation(fmt::format("{} lists {} keys, {} lists {}, or others", members.front()->name,
+                                   first.etags.size(), node->name, now.etags.size()));
   }
 }
 
 // All is healed: a node may go, with all its drives, if parity has room for them.
 Task<> Scenario::read_without_a_node() {
-  const std::size_t node = world_.random.below(world_.nodes.size());
+  const std::vector<SimNode*> members = world_.members();
+  const std::size_t node = members[world_.random.below(members.size())]->index;
   if (world_.node(node).slots.size() > world_.geometry.parity_shards) co_return;
   co_await world_.stop(node);
   std::vector<std::string> keys;
   for (const auto& [key, history] : model_.registers) keys.push_back(key);
   for (const std::string& key : keys) co_await look_at(key, true);
   co_await start_all();
+}
+
+// Some nodes lose their power, perhaps all of them; who does not come up again need not.
+Task<> Scenario::go_beyond_in_cluster() {
+  ended_ = false;
+  for (const SimNode* node : world_.members()) {
+    if (!world_.random.chance(0.4)) continue;
+    world_.die(Death::power_cut, node->index);
+    ++starting_;
+    world_.tasks.spawn(world_.shard.executor(), start_one(node->index, false));
+  }
+  if (spec_.net_faults && world_.random.chance(0.3)) world_.note(harm_network());
+  const TimePoint limit = world_.clock.now() + seconds(40);
+  while (starting_ > 0 && world_.clock.now() < limit) co_await sleep_for(world_.clock, milliseconds(50));
+  ended_ = true;
+  for (const SimNode* node : world_.members())
+    if (!node->serving) world_.die(Death::killed, node->index);
+  while (starting_ > 0) co_await sleep_for(world_.clock, milliseconds(50));
 }
 
 }  // namespace ostraka::sim

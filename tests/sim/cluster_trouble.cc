@@ -14,9 +14,11 @@ using std::chrono::seconds;
 
 namespace {
 
+constexpr Duration kHearsAgain = seconds(15);
+
 // Mostly short, sometimes as long as what the store counts in: leases, deadlines, grace times.
-Duration some_time(SimRandom& random) {
-  const std::uint64_t kind = random.below(10);
+Duration some_time(SimRandom& random, bool long_round = false) {
+  const std::uint64_t kind = long_round && random.chance(0.4) ? 9 : random.below(10);
   if (kind < 5) return milliseconds(random.between(50, 2000));
   if (kind < 9) return milliseconds(random.between(2000, 15'000));
   return milliseconds(random.between(15'000, 100'000));
@@ -35,6 +37,7 @@ void Scenario::set_clocks() {
     if (!spec_.net_faults) continue;
     node->clock.set_pace(static_cast<std::int64_t>(random.below(401)) - 200);
     node->clock.set_offset_ms(static_cast<std::int64_t>(random.below(40'001)) - 20'000);
+    world_.probes.hit("trouble: clocks of nodes differ");
   }
 }
 
@@ -45,7 +48,9 @@ void Scenario::mend_cluster() {
   world_.etcd->set_leader(true);
   world_.etcd->set_doubts(0);
   for (std::size_t i = 0; i < world_.etcd->members(); ++i) world_.etcd->set_lag(i, Duration::zero());
+  end_deafness();
   for (const auto& node : world_.nodes) {
+    node->machine.calls_to_pause.reset();
     world_.go_on(node->index);
     if (node->clock.offset_ms() > 20'000 || node->clock.offset_ms() < -20'000) node->clock.set_offset_ms(0);
   }
@@ -54,9 +59,10 @@ void Scenario::mend_cluster() {
 Task<> Scenario::trouble_with_node(std::size_t i) {
   SimRandom& random = world_.random;
   while (!ended_) {
-    const Duration calm = milliseconds(random.between(200, 12'000));
+    const Duration calm = milliseconds(random.between(200, 10'000));
     co_await sleep_for(world_.clock, calm);
     if (ended_) break;
+    if (!world_.node(i).part) continue;
     if (!world_.serving(i)) {
       if (!world_.dead(i)) continue;  // dying
       if (random.chance(0.1)) {
@@ -78,7 +84,10 @@ Task<> Scenario::trouble_with_node(std::size_t i) {
       const Duration length = some_time(random);
       world_.probes.hit(length > seconds(10) ? "trouble: a node pauses for longer than its lease"
                                              : "trouble: a node pauses");
-      world_.pause(i, length);
+      if (random.chance(0.4))
+        world_.pause(i, length);
+      else
+        world_.arm_pause(length, random.between(1, 60), i);
     } else if (kind == 7 && spec_.net_faults && wild_clocks_) {
       const std::int64_t before = world_.node(i).clock.offset_ms();
       const std::int64_t shift = static_cast<std::int64_t>(random.between(61'000, 200'000));
@@ -99,7 +108,8 @@ void Scenario::choose_cluster_trouble() {
   trouble_ = Trouble::nodes;
   if (weak_.empty()) return;
   const std::uint64_t kind = random.below(3);
-  weak_node_ = random.below(world_.nodes.size());
+  const std::vector<SimNode*> members = world_.members();
+  weak_node_ = members[random.below(members.size())]->index;
   const std::vector<std::size_t>& slots = world_.node(weak_node_).slots;
   if (kind == 0) {
     weak_.clear();
@@ -114,6 +124,7 @@ void Scenario::choose_cluster_trouble() {
 unsigned Scenario::begin_cluster_trouble() {
   const IoExecutor executor = world_.shard.executor();
   wild_clocks_ = world_.random.chance(0.2);
+  long_round_ = trouble_ == Trouble::nodes && world_.random.chance(0.25);
   unsigned tasks = 1;
   world_.tasks.spawn(executor, bucket_client());
   for (const auto& node : world_.nodes) {
@@ -127,7 +138,35 @@ unsigned Scenario::begin_cluster_trouble() {
     world_.tasks.spawn(executor, trouble_with_network());
   }
   world_.tasks.spawn(executor, trouble_with_etcd());
+  ++tasks;
+  // A write that comes while a shard is handed over may lack it: no drive may lose anything beside that.
+  if (trouble_ != Trouble::nodes || !has_spare() || world_.random.chance(0.3)) return tasks;
+  world_.tasks.spawn(executor, grow_and_shrink());
   return tasks + 1;
+}
+
+// Nodes that may not hear of changes in etcd, for as long as the network is as it is.
+void Scenario::note_deaf() {
+  const std::vector<std::string> all = hosts();
+  const std::vector<SimNode*> members = world_.members();
+  for (const SimNode* node : members)
+    for (std::size_t i = members.size(); i < all.size(); ++i)
+      if (world_.net.is_troubled(node->name, all[i])) deaf_until_[node->index] = TimePoint::max();
+}
+
+// The network and etcd are well, but for what the other of the two still suffers.
+void Scenario::end_deafness() {
+  etcd_left_.reset();
+  for (TimePoint& until : deaf_until_) until = world_.clock.now();
+  note_deaf();
+}
+
+// At any time since then, and as long as it takes to notice that a watch is dead and to begin another.
+bool Scenario::may_be_deaf(std::size_t node, TimePoint since) const {
+  const SimNode& on = world_.node(node);
+  const TimePoint heard = std::max(deaf_until_[node], on.paused_last);
+  if (etcd_ails_ || on.line.stopped() || deaf_until_[node] == TimePoint::max()) return true;
+  return since < heard + kHearsAgain;
 }
 
 // As long as there is trouble at all.
@@ -141,7 +180,7 @@ Task<> Scenario::wait_out(Duration length) {
 
 std::vector<std::string> Scenario::hosts() const {
   std::vector<std::string> out;
-  for (const auto& node : world_.nodes) out.push_back(node->name);
+  for (const SimNode* node : world_.members()) out.push_back(node->name);
   for (std::size_t i = 0; i < world_.etcd->members(); ++i) out.push_back(fmt::format("etcd{}", i + 1));
   return out;
 }
@@ -150,7 +189,7 @@ std::vector<std::string> Scenario::hosts() const {
 std::string Scenario::harm_network() {
   SimRandom& random = world_.random;
   const std::vector<std::string> all = hosts();
-  const std::size_t nodes = world_.nodes.size();
+  const std::size_t nodes = world_.members().size();
   const std::string one = all[random.below(nodes)];
   std::string other = all[random.below(all.size())];
   if (other == one) other = all[nodes];
@@ -158,7 +197,7 @@ std::string Scenario::harm_network() {
     world_.net.link(from, to).cut = true;
     if (both) world_.net.link(to, from).cut = true;
   };
-  switch (random.below(7)) {
+  switch (random.below(8)) {
     case 0:
       cut(one, other, false);
       world_.probes.hit("trouble: a link is cut in one direction");
@@ -187,7 +226,13 @@ std::string Scenario::harm_network() {
       for (std::size_t i = nodes; i < all.size(); ++i) cut(one, all[i], true);
       world_.probes.hit("trouble: etcd is away from one node");
       return one + " does not reach etcd";
-    case 5: {
+    case 5:
+      for (const std::string& node : all)
+        for (std::size_t i = nodes; i < all.size(); ++i) cut(node, all[i], true);
+      etcd_left_ = world_.clock.now();
+      world_.probes.hit("trouble: etcd is away from all nodes");
+      return "nobody reaches etcd";
+    case 6: {
       const Duration slow = milliseconds(random.between(5, random.chance(0.3) ? 3000 : 200));
       for (const std::string& host : all) {
         world_.net.link(one, host).slow = slow;
@@ -215,10 +260,12 @@ Task<> Scenario::trouble_with_network() {
     co_await wait_out(calm);
     if (ended_) break;
     const std::string what = harm_network();
-    const Duration length = some_time(random);
+    note_deaf();
+    const Duration length = some_time(random, long_round_);
     world_.note(fmt::format("{}, for {}", what, in_ms(length)));
     co_await wait_out(length);
     world_.net.mend_all();
+    end_deafness();
     world_.note("the network is well");
   }
   --working_;
@@ -253,11 +300,15 @@ Task<> Scenario::trouble_with_etcd() {
       }
       default:
         etcd.compact();
+        end_deafness();  // whoever was behind reads all anew
         world_.probes.hit("trouble: etcd compacts its history");
         world_.note("etcd compacts its history");
         continue;
     }
+    etcd_ails_ = true;
     co_await wait_out(length);
+    etcd_ails_ = false;
+    end_deafness();
     etcd.set_leader(true);
     etcd.set_doubts(0);
     etcd.set_lag(member, Duration::zero());

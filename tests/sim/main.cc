@@ -232,7 +232,7 @@ bool parse_seeds(const std::string& text, Options& options) {
 }
 
 WorldShape shape(unsigned data, unsigned parity, std::size_t nodes = 1, std::size_t drives = 0) {
-  return {*erasure::make_geometry(data, parity), nodes, drives};
+  return {*erasure::make_geometry(data, parity), nodes, drives, nodes > 1 ? 1U : 0U};
 }
 
 bool choose_shapes(const std::string& cluster, const std::string& geometry, Options& options) {
@@ -253,6 +253,7 @@ bool choose_shapes(const std::string& cluster, const std::string& geometry, Opti
   if (cluster.empty()) return true;
   options.shapes[0].nodes = std::stoul(cluster);
   options.shapes[0].drives = std::stoul(cluster.substr(by + 1));
+  options.shapes[0].spares = 1;
   return true;
 }
 
@@ -261,7 +262,8 @@ int run_main(int argc, char** argv) {
   Options options;
   std::string seeds = "1..100", geometry;
   std::uint64_t seed = 0;
-  bool no_drive_faults = false, no_deaths = false, no_net_faults = false, with_log = false;
+  bool no_drive_faults = false, no_deaths = false, no_net_faults = false, no_growth = false,
+       unnoticed = false, with_log = false;
   std::string cluster;
   app.add_option("--seeds", seeds, "A..B, both included");
   app.add_option("--seed", seed, "only this one, in this process");
@@ -270,7 +272,9 @@ int run_main(int argc, char** argv) {
   app.add_option("--operations", options.scenario.operations, "of each client");
   app.add_option("--clients", options.scenario.clients, "clients");
   std::string sabotage;
-  app.add_option("--sabotage", sabotage, "break this rule, and succeed as soon as a seed notices");
+  app.add_option("--sabotage", sabotage,
+                 "break this rule, or several joined by commas, and succeed as soon as a seed notices");
+  app.add_flag("--unnoticed", unnoticed, "with --sabotage: no seed may notice");
   app.add_flag("--trace", options.trace, "say what happens");
   app.add_flag("--all-probes", options.all_probes, "fail when a fault or a rule was never reached");
   app.add_flag("--twice", options.twice, "each seed two times: both must end alike");
@@ -280,15 +284,18 @@ int run_main(int argc, char** argv) {
       "--cluster", cluster,
       "NODESxDRIVES, with --geometry: several nodes with so many drives each; any: each seed one of several");
   app.add_flag("--no-net-faults", no_net_faults, "links, etcd and clocks are well");
+  app.add_flag("--no-growth", no_growth, "no node is added or drained");
   app.add_flag("--log", with_log, "more of the server's own log");
   CLI11_PARSE(app, argc, argv);
   if (!sabotage.empty() && !choose_sabotage(sabotage)) return 2;
-  options.until_caught = !sabotage.empty();
+  options.until_caught = !sabotage.empty() && !unnoticed;
   log::set_level(with_log ? log::Level::info : log::Level::error);
   options.scenario.drive_faults = !no_drive_faults;
   options.scenario.deaths = !no_deaths;
   options.scenario.net_faults = !no_net_faults;
   if (!choose_shapes(cluster, geometry, options)) return 2;
+  for (WorldShape& one : options.shapes)
+    if (no_growth) one.spares = 0;
   if (seed != 0) {
     const Outcome outcome = run_seed(options, seed);
     for (const std::string& text : outcome.violations) std::printf("VIOLATION %s\n", text.c_str());

@@ -26,4 +26,12 @@ void SimWorld::collect_metrics(Incarnation& from) {
   }
 }
 
+std::uint64_t SimWorld::counted(const std::string& metric) {
+  const auto ended = probes.counts().find(metric);
+  std::uint64_t total = ended == probes.counts().end() ? 0 : ended->second;
+  for (const auto& one : nodes)
+    if (one->current) total += one->current->metrics.counter(metric, "").value();
+  return total;
+}
+
 }  // namespace ostraka::sim

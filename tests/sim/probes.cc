@@ -39,7 +39,8 @@ constexpr std::string_view kFaults[] = {
 
 // Rules that make a difference too rarely in whole nodes, which have leases and one coordinator a key. Each
 // has a story in tests/sabotage in which it does.
-constexpr std::string_view kRareRules[] = {"epoch", "final", "untold", "bare"};
+// The last two are of clusters.
+constexpr std::string_view kRareRules[] = {"epoch", "final", "untold", "bare", "unlocked", "permit"};
 
 // The protocol at work. The rules themselves ("rule: ...") count the cases in which they made the difference.
 constexpr std::string_view kProtocol[] = {
@@ -66,30 +67,66 @@ constexpr std::string_view kRepair[] = {
 constexpr std::string_view kClusterFaults[] = {
     "crash: killed",
     "crash: power cut",
-    "cluster: a bucket is deleted",
-    "cluster: a bucket that is written to is not deleted",
-    "cluster: the deletion of a bucket fails or is in doubt",
     "etcd: a change is carried out and nobody is told",
     "etcd: a lease ends by itself",
+    "etcd: a watch ends since the leader has gone",
+    "etcd: a watch from what is compacted",
+    "etcd: another leader",
     "net: a connection breaks after one",
     "net: a connection breaks before a message",
     "net: a request arrives that nobody waits for",
+    "net: a request comes after one that was sent later",
+    "net: a request of a process that is dead",
     "net: a request on a connection that is dead",
     "net: connecting takes more than one try",
     "net: what is sent does not get through",
     "net: what was sent long ago arrives",
+    "trouble: a clock is wrong by more than a minute",
     "trouble: a link is cut",
     "trouble: a link is cut in one direction",
     "trouble: a member of etcd lags",
     "trouble: a node is alone",
     "trouble: a node pauses",
+    "trouble: a node pauses for longer than its lease",
     "trouble: a partition",
+    "trouble: a partition in one direction",
+    "trouble: clocks of nodes differ",
     "trouble: connections break",
+    "trouble: etcd compacts its history",
     "trouble: etcd does not tell what became of a change",
     "trouble: etcd has no leader",
+    "trouble: etcd is away from all nodes",
     "trouble: etcd is away from one node",
     "trouble: links are slow",
     "trouble: stopped and started",
+};
+
+// What a cluster has to do about it. A stale commit that a drive refuses: `expect`, and `epoch`.
+constexpr std::string_view kClusterWork[] = {
+    "beyond: more is damaged than parity bears",
+    "cluster: a bucket is deleted",
+    "cluster: a bucket that is written to is not deleted",
+    "cluster: a commit lease goes on from a node that is not heard of",
+    "cluster: a node that etcd does not reach does not know a new bucket",
+    "cluster: a node with writes under way stands for longer than its leases last",
+    "cluster: a write is acknowledged while no node reaches etcd",
+    "cluster: the deletion of a bucket fails or is in doubt",
+    "growth: a drain is taken back",
+    "growth: a node is added",
+    "growth: a node is drained",
+    "growth: a node is removed",
+    "growth: all that was to move has moved",
+    "growth: shards have moved while clients are at work",
+    "growth: shards move while clients are at work",
+    "growth: who leads in moving shards dies",
+    "ostraka_healed_shards_total",
+    "ostraka_in_doubt_total",
+    "ostraka_settled_gone_total",
+    "peace: a drive is filled and readmitted",
+    "rule: epoch",
+    "rule: expect",
+    "rule: permit",
+    "rule: unlocked",
 };
 
 }  // namespace
@@ -110,7 +147,9 @@ std::vector<std::string> required_probes() {
 }
 
 std::vector<std::string> required_cluster_probes() {
-  return {std::begin(kClusterFaults), std::end(kClusterFaults)};
+  std::vector<std::string> names(std::begin(kClusterFaults), std::end(kClusterFaults));
+  names.insert(names.end(), std::begin(kClusterWork), std::end(kClusterWork));
+  return names;
 }
 
 }  // namespace ostraka::sim

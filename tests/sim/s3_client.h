@@ -29,6 +29,7 @@ struct S3Reply {
   net::Headers headers;
   std::string body;
   bool complete = false;
+  std::size_t node = 0;  // that was asked
   bool ok() const noexcept { return status >= 200 && status < 300 && complete; }
   std::string etag() const;  // without quotes
   std::string code() const;  // of an error document

@@ -1,13 +1,16 @@
 #include "tests/sim/sabotage.h"
 
+#include <algorithm>
 #include <array>
+#include <bitset>
 #include <utility>
 
 namespace ostraka {
 namespace {
 
-Sabotage chosen = Sabotage::none;
-std::array<std::uint64_t, 64> asked{};  // by rule
+constexpr std::size_t kMostRules = 64;
+std::bitset<kMostRules> broken;
+std::array<std::uint64_t, kMostRules> asked{};  // by rule
 
 constexpr std::array kNames{
     std::pair{"nosync", Sabotage::nosync},     std::pair{"early", Sabotage::early},
@@ -20,36 +23,47 @@ constexpr std::array kNames{
     std::pair{"certain", Sabotage::certain},   std::pair{"split", Sabotage::split},
     std::pair{"decree", Sabotage::decree},     std::pair{"readmit", Sabotage::readmit},
     std::pair{"untold", Sabotage::untold},     std::pair{"oblivion", Sabotage::oblivion},
-    std::pair{"newborn", Sabotage::newborn}};
+    std::pair{"newborn", Sabotage::newborn},   std::pair{"unlocked", Sabotage::unlocked},
+    std::pair{"permit", Sabotage::permit}};
+
+Sabotage rule_named(std::string_view name) {
+  for (const auto& [known, rule] : kNames)
+    if (name == known) return rule;
+  return Sabotage::none;
+}
 
 }  // namespace
 
 #ifdef OSTRAKA_SABOTAGE
 bool sabotaged(Sabotage rule) noexcept {
   ++asked[static_cast<std::size_t>(rule)];
-  return rule == chosen;
+  return broken[static_cast<std::size_t>(rule)];
 }
 #endif
 
 namespace sim {
 
 void choose_sabotage(Sabotage rule) {
-  chosen = rule;
+  broken.reset();
+  if (rule != Sabotage::none) broken.set(static_cast<std::size_t>(rule));
 }
 
-bool choose_sabotage(std::string_view name) {
-  for (const auto& [known, rule] : kNames) {
-    if (name != known) continue;
-    chosen = rule;
-    return true;
+bool choose_sabotage(std::string_view names) {
+  std::bitset<kMostRules> rules;
+  while (!names.empty()) {
+    const std::size_t comma = std::min(names.find(','), names.size());
+    const Sabotage rule = rule_named(names.substr(0, comma));
+    if (rule == Sabotage::none) return false;
+    rules.set(static_cast<std::size_t>(rule));
+    names.remove_prefix(std::min(comma + 1, names.size()));
   }
-  return false;
+  broken = rules;
+  return broken.any();
 }
 
 std::uint64_t times_asked(std::string_view name) {
-  for (const auto& [known, rule] : kNames)
-    if (name == known) return asked[static_cast<std::size_t>(rule)];
-  return 0;
+  const Sabotage rule = rule_named(name);
+  return rule == Sabotage::none ? 0 : asked[static_cast<std::size_t>(rule)];
 }
 
 std::string_view name_of(Sabotage rule) {

@@ -1,4 +1,4 @@
-// Which rule of base/sabotage.h this process breaks: none at first.
+// Which rules of base/sabotage.h this process breaks: none at first.
 #pragma once
 
 #include <cstdint>
@@ -10,7 +10,8 @@
 namespace ostraka::sim {
 
 void choose_sabotage(Sabotage rule);
-bool choose_sabotage(std::string_view name);  // false: there is no such rule
+// Several: joined by ','. False: there is no such rule.
+bool choose_sabotage(std::string_view names);
 // How often the rule made a difference: it is asked for only where it does.
 std::uint64_t times_asked(std::string_view name);
 std::string_view name_of(Sabotage rule);

@@ -22,12 +22,15 @@ constexpr Duration kPurgedAfter = erasure::kPurgeAfter + erasure::kRetiredWithin
 }  // namespace
 
 Scenario::Scenario(SimWorld& world, ScenarioSpec spec)
-    : world_(world), spec_(spec), well_again_(world.devices.size()), gone_(world.devices.size()) {}
+    : world_(world),
+      spec_(spec),
+      well_again_(world.devices.size()),
+      gone_(world.devices.size()),
+      deaf_until_(world.nodes.size()) {}
 
 void Scenario::choose_weak_drives() {
   SimRandom& random = world_.random;
-  std::vector<std::size_t> slots(world_.devices.size());
-  for (std::size_t i = 0; i < slots.size(); ++i) slots[i] = i;
+  std::vector<std::size_t> slots = world_.slots();
   for (std::size_t i = slots.size(); i > 1; --i) std::swap(slots[i - 1], slots[random.below(i)]);
   const std::size_t most = world_.geometry.parity_shards;
   std::size_t count = 0;
@@ -72,6 +75,7 @@ Task<> Scenario::traffic() {
   unsigned troubles = 0;
   if (spec_.drive_faults && !weak_.empty()) {
     ++troubles;
+    harmed_ = true;
     world_.tasks.spawn(executor, trouble_with_drives());
   }
   if (world_.is_cluster()) {
@@ -140,7 +144,10 @@ Task<> Scenario::write_to(std::string key) {
 // lost is made good.
 Task<> Scenario::converge() {
   world_.note("peace");
-  for (const auto& node : world_.nodes) node->machine.calls_to_live.reset();
+  for (const auto& node : world_.nodes) {
+    node->machine.calls_to_live.reset();
+    node->machine.calls_to_pause.reset();
+  }
   std::fill(well_again_.begin(), well_again_.end(), TimePoint{});
   heal_hardware();
   world_.put_bays_in_order();
@@ -160,6 +167,7 @@ Task<> Scenario::converge() {
     co_await look_at(key, must);
   }
   if (!all_there) co_await use_without_those_gone(keys);
+  if (world_.is_cluster()) co_await finish_growth();
   co_await heal_all();
   for (const std::string& key : keys) co_await look_at(key, true);
   co_await list();
@@ -189,9 +197,9 @@ Task<> Scenario::calm() {
 // overwritten.
 Task<> Scenario::use_without_those_gone(const std::vector<std::string>& keys) {
   world_.probes.hit("peace: a drive does not come back");
-  std::size_t there = 0;
-  for (std::size_t slot = 0; slot < world_.devices.size(); ++slot) there += world_.drive_online(slot) ? 1 : 0;
-  if (keys.empty() || there < world_.geometry.write_quorum()) co_return;
+  std::size_t missing = 0;
+  for (const std::size_t slot : world_.slots()) missing += world_.drive_online(slot) ? 0 : 1;
+  if (keys.empty() || world_.geometry.drives() - missing < world_.geometry.write_quorum()) co_return;
   world_.probes.hit("peace: keys are read and written while a drive is gone for good");
   const std::string any = keys[world_.random.below(keys.size())];
   co_await write_to(any);
@@ -220,7 +228,7 @@ Task<bool> Scenario::all_online(Duration patience) {
   const TimePoint limit = world_.clock.now() + patience;
   while (world_.clock.now() < limit) {
     bool all = true;
-    for (std::size_t slot = 0; slot < world_.devices.size(); ++slot) all = all && world_.drive_online(slot);
+    for (const std::size_t slot : world_.slots()) all = all && world_.drive_online(slot);
     if (all) co_return true;
     co_await sleep_for(world_.clock, milliseconds(250));
   }
@@ -253,16 +261,15 @@ std::vector<std::string> Scenario::in_doubt() const {
 // As an operator would: drives that do not come back are replaced; then the store is given the time to heal.
 Task<> Scenario::heal_all() {
   co_await sleep_for(world_.clock, seconds(3));  // a drive that was replaced is noticed only after the start
-  for (std::size_t slot = 0; slot < world_.devices.size(); ++slot) {
+  for (const std::size_t slot : world_.slots())
     if (!world_.drive_online(slot)) replace(slot);
-  }
   const bool there = co_await all_online(seconds(120));
   if (!there) {
     world_.violation("a new drive is not taken into service");
     co_return;
   }
-  std::vector<bool> filling;
-  for (std::size_t slot = 0; slot < world_.devices.size(); ++slot) filling.push_back(world_.refilling(slot));
+  std::map<std::size_t, bool> filling;
+  for (const std::size_t slot : world_.slots()) filling[slot] = world_.refilling(slot);
   std::string scan = co_await admin("POST", "scan/start");
   for (unsigned tries = 0; scan.empty() && world_.is_cluster() && tries < 60; ++tries) {
     co_await sleep_for(world_.clock, seconds(1));  // until somebody leads
@@ -284,7 +291,7 @@ Task<> Scenario::heal_all() {
     const auto scanned = nlohmann::json::parse(last_scan), healed = nlohmann::json::parse(last_heal);
     bool queue_empty = healed["queue"]["entries"] == 0 && healed["refills"].empty();
     if (world_.is_cluster()) queue_empty = queue_empty && healed["not_asked"].empty();
-    for (std::size_t slot = 0; slot < world_.devices.size(); ++slot) {
+    for (const std::size_t slot : world_.slots()) {
       const bool refilling = world_.refilling(slot);
       queue_empty = queue_empty && !refilling;
       if (filling[slot] && !refilling) world_.probes.hit("peace: a drive is filled and readmitted");
@@ -319,7 +326,7 @@ Task<> Scenario::read_without_some() {
   std::vector<std::string> keys;
   for (const auto& [key, history] : model_.registers) keys.push_back(key);
   for (const std::string& key : keys) co_await look_at(key, true);
-  if (!keys.empty() && world_.devices.size() - weak_.size() >= world_.geometry.write_quorum()) {
+  if (!keys.empty() && world_.geometry.drives() - weak_.size() >= world_.geometry.write_quorum()) {
     const std::string any = keys[world_.random.below(keys.size())];
     co_await write_to(any);
     co_await look_at(any, true);
@@ -334,15 +341,18 @@ Task<> Scenario::read_without_some() {
 Task<> Scenario::go_beyond() {
   SimRandom& random = world_.random;
   world_.note("beyond parity");
+  world_.probes.hit("beyond: more is damaged than parity bears");
   anything_goes_ = true;
-  for (std::size_t slot = 0; slot < world_.devices.size(); ++slot) {
+  for (const std::size_t slot : world_.slots()) {
     if (!random.chance(0.7)) continue;
     for (std::uint64_t times = random.between(3, 15); times > 0; --times)
       damage_at_rest(*world_.devices[slot]);
     if (random.chance(0.2)) world_.devices[slot]->faults.flipped = 0.3;
     if (random.chance(0.2)) world_.devices[slot]->faults.read_errors = 0.3;
   }
-  if (random.chance(0.5)) {
+  if (world_.is_cluster()) {
+    co_await go_beyond_in_cluster();
+  } else if (random.chance(0.5)) {
     world_.die(Death::power_cut);
     const Result<> started = co_await world_.start();
     if (!started) co_return;

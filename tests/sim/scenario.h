@@ -43,8 +43,10 @@ struct BucketLife {
   enum class Key : std::uint8_t { there, gone, unknown };
   std::string name;  // "/bucket"
   bool made = false, deletion_begun = false, deleted = false, in_doubt = false;
-  std::map<std::string, Key> keys;  // by "/bucket/key"
-  unsigned busy = 0;                // clients
+  std::map<std::string, Key> keys;   // by "/bucket/key"
+  unsigned busy = 0;                 // clients
+  TimePoint begun{};                 // to be made
+  std::set<std::size_t> known_by{};  // nodes that have answered for it
 };
 
 // Who suffers in a round of a cluster. What a write missed while a node was away or slow counts as lacking,
@@ -134,7 +136,17 @@ class Scenario {
   Task<> read_everywhere(std::vector<std::string> keys);
   Task<> list_everywhere();
   Task<> read_without_a_node();
+  Task<> go_beyond_in_cluster();
   std::size_t some_node();  // for a client to ask
+  // --- cluster_growth.cc
+  bool has_spare() const;  // there is a machine that was no node at first
+  Task<> grow_and_shrink();
+  Task<> add_spare();
+  Task<> drain(std::size_t node, bool cancel);
+  Task<> watch_moves();
+  Task<> settle_growth();
+  Task<> finish_growth();
+  Task<S3Reply> order(std::string path, std::string body);
   // --- cluster_trouble.cc
   void set_clocks();
   void mend_cluster();
@@ -146,12 +158,15 @@ class Scenario {
   Task<> wait_out(Duration length);
   std::vector<std::string> hosts() const;
   std::string harm_network();
+  void note_deaf();
+  void end_deafness();
+  bool may_be_deaf(std::size_t node, TimePoint since) const;
   // --- cluster_buckets.cc
   Task<> bucket_client();
   Task<> write_to_bucket(std::shared_ptr<BucketLife> life, unsigned writer);
   Task<> delete_bucket(std::shared_ptr<BucketLife> life);
   Task<> look_at_buckets();
-  bool may_be_unknown() const;
+  void check_unknown(const BucketLife& life, const S3Reply& reply, TimePoint begin, const std::string& what);
   void check_bucket(const BucketLife& life, const S3Reply& listed, const std::string& node);
 
   SimWorld& world_;
@@ -166,11 +181,19 @@ class Scenario {
   unsigned working_ = 0;                                        // clients
   std::optional<std::size_t> asked_;                            // the node that all requests go to; none: any
   std::vector<std::shared_ptr<BucketLife>> buckets_;            // of this round
+  bool long_round_ = false;                                     // beyond what leases and graces last
   bool wild_clocks_ = false;                                    // by more than a minute
-  unsigned starting_ = 0;                                       // nodes
-  bool ended_ = false;                                          // the traffic
-  bool given_up_ = false;                                       // the node cannot start, and need not
-  bool anything_goes_ = false;                                  // beyond parity: only wrong bytes count
+  std::vector<TimePoint> deaf_until_;    // by node: since then it hears of each change in etcd, and soon
+  std::optional<TimePoint> etcd_left_;   // out of every node's reach since then
+  bool etcd_ails_ = false;               // for all nodes
+  bool adding_ = false;                  // the spare node; nobody knows yet
+  std::optional<std::size_t> draining_;  // a node that was, or may be
+  bool shrunk_ = false;                  // one has gone
+  bool harmed_ = false;                  // drives
+  unsigned starting_ = 0;                // nodes
+  bool ended_ = false;                   // the traffic
+  bool given_up_ = false;                // the node cannot start, and need not
+  bool anything_goes_ = false;           // beyond parity: only wrong bytes count
   std::uint64_t done_ = 0, failed_ = 0;
 };
 

@@ -28,6 +28,10 @@ bool is_passing(const Result<>& result) {
 
 }  // namespace
 
+cluster::DriveUrl SimWorld::url_of(std::size_t slot) {
+  return {node_of(slot).name, kNodePort, "/" + drive_name(slot)};
+}
+
 void SimWorld::make_cluster() {
   etcd = std::make_unique<SimEtcd>(clock, random, probes, kEtcdMembers);
   for (std::size_t i = 0; i < etcd->members(); ++i) {
@@ -42,8 +46,12 @@ bool SimWorld::goes_on(const Incarnation& one) const {
 
 Task<Result<>> SimWorld::start_member(Incarnation* born) {
   cmd::ServerConfig& config = born->config;
-  for (std::size_t slot = 0; slot < devices.size(); ++slot)
-    config.cluster_drives.push_back({node_of(slot).name, kNodePort, "/" + drive_name(slot)});
+  // Nodes that were added later others need not be told of.
+  const bool all = !born->of.founder || random.chance(0.5);
+  for (std::size_t slot = 0; slot < devices.size(); ++slot) {
+    const SimNode& on = node_of(slot);
+    if (on.founder || &on == &born->of || (all && on.part)) config.cluster_drives.push_back(url_of(slot));
+  }
   for (std::size_t i = 0; i < etcd->members(); ++i)
     config.control_store.etcd.push_back({etcd_host(i), kEtcdPort});
   config.control_store.cluster = "simulated";
@@ -64,15 +72,22 @@ Task<> SimWorld::boot(Incarnation* born, Result<>* outcome, Event* booted) {
 Task<Result<>> SimWorld::boot_member(Incarnation* born) {
   CO_TRY(drives, co_await open_member(born));
   SimNode& on = born->of;
-  const auto serve = [server = born->peer_server.get()](const std::string& prefix,
-                                                        cluster::PeerService* service) {
-    server->set_service(prefix, service);
+  const auto serve = [this, born](const std::string& prefix, cluster::PeerService* service) {
+    if (prefix == cmd::kLockCalls && service != nullptr) {
+      born->lock_watch = std::make_unique<LockWatch>(*service, probes);
+      service = born->lock_watch.get();
+    }
+    born->peer_server->set_service(prefix, service);
   };
   for (const std::string_view prefix : cmd::kPeerCalls) serve(std::string(prefix), nullptr);
   cmd::Deps deps{on.clock, born->random, born->fs, born->metrics};
   deps.shards.push_back(&born->shard);
   deps.dial = net.dial_from(on.name, born->number, on.line);
-  deps.peers.emplace(cmd::Peers{on.name, fmt::format("{}:{}", on.name, kNodePort), *born->transport, serve});
+  const auto meet = [transport = born->transport.get()](const cluster::Topology& now) {
+    transport->set_nodes(cmd::addresses_of(now));
+  };
+  deps.peers.emplace(cmd::Peers{on.name, fmt::format("{}:{}", on.name, kNodePort), *born->transport, serve,
+                                remote_drives(*born), meet});
   CO_TRY(node, cmd::make_node(deps, std::move(drives), born->config));
   born->node = std::move(node);
   if (!goes_on(*born)) co_return fail(Errc::closed, "it ended while it started");
@@ -113,15 +128,21 @@ Task<Result<cmd::NodeDrives>> SimWorld::open_member(Incarnation* born) {
   born->transport =
       std::make_unique<cluster::HttpTransport>(shards, born->random, born->metrics, std::move(config));
   born->transport->set_nodes(cmd::addresses_of(joined->topology));
-  std::vector<std::string> folders;
-  for (const std::size_t slot : on.slots) folders.push_back("/" + drive_name(slot));
+  std::vector<std::string> folders = cmd::own_folders(*joined, on.name, born->config.cluster_drives);
   cmd::DriveOpening opening{on.clock,      born->random,  born->fs, born->indexes,
                             born->workers, born->metrics, folders,  geometry};
-  const auto remote = [born, &on](cluster::RemoteDriveSpec spec) {
+  const cluster::Placement* table = joined->table ? &*joined->table : nullptr;
+  co_return cmd::open_cluster_drives(std::move(opening),
+                                     {joined->topology, on.name, joined->seen, remote_drives(*born), table});
+}
+
+// As cmd/server.cc makes them.
+SimWorld::MakeRemote SimWorld::remote_drives(Incarnation& of) {
+  return [born = &of](cluster::RemoteDriveSpec spec) {
     return std::make_unique<cluster::RemoteDrive>(
-        cluster::RemoteDriveDeps{*born->transport, on.clock, born->random, born->shard}, std::move(spec));
+        cluster::RemoteDriveDeps{*born->transport, born->of.clock, born->random, born->shard},
+        std::move(spec));
   };
-  co_return cmd::open_cluster_drives(std::move(opening), {joined->topology, on.name, joined->seen, remote});
 }
 
 }  // namespace ostraka::sim

@@ -126,6 +126,7 @@ class SimEtcd::Member final : public net::Service {
       const std::span<const ByteSpan> nothing;
       if (told) told = co_await sink.write(nothing);
     }
+    if (told && !etcd_.leader_) etcd_.probes_.hit("etcd: a watch ends since the leader has gone");
   }
   Task<Result<>> say(net::ResponseSink& sink, Json result) {
     result["header"] = etcd_.header(etcd_.revision_seen_by(index_));
@@ -155,8 +156,10 @@ void SimEtcd::set_lag(std::size_t member, Duration lag) {
 }
 
 void SimEtcd::set_leader(bool there) {
-  if (there && !leader_)
+  if (there && !leader_) {
+    probes_.hit("etcd: another leader");
     for (auto& [id, lease] : leases_) lease.end = clock_.now() + lease.ttl;
+  }
   leader_ = there;
   wake();
 }

@@ -13,6 +13,7 @@ constexpr Duration kStallSlice = milliseconds(50);
 void SimMachine::end_incarnation() {
   incarnation = 0;
   calls_to_live.reset();
+  calls_to_pause.reset();
 }
 
 Result<> SimMachine::call(std::uint64_t caller, const std::shared_ptr<Device>& device, Access access) {
@@ -20,6 +21,10 @@ Result<> SimMachine::call(std::uint64_t caller, const std::shared_ptr<Device>& d
   if (calls_to_live && --*calls_to_live == 0) {
     on_death();
     return fail(Errc::io, "the process is dead");
+  }
+  if (calls_to_pause && --*calls_to_pause == 0) {
+    calls_to_pause.reset();
+    on_pause();
   }
   if (!device) return {};
   const DeviceFaults& faults = device->faults;

@@ -51,10 +51,12 @@ class SimMachine {
   // By the name of the mount point; nullptr: nothing is mounted there, and the folder of the root is seen.
   std::map<std::string, std::shared_ptr<Device>> bays;
   const std::shared_ptr<Device> root = std::make_shared<Device>(1);
-  std::uint64_t incarnation = 0;               // 0: nobody runs
-  std::optional<std::uint64_t> calls_to_live;  // the process dies in the call in which it gets 0
-  std::function<void()> on_death;              // within that call
-  double slow_calls = 0.3;                     // chance of a call to take any time at all
+  std::uint64_t incarnation = 0;                // 0: nobody runs
+  std::optional<std::uint64_t> calls_to_live;   // the process dies in the call in which it gets 0
+  std::function<void()> on_death;               // within that call
+  std::optional<std::uint64_t> calls_to_pause;  // it is stopped in the call in which this gets 0
+  std::function<void()> on_pause;
+  double slow_calls = 0.3;  // chance of a call to take any time at all
 
  private:
   std::uint64_t incarnations_ = 0;

@@ -23,6 +23,7 @@ constexpr Duration kDeadAfter = seconds(12);  // without a sign of life, as Http
 }  // namespace
 
 struct SimRequest {
+  std::uint64_t number = 0;
   net::RequestHead head;
   std::string body;
 };
@@ -65,6 +66,21 @@ struct SimNet::Answer {
 bool SimNet::is_cut(const std::string& from, const std::string& to) const {
   const auto found = links_.find({from, to});
   return (found != links_.end() && found->second.cut) || off_.contains(from) || off_.contains(to);
+}
+
+bool SimNet::is_troubled(const std::string& one, const std::string& other) const {
+  const auto bad = [this](const std::string& from, const std::string& to) {
+    const auto found = links_.find({from, to});
+    return found != links_.end() &&
+           (found->second.cut || found->second.breaking > 0 || found->second.slow > Duration::zero());
+  };
+  return bad(one, other) || bad(other, one);
+}
+
+void SimNet::note_order(const std::string& from, const std::string& to, std::uint64_t sent) {
+  std::uint64_t& latest = arrived_[{from, to}];
+  if (sent < latest) probes_.hit("net: a request comes after one that was sent later");
+  latest = std::max(latest, sent);
 }
 
 Duration SimNet::travel(const std::string& from, const std::string& to) {
@@ -250,6 +266,7 @@ class SimNet::Sink final : public net::ResponseSink {
 // The request has come to the host.
 void SimNet::serve(const ConnectionPtr& connection, std::shared_ptr<SimRequest> request,
                    std::shared_ptr<Answer> answer) {
+  note_order(connection->client, connection->server, request->number);
   const auto found = listeners_.find(connection->server);
   if (found == listeners_.end() || found->second.life != connection->server_life) {
     break_at_client(connection, travel(connection->server, connection->client));
@@ -443,6 +460,7 @@ Task<Result<SimNet::ConnectionPtr>> SimNet::Caller::try_connect(std::string peer
 
 std::shared_ptr<SimRequest> SimNet::Caller::message_of(const net::ClientRequest& request) const {
   auto message = std::make_shared<SimRequest>();
+  message->number = ++net_.sent_;
   net::RequestHead& head = message->head;
   head.method = request.method == "GET" ? net::Method::get : net::Method::post;
   head.method_text = request.method;
@@ -512,7 +530,10 @@ Task<Result<net::ClientResponse>> SimNet::Caller::request(net::ClientRequest req
     }
     const bool broke = answer->broken;
     close(connection);
-    if (reused && broke && request.repeatable && alive()) continue;
+    if (reused && broke && request.repeatable && alive()) {
+      net_.probes_.hit("net: a request is sent a second time");
+      continue;
+    }
     co_return fail(failed, request.peer.host + ": the connection broke");
   }
 }

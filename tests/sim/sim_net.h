@@ -59,6 +59,8 @@ class SimNet {
 
   SimLink& link(const std::string& from, const std::string& to) { return links_[{from, to}]; }
   void mend_all() { links_.clear(); }
+  // In either direction.
+  bool is_troubled(const std::string& one, const std::string& other) const;
 
  private:
   friend class SimCaller;
@@ -82,6 +84,7 @@ class SimNet {
   void break_at_client(const ConnectionPtr& connection, Duration after);
   void serve(const ConnectionPtr& connection, std::shared_ptr<struct SimRequest> request,
              std::shared_ptr<Answer> answer);
+  void note_order(const std::string& from, const std::string& to, std::uint64_t sent);
   static Task<> carry_out(SimNet* net, ConnectionPtr connection, std::shared_ptr<struct SimRequest> request,
                           std::shared_ptr<Answer> answer, SimListener listener);
 
@@ -94,6 +97,8 @@ class SimNet {
   std::set<std::string> off_;                              // machines
   std::map<std::uint64_t, std::weak_ptr<Connection>> connections_;
   std::uint64_t made_ = 0;
+  std::uint64_t sent_ = 0;                                                // requests
+  std::map<std::pair<std::string, std::string>, std::uint64_t> arrived_;  // the latest of them, by its number
 };
 
 }  // namespace ostraka::sim

@@ -8,6 +8,7 @@
 
 #include "base/check.h"
 #include "base/hash.h"
+#include "cluster/limits.h"
 #include "cmd/open_drives.h"
 
 namespace ostraka::sim {
@@ -53,9 +54,12 @@ SimWorld::SimWorld(std::uint64_t seed, WorldShape shape, bool trace)
       guard_(shard.executor()),
       drives_per_node_(shape.drives == 0 ? geometry.drives() : shape.drives),
       trace_(trace) {
-  for (std::size_t i = 0; i < shape.nodes; ++i)
+  const std::size_t machines = shape.nodes + shape.spares;
+  for (std::size_t i = 0; i < machines; ++i) {
     nodes.push_back(std::make_unique<SimNode>(i, clock, scheduler, probes));
-  for (std::size_t i = 0; i < shape.nodes * drives_per_node_; ++i) {
+    nodes.back()->founder = nodes.back()->part = i < shape.nodes;
+  }
+  for (std::size_t i = 0; i < machines * drives_per_node_; ++i) {
     devices.push_back(std::make_shared<Device>(++device_numbers_));
     node_of(i).slots.push_back(i);
     SimMachine& machine = node_of(i).machine;
@@ -68,6 +72,19 @@ SimWorld::SimWorld(std::uint64_t seed, WorldShape shape, bool trace)
 }
 
 SimWorld::~SimWorld() = default;
+
+std::vector<SimNode*> SimWorld::members() const {
+  std::vector<SimNode*> out;
+  for (const auto& one : nodes)
+    if (one->part) out.push_back(one.get());
+  return out;
+}
+
+std::vector<std::size_t> SimWorld::slots() const {
+  std::vector<std::size_t> out;
+  for (const SimNode* one : members()) out.insert(out.end(), one->slots.begin(), one->slots.end());
+  return out;
+}
 
 bool SimWorld::drive_online(std::size_t slot) {
   const SimNode& on = node_of(slot);
@@ -282,9 +299,30 @@ void SimWorld::die(Death death, std::size_t node) {
   on.serving = false;
 }
 
+void SimWorld::arm_pause(Duration length, std::uint64_t calls, std::size_t node) {
+  SimMachine& machine = nodes[node]->machine;
+  machine.on_pause = [this, length, node] {
+    if (!dead(node) && !nodes[node]->line.stopped()) pause(node, length);
+  };
+  machine.calls_to_pause = calls;
+}
+
+bool SimWorld::writes_under_way(const SimNode& on) {
+  if (!on.current) return false;
+  const auto writes = [](const auto& weak) {
+    const auto exchange = weak.lock();
+    return exchange && !exchange->over && !exchange->request.admin && exchange->request.method != "GET" &&
+           exchange->request.method != "HEAD";
+  };
+  const auto& all = on.current->exchanges;
+  return std::any_of(all.begin(), all.end(), writes);
+}
+
 void SimWorld::pause(std::size_t node, Duration length) {
   SimNode& on = *nodes[node];
   note(fmt::format("{} pauses for {} ms", on.name, length / milliseconds(1)));
+  if (length > cluster::kLockLease && writes_under_way(on))
+    probes.hit("cluster: a node with writes under way stands for longer than its leases last");
   on.line.stop();
   clock.after(length, [this, node, number = ++on.pauses] {
     if (nodes[node]->pauses == number) go_on(node);
@@ -295,6 +333,7 @@ void SimWorld::go_on(std::size_t node) {
   SimNode& on = *nodes[node];
   if (!on.line.stopped()) return;
   on.line.go_on();
+  on.paused_last = clock.now();
   note(on.name + " goes on");
 }
 

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <boost/asio/executor_work_guard.hpp>
+#include <functional>
 #include <list>
 #include <memory>
 #include <optional>
@@ -17,6 +18,7 @@
 #include "erasure/codec.h"
 #include "runtime/gate.h"
 #include "runtime/shard.h"
+#include "tests/sim/lock_watch.h"
 #include "tests/sim/s3_client.h"
 #include "tests/sim/sim_etcd.h"
 #include "tests/sim/sim_fs.h"
@@ -33,8 +35,9 @@ enum class Death : std::uint8_t {
 
 struct WorldShape {
   erasure::Geometry geometry;
-  std::size_t nodes = 1;   // more: a cluster
+  std::size_t nodes = 1;   // that it begins with; more: a cluster
   std::size_t drives = 0;  // of each node; 0: as many as the geometry has
+  std::size_t spares = 0;  // machines of a cluster that may become nodes of it
 };
 
 struct SimNode;
@@ -60,6 +63,7 @@ struct Incarnation {
   // Of a cluster's:
   std::unique_ptr<cluster::PeerServer> peer_server;
   std::unique_ptr<cluster::HttpTransport> transport;
+  std::unique_ptr<LockWatch> lock_watch;
   std::unique_ptr<cmd::Node> node;
 };
 
@@ -77,9 +81,12 @@ struct SimNode {
   MachineClock clock;
   SimMachine machine;
   std::vector<std::size_t> slots;  // of its drives
+  bool founder = true;             // of the cluster
+  bool part = true;                // of it now
   std::shared_ptr<Incarnation> current;
   bool serving = false;
   std::uint64_t pauses = 0;  // so far
+  TimePoint paused_last{};   // until then it stood
 };
 
 class SimWorld {
@@ -93,6 +100,8 @@ class SimWorld {
   void run(Task<> task);
 
   bool is_cluster() const noexcept { return nodes.size() > 1; }
+  std::vector<SimNode*> members() const;   // all nodes that are part of it, in order
+  std::vector<std::size_t> slots() const;  // of their drives
   SimNode& node(std::size_t i) { return *nodes[i]; }
   SimNode& node_of(std::size_t slot) { return *nodes[slot / drives_per_node_]; }
 
@@ -105,6 +114,8 @@ class SimWorld {
   void arm_death(Death death, std::uint64_t calls, std::size_t node = 0);
   void die(Death death, std::size_t node = 0);
   void pause(std::size_t node, Duration length);  // the process does nothing at all
+  // At that call to a device from now on, so that it stands in the middle of something.
+  void arm_pause(Duration length, std::uint64_t calls, std::size_t node);
   void go_on(std::size_t node);
   // The node's devices give up what they only said they had: pages whose sync failed once.
   void end_lies(std::size_t node = 0);
@@ -135,9 +146,11 @@ class SimWorld {
   std::uint64_t trace_hash() const noexcept { return hash_; }
   void violation(std::string text);
   const std::vector<std::string>& violations() const noexcept { return violations_; }
-  void collect_metrics(Incarnation& from);  // adds them to the probes
+  void collect_metrics(Incarnation& from);           // adds them to the probes
+  std::uint64_t counted(const std::string& metric);  // by processes that have ended, and those that run
 
   std::string drive_name(std::size_t i) const { return "d" + std::to_string(i); }
+  cluster::DriveUrl url_of(std::size_t slot);
 
   SimRandom random;
   SimClock clock;
@@ -161,7 +174,10 @@ class SimWorld {
   Task<> boot(Incarnation* born, Result<>* outcome, Event* booted);
   Task<Result<>> boot_member(Incarnation* born);
   Task<Result<cmd::NodeDrives>> open_member(Incarnation* born);
+  using MakeRemote = std::function<std::unique_ptr<cluster::RemoteDrive>(cluster::RemoteDriveSpec spec)>;
+  static MakeRemote remote_drives(Incarnation& of);
   bool goes_on(const Incarnation& one) const;
+  static bool writes_under_way(const SimNode& on);  // that clients have asked it for
 
   Task<> close_process(Incarnation* old);
   std::shared_ptr<Device>& bay_named(const std::string& name);
