@@ -110,6 +110,7 @@ class Quick(Growth):
             status = self.wait_balanced(founders)
             self.assert_even(status, "groups", lambda drive: drive["groups"])
             self.assertEqual(self.cluster.nodes[3].admin("node", "remove", node.name)["drives"], self.cluster.urls(node))
+            wait_for(lambda: not node.ready(), f"balancers leave {node.name} alone", 10)
             load.wait_for_calls(20)
         load.check()
         table = self.growth_status()["drives"]
