@@ -87,9 +87,22 @@ Task<Result<std::shared_ptr<const disk::VersionRecord>>> erase_key(CorePtr core,
   co_return std::move(written.replaced);
 }
 
+Task<Result<std::shared_ptr<const disk::VersionRecord>>> read_own(CorePtr core, Ctx& ctx,
+                                                                  disk::ObjectRef ref) {
+  ref = core->stamped(std::move(ref));
+  CO_TRY(reading, co_await read_newest(core, ctx, ref, Want::metadata));
+  if (reading.outcome == Outcome::unknown) co_return fail(Errc::unavailable, "a key cannot be decided");
+  std::shared_ptr<const disk::VersionRecord> record;
+  if (!reading.is_absent()) record = reading.record;
+  co_return record;
+}
+
 Task<Result<SetListPage>> list_page(CorePtr core, Ctx& ctx, disk::ListSpec spec, KeyReader reader) {
-  purge_due_tombstones(core, ctx);
-  co_return co_await list_keys(make_list_field(core), ctx, std::move(spec), std::move(reader));
+  ListFieldPtr field = make_list_field(core);
+  if (!reader) {
+    reader = [core](Ctx& read_ctx, disk::ObjectRef ref) { return read_own(core, read_ctx, std::move(ref)); };
+  }
+  co_return co_await list_keys(std::move(field), ctx, std::move(spec), std::move(reader));
 }
 
 class DriveErasureSet final : public ErasureSet {

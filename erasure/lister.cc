@@ -4,9 +4,10 @@
 #include <tuple>
 #include <utility>
 
+#include "disk/row_key.h"
+#include "erasure/commit_coordinator.h"
 #include "erasure/drive_round.h"
 #include "erasure/limits.h"
-#include "erasure/quorum_read.h"
 
 namespace ostraka::erasure {
 namespace {
@@ -18,13 +19,6 @@ using ListRound = DriveRound<Result<ListPage>, ListField>;
 
 Task<Result<ListPage>> call_list(ListFieldPtr field, unsigned drive, Ctx ctx, ListSpec spec) {
   co_return co_await field->drives[drive]->list(ctx, std::move(spec));
-}
-
-// The first key after all that start with `prefix`; empty when there is none.
-std::string after_prefix(std::string prefix) {
-  while (!prefix.empty() && static_cast<unsigned char>(prefix.back()) == 0xff) prefix.pop_back();
-  if (!prefix.empty()) prefix.back() = static_cast<char>(static_cast<unsigned char>(prefix.back()) + 1);
-  return prefix;
 }
 
 // A place between the rows of a listing: before the row of this name and all behind it.
@@ -357,7 +351,7 @@ class Lister {
       while (scan.has_row() && scan.row().key.starts_with(prefix)) ++scan.at;
       if (scan.has_row()) put_in_order(i);
     }
-    place_.key = after_prefix(prefix);
+    place_.key = disk::after_prefix(prefix);
     place_.sub.clear();
     exhausted_ = place_.key.empty();
   }
@@ -376,28 +370,13 @@ class Lister {
   bool exhausted_ = false;
 };
 
-// The same for keys of one set's own group.
-Task<Result<std::shared_ptr<const disk::VersionRecord>>> read_own(CorePtr core, Ctx& ctx,
-                                                                  disk::ObjectRef ref) {
-  ref = core->stamped(std::move(ref));
-  CO_TRY(reading, co_await read_newest(core, ctx, ref, Want::metadata));
-  if (reading.outcome == Outcome::unknown) co_return fail(Errc::unavailable, "a key cannot be decided");
-  std::shared_ptr<const disk::VersionRecord> record;
-  if (!reading.is_absent()) record = reading.record;
-  co_return record;
-}
-
 }  // namespace
 
 Task<Result<SetListPage>> list_keys(ListFieldPtr field, Ctx& ctx, disk::ListSpec spec, KeyReader reader) {
   SetListPage nothing;
   nothing.end = spec.max_rows == 0;
   if (spec.max_rows == 0) co_return nothing;
-  if (!reader) {
-    reader = [core = field->some](Ctx& read_ctx, disk::ObjectRef ref) {
-      return read_own(core, read_ctx, std::move(ref));
-    };
-  }
+  purge_due_tombstones(field->some, ctx);
   Lister lister(std::move(field), ctx, std::move(spec), std::move(reader));
   co_return co_await lister.run();
 }

@@ -8,9 +8,9 @@
 
 namespace ostraka::erasure {
 
-// reader: see ErasureSet::list. Groups may move between drives while it runs: a drive that has given one
-// away, or has not got all of it yet, says that it cannot tell. `unavailable` then means that the field is
-// too old, or the slot just on its way.
+// reader: the record of a key as the set of its own group sees it. Groups may move between drives while it
+// runs: a drive that has given one away, or has not got all of it yet, says that it cannot tell.
+// `unavailable` then means that the field is too old, or the slot just on its way.
 Task<Result<SetListPage>> list_keys(ListFieldPtr field, Ctx& ctx, disk::ListSpec spec, KeyReader reader);
 
 }  // namespace ostraka::erasure

@@ -72,10 +72,6 @@ void expect_same(ObjectWorld& world, const std::set<std::string>& keys, const Li
 }
 
 TEST(Lister, PureParts) {
-  EXPECT_EQ(after_prefix("ab"), "ac");
-  EXPECT_EQ(after_prefix("a\xff"), "b");
-  EXPECT_EQ(after_prefix("\xff\xff"), std::nullopt);
-  EXPECT_EQ(after_prefix(""), std::nullopt);
   EXPECT_EQ(common_prefix_of("a/b/c", "", "/"), "a/");
   EXPECT_EQ(common_prefix_of("a/b/c", "a/", "/"), "a/b/");
   EXPECT_EQ(common_prefix_of("a/b", "a/", "/"), "");
@@ -100,6 +96,22 @@ TEST(List, SlashesAndNeighbours) {
       }
     }
   }
+}
+
+TEST(List, PurgesTombstonesThatAreDue) {
+  ObjectWorld world({.geometry = {2, 1}, .drives = 5});
+  ASSERT_TRUE(world.put("gone", "body").has_value());
+  ASSERT_TRUE(world.erase("gone").has_value());
+  world.pass(std::chrono::seconds(150));
+  const auto rows = [&] {
+    std::size_t count = 0;
+    for (const auto& drive : world.memory) count += drive->rows();
+    return count;
+  };
+  EXPECT_EQ(rows(), 3U);
+  EXPECT_EQ(list(world, {}), Listed());
+  world.pass(std::chrono::seconds(1));
+  EXPECT_EQ(rows(), 0U) << "nobody else asks about the key";
 }
 
 struct Shape {
