@@ -2,16 +2,14 @@
 
 #include <algorithm>
 #include <iterator>
+#include <optional>
 
+#include "disk/row_key.h"
 #include "object/limits.h"
 
 namespace ostraka::object {
 
 namespace {
-
-bool starts_with(std::string_view text, std::string_view prefix) noexcept {
-  return text.substr(0, prefix.size()) == prefix;
-}
 
 disk::ListSpec to_list_spec(const ScanQuery& query) {
   disk::ListSpec spec;
@@ -34,9 +32,8 @@ bool resume(disk::ListSpec& spec, const erasure::SetListPage& page) {
     spec.after_start = true;
     return true;
   }
-  auto next = after_prefix(page.resume_key);
-  if (!next) return false;
-  spec.start = std::move(*next);
+  spec.start = disk::after_prefix(page.resume_key);
+  if (spec.start.empty()) return false;
   spec.start_sub.clear();
   spec.after_start = false;
   return true;
@@ -44,16 +41,9 @@ bool resume(disk::ListSpec& spec, const erasure::SetListPage& page) {
 
 }  // namespace
 
-std::optional<std::string> after_prefix(std::string prefix) {
-  while (!prefix.empty() && static_cast<std::uint8_t>(prefix.back()) == 0xff) prefix.pop_back();
-  if (prefix.empty()) return std::nullopt;
-  prefix.back() = static_cast<char>(static_cast<std::uint8_t>(prefix.back()) + 1);
-  return prefix;
-}
-
 std::string_view common_prefix_of(std::string_view key, std::string_view prefix,
                                   std::string_view delimiter) noexcept {
-  if (delimiter.empty() || !starts_with(key, prefix)) return {};
+  if (delimiter.empty() || !key.starts_with(prefix)) return {};
   const std::size_t at = key.find(delimiter, prefix.size());
   return at == std::string_view::npos ? std::string_view() : key.substr(0, at + delimiter.size());
 }
@@ -63,11 +53,9 @@ bool begin_after(ScanQuery& query, const std::string& marker) {
   query.start_sub.clear();
   query.after_start = !marker.empty();
   if (marker.empty() || common_prefix_of(marker, query.prefix, query.delimiter) != marker) return true;
-  auto next = after_prefix(marker);
-  if (!next) return false;
-  query.start = std::move(*next);
+  query.start = disk::after_prefix(marker);
   query.after_start = false;
-  return true;
+  return !query.start.empty();
 }
 
 Lister::Lister(const ObjectSets& sets) : sets_(sets) {}

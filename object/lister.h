@@ -4,7 +4,6 @@
 #pragma once
 
 #include <mutex>
-#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -30,8 +29,6 @@ struct ScanPage {
   bool more = false;                        // there is at least one entry after these
 };
 
-// The least string that is greater than all that begin with `prefix`; nullopt when there is none.
-std::optional<std::string> after_prefix(std::string prefix);
 // The common prefix of `key` under prefix and delimiter: up to and with the first delimiter behind the
 // prefix; empty when there is none.
 std::string_view common_prefix_of(std::string_view key, std::string_view prefix,

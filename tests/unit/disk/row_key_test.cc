@@ -68,6 +68,7 @@ TEST(RowKey, PrefixBoundsHoldExactlyTheKeysUnderIt) {
   EXPECT_FALSE(inside("a0"));
   EXPECT_EQ(after_prefix("a\xff\xff"), "b");
   EXPECT_EQ(after_prefix("\xff"), "");
+  EXPECT_EQ(after_prefix(""), "");
 }
 
 TEST(StripeLayout, BlocksCoverTheBodyInEveryGeometry) {
