@@ -77,7 +77,7 @@ class ListPlan::Lacking {
 ListPlan::ListPlan(ListFieldPtr field)
     : field_(std::move(field)), asked_(field_->drives.size()), usable_(field_->holds) {}
 
-std::uint64_t ListPlan::rank(unsigned drive) const noexcept {
+unsigned ListPlan::rank(unsigned drive) const noexcept {
   const disk::Drive& there = *field_->drives[drive];
   if (!there.online()) return 3;
   if (field_->slow(drive)) return 2;
@@ -97,7 +97,7 @@ bool ListPlan::fill() {
   // A drive's gain only falls while others are taken, so the best is the first whose gain is still what it
   // was when it was put in.
   struct Choice {
-    std::uint64_t rank;
+    unsigned rank;
     std::size_t gain;
     unsigned turn;
     unsigned drive;

@@ -27,7 +27,7 @@ struct ListField {
   std::vector<StalledCallsPtr> stalled;  // by drive
   std::vector<GroupBits> holds;          // by drive: of `groups`
   std::function<std::uint16_t(BucketId, std::string_view key)> group_of;
-  CorePtr some;  // one of the sets
+  CorePtr some;  // one of the sets, for what all of them share
 
   bool slow(unsigned drive) const noexcept { return stalled[drive]->any(); }
 };
@@ -55,7 +55,7 @@ class ListPlan {
 
  private:
   class Lacking;
-  std::uint64_t rank(unsigned drive) const noexcept;
+  unsigned rank(unsigned drive) const noexcept;  // the least is asked first
 
   ListFieldPtr field_;
   std::vector<GroupBits> asked_, usable_;  // by drive
