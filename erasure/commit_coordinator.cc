@@ -84,7 +84,8 @@ class Coordinator {
   Task<Result<Written>> run() {
     Error last{Errc::unavailable, "no read quorum"};
     for (int attempt = 0; attempt < kCommitAttempts; ++attempt) {
-      const Breadth breadth = attempt == 0 ? Breadth::quorum : Breadth::all;
+      const bool broad = attempt > 0 || spec_.slot_moves;
+      const Breadth breadth = broad ? Breadth::all : Breadth::quorum;
       Result<Reading> read = co_await read_newest(core_, ctx_, ref_, Want::metadata, breadth);
       if (!read) co_return tl::unexpected<Error>(std::move(read).error());
       const Reading reading = std::move(*read);
@@ -112,7 +113,7 @@ class Coordinator {
           continue;
         }
       }
-      CO_TRY_VOID(reachable());
+      CO_TRY_VOID(reachable(reading));
       const std::shared_ptr<Proposal> proposal = propose(reading, base);
       fault_point("commit.proposed");
       const Settled outcome = co_await send(proposal);
@@ -145,6 +146,7 @@ class Coordinator {
   }
 
   bool in_doubt() const noexcept { return in_doubt_; }
+  bool begun() const noexcept { return begun_; }
 
  private:
   // True when nothing newer than `base` was in the way; otherwise what was is settled, and the key must be
@@ -156,10 +158,14 @@ class Coordinator {
   }
 
   // Starting a commit that cannot reach its quorum would only leave a doubtful version behind.
-  Result<> reachable() const {
+  Result<> reachable(const Reading& reading) const {
     const unsigned quorum = core_->quorum_of(geometry());
     unsigned there = 0;
-    for (unsigned slot = 0; slot < core_->size(); ++slot) there += takes_part(slot) ? 1U : 0U;
+    for (unsigned slot = 0; slot < core_->size(); ++slot) {
+      const auto& answer = reading.answers[slot];
+      const bool silent = spec_.slot_moves && !(answer && *answer);
+      there += takes_part(slot) && !silent ? 1U : 0U;
+    }
     if (there < quorum)
       return fail(Errc::unavailable,
                   fmt::format("{} of {} drives in service, {} needed", there, core_->size(), quorum));
@@ -184,7 +190,10 @@ class Coordinator {
     static_cast<void>(
         core_->shared->wall_clock.steady(clock, core_->metrics.clock_steps));  // says when it was set
     const std::int64_t now_ms = clock.unix_ms();
-    const VersionId id = core_->context.hlc.next(now_ms, newest);
+    // What a clock that was far ahead has dated would date the key ahead as well.
+    const bool follows = spec_.record.id.unix_ms() <= now_ms + kHlcAheadMs;
+    const VersionId id =
+        core_->context.hlc.next(now_ms, follows ? std::max(newest, spec_.record.id) : newest);
     if (id.unix_ms() <= now_ms + kHlcAheadMs) return id;
     core_->metrics.dated_ahead.add();
     if (core_->shared->dated_ahead.first_time(std::hash<std::string>()(ref_.key)))
@@ -224,6 +233,8 @@ class Coordinator {
     const unsigned n = core_->size();
     const unsigned w = proposal->record->write_quorum - (sabotaged(Sabotage::early) ? 1U : 0U);
     const Ctx changing = core_->changing(ctx_);
+    begun_ = true;
+    if (spec_.doubt) spec_.doubt->begun = true;
     CommitRound round(core_, ctx_, n);
     for (unsigned slot = 0; slot < n; ++slot) {
       if (!takes_part(slot)) continue;  // it would refuse: the healer brings it up to date
@@ -294,6 +305,7 @@ class Coordinator {
   disk::ObjectRef ref_;
   Error refusal_{Errc::unavailable, "too few drives took the commit"};
   bool in_doubt_ = false;
+  bool begun_ = false;
 };
 
 Task<> discard_everywhere(CorePtr core, Ctx ctx, DataId data) {
@@ -381,14 +393,15 @@ Task<Result<Written>> write_version(CorePtr core, Ctx& ctx, WriteSpec spec) {
   const CorePtr stager = spec.body && spec.body->core ? spec.body->core : core;
   Result<std::unique_ptr<control::Lease>> lease =
       co_await core->context.locks.acquire(ctx, core->commit_lease(spec.ref));
+  const bool keeps_body = spec.slot_moves;
   if (!lease) {
-    if (!data.is_nil()) discard_body(stager, ctx, data);
+    if (!data.is_nil() && !keeps_body) discard_body(stager, ctx, data);
     co_return tl::unexpected<Error>(std::move(lease).error());
   }
   Coordinator coordinator(core, ctx, spec);
   Result<Written> written = co_await coordinator.run();
   const bool unused = written ? written->record == nullptr : !coordinator.in_doubt();
-  if (unused && !data.is_nil()) discard_body(stager, ctx, data);
+  if (unused && !data.is_nil() && (coordinator.begun() || !keeps_body)) discard_body(stager, ctx, data);
   co_return written;
 }
 

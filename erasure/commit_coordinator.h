@@ -15,17 +15,23 @@ struct Doubt {
   disk::HeldVersion version;
   std::shared_ptr<const disk::VersionRecord> record;    // of it
   std::shared_ptr<const disk::VersionRecord> replaced;  // the version it would replace, when known
+  bool begun = false;  // some drive was asked to take a version, whatever became of it
 };
 
 // What object-layer calls come down to: a version to be committed, or a tombstone.
 struct WriteSpec {
   disk::ObjectRef ref;
+  // Its id, if any, is what the version has to be later than, beside all that is known of the key.
   disk::VersionRecord record;
   std::optional<StagedBody> body;
   bool conditional = false;
   Precondition precondition;
   bool only_if_present = false;  // an absent key needs no tombstone: succeeds without writing
   std::shared_ptr<Doubt> doubt;  // filled in by a write that ends with in_doubt; null: nobody wants to know
+  // A slot of the group is on its way between drives. All drives are asked about the key first, and nothing
+  // is begun unless as many answer for the group as are needed: a body that was sent to too few is lost.
+  // unavailable: it was not begun, and the body is as it was.
+  bool slot_moves = false;
 };
 WriteSpec write_of(CommitSpec spec);
 WriteSpec write_of_tombstone(disk::ObjectRef ref, bool conditional, Precondition precondition,
@@ -37,7 +43,7 @@ struct Written {
       replaced;  // null when the key was absent or its version is not known
 };
 
-// A body that was not committed, for certain, is discarded.
+// A body that was not committed, for certain, is discarded; with slot_moves only if it was begun.
 Task<Result<Written>> write_version(CorePtr core, Ctx& ctx, WriteSpec spec);
 
 // In the background.

@@ -216,6 +216,9 @@ Task<Result<RecordPtr>> MultipartStore::commit_object(Ctx& ctx, BucketPtr bucket
   commit.ref = deps_.sets.object(bucket->info.id, spec.key);
   commit.record = std::move(record);
   commit.record.upload_id = spec.upload_id;
+  // The version's id is that of the end of the upload, too (disk/row_rules.h), and the upload may have been
+  // begun by a node whose clock is ahead of this one's.
+  commit.record.id = upload->id;
   commit.record.data_shards = upload->data_shards;
   commit.record.parity_shards = upload->parity_shards;
   commit.record.modified_ms = deps_.clock.unix_ms();

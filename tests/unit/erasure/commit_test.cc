@@ -239,6 +239,25 @@ TEST(Set, APreconditionSeesTheCurrentVersionAndItsErrorIsTheAnswer) {
   EXPECT_EQ(*world.run(get(&world, world.ref)), "12345");
 }
 
+TEST(Set, AVersionIsLaterThanWhatTheWriterSays) {
+  World world({4, 2});
+  const auto commit_after = [&world](Duration ahead) {
+    const std::int64_t ms =
+        world.clock.unix_ms() + std::chrono::duration_cast<std::chrono::milliseconds>(ahead).count();
+    CommitSpec spec;
+    spec.ref = world.ref;
+    spec.record.id = VersionId{static_cast<std::uint64_t>(ms) << 16, 9};
+    spec.body = world.set->encode_inline({4, 2}, as_bytes("x"));
+    Ctx ctx = world.ctx();
+    const VersionId after = spec.record.id;
+    const auto committed = world.run(world.set->commit(ctx, std::move(spec)));
+    EXPECT_TRUE(committed.has_value());
+    return committed && committed->record.id > after;
+  };
+  EXPECT_TRUE(commit_after(seconds(5)));
+  EXPECT_FALSE(commit_after(std::chrono::minutes(10))) << "drives would refuse it";
+}
+
 TEST(Set, ErasingLeavesATombstoneThatIsPurgedLater) {
   World world({4, 2});
   ASSERT_TRUE(world.run(put_small(&world, world.ref, "body")).has_value());

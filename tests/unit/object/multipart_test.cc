@@ -110,6 +110,36 @@ TEST_F(MultipartTest, PartsBecomeOneObject) {
   EXPECT_TRUE(list_uploads()->uploads.empty());
 }
 
+// Or its id could not say that the upload has ended, on a drive that has missed that.
+TEST_F(MultipartTest, TheObjectIsLaterThanItsUploadWhateverTheClockOfTheNodeThatCompletesIt) {
+  world.clock.set_wall(std::chrono::seconds(5));
+  const std::string id = create();
+  ASSERT_TRUE(put_part(id, 1, "one").has_value());
+  const disk::ObjectRef row =
+      world.sets->upload((*world.buckets->find(BucketName("bucket")))->info.id, ObjectKey("k"), id);
+  const VersionId begun = world.memory[0]->state(row)->newest();
+  world.clock.set_wall(-std::chrono::seconds(5));
+  Hlc hlc{2};
+  erasure::SetContext context{.clock = world.clock,
+                              .random = world.random,
+                              .hlc = hlc,
+                              .locks = world.locks,
+                              .background = world.gate,
+                              .metrics = world.metrics};
+  SetTable table = world.table;
+  for (std::uint16_t group = 0; group < kPlacementGroups; ++group)
+    table.sets[group] = erasure::make_erasure_set(context, group, 1, table.sets[group]->geometry(),
+                                                  table.sets[group]->drives());
+  ObjectSets sets(std::make_shared<const SetTable>(std::move(table)), *make_storage_classes({2, 1}, 0));
+  ErasureObjectLayer other(
+      LayerDeps{world.clock, world.random, hlc, world.locks, world.gate, *world.buckets, sets});
+  Ctx ctx = world.ctx();
+  const auto done = world.run(other.complete_upload(ctx, complete_spec(id, {{1, "one"}})));
+  ASSERT_TRUE(done.has_value()) << done.error().detail;
+  EXPECT_GT((*done)->id, begun);
+  world.pass(std::chrono::seconds(10));  // nothing of the other node is under way any more
+}
+
 TEST_F(MultipartTest, CompletingTwiceGivesTheSameAnswer) {
   const std::string id = create();
   ASSERT_TRUE(put_part(id, 1, "one").has_value());
