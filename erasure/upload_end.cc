@@ -173,10 +173,8 @@ Task<Result<RowEnd>> end_upload_row(CorePtr core, Ctx& ctx, const disk::ObjectRe
   }
   const std::int64_t age_ms = core->context.clock.unix_ms() - look.reading.newest.unix_ms();
   if (std::chrono::milliseconds(age_ms) <= kUploadRowAge) co_return RowEnd::unknown;
-  WriteSpec erase;
-  erase.ref = row;
-  erase.record.kind = disk::RecordKind::tombstone;
-  erase.record.modified_ms = core->context.clock.unix_ms();
+  WriteSpec erase = write_of_tombstone(row, false, nullptr, core->context.clock.unix_ms());
+  erase.only_if_present = false;  // some drive has it, though it may be below its quorum
   CO_TRY_VOID(co_await write_version(core, ctx, std::move(erase)));
   co_return look.all_answered() ? RowEnd::gone : RowEnd::there_yet;
 }
@@ -185,28 +183,24 @@ std::string upload_lease(std::string_view upload_id) {
   return "upload/" + std::string(upload_id);
 }
 
-Task<bool> erase_lost_part(CorePtr core, Ctx& ctx, disk::ObjectRef row, VersionId lost) {
-  const auto age = std::chrono::milliseconds(core->context.clock.unix_ms() - lost.unix_ms());
-  if (age <= kUploadRowAge) co_return false;
+Task<> erase_lost_part(CorePtr core, Ctx& ctx, disk::ObjectRef row, VersionId lost) {
+  const std::int64_t now_ms = core->context.clock.unix_ms();
+  if (std::chrono::milliseconds(now_ms - lost.unix_ms()) <= kUploadRowAge) co_return;
   Ctx waiting = ctx;
   waiting.deadline = std::min(ctx.deadline, core->context.clock.now() + kHealCallWait);
   std::string name = upload_lease(upload_id_of(row));
   const auto lease = co_await core->context.locks.acquire(waiting, std::move(name));
-  if (!lease) co_return false;
+  if (!lease) co_return;
   const UploadState state = co_await ask_upload_state(core, ctx, row);
-  if (state != UploadState::open) co_return false;
+  if (state != UploadState::open) co_return;
   log::error("a part of an upload in progress is lost and is erased bucket={:016x} key={} part={}",
              static_cast<std::uint64_t>(row.bucket), row.key, part_number_of(row));
-  WriteSpec erase;
-  erase.ref = std::move(row);
-  erase.record.kind = disk::RecordKind::tombstone;
-  erase.record.modified_ms = core->context.clock.unix_ms();
-  erase.precondition = [lost](const disk::VersionRecord* current) -> Result<> {
+  Precondition same = [lost](const disk::VersionRecord* current) -> Result<> {
     if (current != nullptr && current->id == lost) return {};
     return fail(Errc::conflict, "the part was uploaded again");
   };
-  const Result<Written> erased = co_await write_version(core, ctx, std::move(erase));
-  co_return erased.has_value();
+  WriteSpec erase = write_of_tombstone(std::move(row), false, std::move(same), now_ms);
+  static_cast<void>(co_await write_version(core, ctx, std::move(erase)));  // or the next heal does
 }
 
 }  // namespace ostraka::erasure

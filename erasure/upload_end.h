@@ -30,8 +30,8 @@ Task<Result<RowEnd>> end_upload_row(CorePtr core, Ctx& ctx, const disk::ObjectRe
 std::string upload_lease(std::string_view upload_id);
 
 // A part of an open upload that is lost (see HealReport): it is erased, so that completing the upload tells
-// the client what is missing, instead of making an object that nobody can read. True: it was. False: it may
-// still be needed, or cannot be erased now.
-Task<bool> erase_lost_part(CorePtr core, Ctx& ctx, disk::ObjectRef row, VersionId lost);
+// the client what is missing, instead of making an object that nobody can read. Not while it may still be
+// needed, or cannot be erased: the next heal of the part comes here again.
+Task<> erase_lost_part(CorePtr core, Ctx& ctx, disk::ObjectRef row, VersionId lost);
 
 }  // namespace ostraka::erasure
