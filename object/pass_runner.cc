@@ -333,6 +333,7 @@ Task<bool> PassRunner::come_back() {
     std::swap(*first, later_.front());
     const bool waited = co_await wait_until(later_.front().due);
     if (!waited) co_return false;
+    follow();
     Job job = later_.front();
     Look look = Look::heal;
     if (!job.failed) look = co_await look_again(job);
@@ -427,14 +428,14 @@ void PassRunner::add_finding(const Job& job, const HealReport& report) {
   found.sub = job.ref.sub;
   found.version = report.version;
   found.outcome = report.outcome;
-  const auto& members = members_[job.ref.group];
+  const auto members = deps_.scanner.sets.of(job.ref).drives();  // a slot may have moved since the page
   std::string drives;
-  for (std::size_t slot = 0; slot < report.shards.size(); ++slot) {
+  for (std::size_t slot = 0; slot < report.shards.size() && slot < members.size(); ++slot) {
     const HealReport::Shard& shard = report.shards[slot];
     if (shard.state == ShardState::good || shard.state == ShardState::not_looked_at) continue;
     HealedKey::Shard told;
     told.slot = static_cast<unsigned>(slot);
-    told.drive = drives_[members[slot]]->id();
+    told.drive = members[slot]->id();
     told.state = shard.state;
     told.healed = shard.healed;
     told.detail = shard.detail;

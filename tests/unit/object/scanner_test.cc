@@ -86,6 +86,33 @@ TEST(Scanner, FlippedBitsAreFoundRepairedAndNamed) {
   EXPECT_EQ(world.metrics.counter("ostraka_scanner_repaired_keys_total", "").value(), 20U);
 }
 
+TEST(Scanner, AFindingNamesTheDriveThatHasTheSlotByNow) {
+  ScanWorld world({.geometry = {4, 2}, .drives = 8});
+  ASSERT_TRUE(world.put("key", world.text(300'000)));
+  world.pass(seconds(20));
+  const std::uint16_t group = world.ref("key").group;
+  std::vector<disk::Drive*> members = world.sets->of_group(group).drives();
+  std::size_t from = 0, to = 0;
+  while (world.faulty[from].get() != members[0]) ++from;
+  while (std::find(members.begin(), members.end(), world.faulty[to].get()) != members.end()) ++to;
+  bool moved = false;
+  world.faulty[from]->follow([&](std::string_view call) {
+    if (call != "scan" || std::exchange(moved, true)) return erasure::Fate();
+    world.memory[from]->move_group(group, *world.memory[to]);  // but not its files
+    auto next = std::make_shared<SetTable>(*world.sets->table());
+    members[0] = world.faulty[to].get();
+    next->sets[group] = erasure::make_erasure_set(world.context, group, 1, {4, 2}, members);
+    world.sets->follow(std::move(next));
+    return erasure::Fate();
+  });
+  const ScanReport report = world.scan();
+  EXPECT_TRUE(moved);
+  ASSERT_EQ(report.findings.size(), 1U);
+  ASSERT_EQ(report.findings[0].shards.size(), 1U);
+  EXPECT_EQ(report.findings[0].shards[0].drive, world.memory[to]->id());
+  EXPECT_TRUE(report.findings[0].shards[0].healed);
+}
+
 TEST(Scanner, MissingRowsFilesAndInlineShardsComeBack) {
   ScanWorld world({.geometry = {4, 2}});
   for (const char* key : {"row", "inline", "damaged_inline"}) ASSERT_TRUE(world.put(key, world.text(5000)));
