@@ -94,8 +94,12 @@ std::vector<HealRuns::Range> HealRuns::ranges(const Run& run) const {
 // Keys in the bucket or in all, from what the drives count.
 Task<std::uint64_t> HealRuns::estimate(RunPtr run) {
   if (!run->status.spec.prefix.empty()) co_return 0;
-  std::uint64_t sum = 0, answered = 0;
-  for (disk::Drive* drive : core_.deps.drives->all()) {
+  std::uint64_t sum = 0, drives = 0, answered = 0;
+  const disk::DriveRoster& roster = *core_.deps.drives;
+  for (std::size_t slot = 0; slot < roster.size(); ++slot) {
+    if (roster.removed(slot)) continue;
+    ++drives;
+    disk::Drive* const drive = roster[slot];
     if (!drive->online()) continue;
     Ctx ctx = core_.ctx("heal-run");
     auto asking = drive->usage(ctx);
@@ -107,7 +111,6 @@ Task<std::uint64_t> HealRuns::estimate(RunPtr run) {
         sum += static_cast<std::uint64_t>(std::max<std::int64_t>(0, bucket.objects + bucket.uploads));
   }
   // Each key lies on as many drives as a set has.
-  const std::uint64_t drives = core_.deps.drives->size();
   const std::uint64_t copies = core_.deps.sets.set_drives();
   co_return answered == 0 ? 0 : sum* drives / answered / copies;
 }
