@@ -45,8 +45,8 @@ Task<bool> PassRunner::remove_orphans() {
       log::warn("the scan could not look for orphans drive={} reason={}", to_string(drive.id()),
                 found.error().detail);
     }
-    const bool going_on =
-        co_await rest((state_.step < rows_on_.size() ? rows_on_[state_.step] : 1) * kScanRowCost);
+    const double rows = state_.step < rows_on_.size() ? rows_on_[state_.step] : 1;
+    const bool going_on = co_await rest(rows * kScanRowCost);
     if (!going_on) co_return false;
   }
   co_return true;

@@ -211,7 +211,8 @@ Result<VerifiedState> decode_verified_state(std::string_view text) {
 }
 
 Task<> ScanStateStore::load(Ctx& ctx) {
-  for (disk::Drive* drive : drives_->all()) {
+  const std::vector<disk::Drive*> drives = drives_->all();
+  for (disk::Drive* drive : drives) {
     if (!drive->online()) continue;
     const auto found = co_await drive->scan_system(ctx, "scanner/", 8);
     if (!found) {
@@ -229,7 +230,8 @@ Task<> ScanStateStore::load(Ctx& ctx) {
 Task<Result<>> ScanStateStore::put(Ctx& ctx, std::string name, std::string value) {
   Result<> last = fail(Errc::unavailable, "no drive is in service");
   unsigned written = 0;
-  for (disk::Drive* drive : drives_->all()) {
+  const std::vector<disk::Drive*> drives = drives_->all();
+  for (disk::Drive* drive : drives) {
     if (written == copies_) break;
     if (!drive->online()) continue;
     last = co_await drive->put_system(ctx, name, value);
