@@ -7,10 +7,19 @@
 #include "erasure/set_core.h"
 #include "erasure/settle.h"
 #include "object/limits.h"
+#include "object/staged_body.h"
 
 namespace ostraka::object {
 
 using erasure::ErasureSet;
+
+namespace {
+
+bool has_files(const std::optional<erasure::StagedBody>& body) {
+  return body && !body->data.is_nil();
+}
+
+}  // namespace
 
 // The tries of one call.
 class GroupSet::Tries {
@@ -103,7 +112,10 @@ void GroupSet::discard(erasure::StagedBody body) {
 
 Task<Result<erasure::Written>> GroupSet::write(Ctx& ctx, erasure::WriteSpec spec) {
   Tries tries(*this);
+  const bool staged = has_files(spec.body);
+  spec.slot_moves = staged;
   for (;;) {
+    if (staged) co_await follow_slots(ctx, *spec.body, tries.core());
     const auto doubt = std::make_shared<erasure::Doubt>();
     erasure::WriteSpec kept = spec;
     kept.doubt = doubt;
@@ -118,17 +130,20 @@ Task<Result<erasure::Written>> GroupSet::write(Ctx& ctx, erasure::WriteSpec spec
         done.replaced = doubt->replaced;
         co_return done;
       }
-      again = settled == erasure::Settled::gone;
-    } else {
+      again = settled == erasure::Settled::gone && !staged;
+    } else if (!staged || !doubt->begun) {
       again = co_await tries.again(ctx, written.error());
     }
-    if (!again) co_return written;
+    if (again) continue;
+    if (staged && !doubt->begun) erasure::discard_body(spec.body->core, ctx, spec.body->data);
+    co_return written;
   }
 }
 
 Task<Result<erasure::Committed>> GroupSet::commit(Ctx& ctx, erasure::CommitSpec spec) {
-  const bool staged = spec.body && !spec.body->data.is_nil();
-  if (!moving() || staged) co_return co_await now()->commit(ctx, std::move(spec));
+  const SetPtr set = now();
+  const bool left_behind = has_files(spec.body) && spec.body->core && spec.body->core != set->core();
+  if (!moving() && !left_behind) co_return co_await set->commit(ctx, std::move(spec));
   erasure::WriteSpec write_spec = erasure::write_of(std::move(spec));
   CO_TRY(written, co_await write(ctx, std::move(write_spec)));
   erasure::Committed committed;

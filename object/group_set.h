@@ -6,7 +6,8 @@
 // enough parity; otherwise a call that found too few is tried again here, until the slot answers from its new
 // place: for kMovePatience at most, within the call's deadline, and only if it was certainly not carried out.
 // A write that ended in doubt is settled when the slot answers, which tells. A body that lies staged on the
-// drives cannot be committed twice, so without parity that one write fails.
+// drives can be committed only once, so nothing is begun with it until enough drives answer for the group;
+// its shard follows a slot that has moved since (staged_body.h).
 #pragma once
 
 #include <atomic>

@@ -66,6 +66,47 @@ TEST_F(GroupSetTest, AWriteWaitsForASlotThatMoves) {
   EXPECT_EQ(*w.get("key"), "second");
 }
 
+// Its shards lie on the drives before it is known where they belong.
+TEST_F(GroupSetTest, AStagedBodyFollowsASlotThatMoves) {
+  tell_moving(true);
+  seal();
+  const std::string large = w.text(5 << 20);
+  const TimePoint began = w.clock.now();
+  const auto put = while_it_moves(ObjectWorld::put_task(&w, "bucket", "key", large, {}), seconds(3));
+  ASSERT_TRUE(put.has_value()) << put.error().detail;
+  EXPECT_GE(w.clock.now() - began, seconds(3));
+  EXPECT_EQ(*w.get("key"), large);
+  const DataId data = (*put)->parts.at(0).data;
+  EXPECT_TRUE(w.memory[to]->files().contains(data));
+  EXPECT_FALSE(w.memory[from]->files().contains(data)) << "nobody needs it there";
+}
+
+TEST_F(GroupSetTest, AStagedBodyFollowsASlotThatHasMovedMeanwhile) {
+  tell_moving(true);
+  const std::string large = w.text(5 << 20);
+  w.faulty[from]->follow([this](std::string_view call) {
+    if (call == "finish") arrive();
+    return erasure::Fate{};
+  });
+  const auto put = w.run(ObjectWorld::put_task(&w, "bucket", "key", large, {}));
+  ASSERT_TRUE(put.has_value()) << put.error().detail;
+  EXPECT_EQ(*w.get("key"), large);
+  EXPECT_TRUE(w.memory[to]->files().contains((*put)->parts.at(0).data));
+}
+
+TEST_F(GroupSetTest, AStagedBodyOfASlotThatNeverArrivesIsDiscarded) {
+  tell_moving(true);
+  seal();
+  const TimePoint began = w.clock.now();
+  const auto put = w.put("key", w.text(5 << 20));
+  EXPECT_TRUE(put.failed_with(Errc::unavailable)) << "and it is known that nothing was written";
+  EXPECT_GE(w.clock.now() - began, kMovePatience - seconds(1));
+  w.run(sleep_for(w.clock, seconds(60)));
+  for (const auto& drive : w.memory) EXPECT_TRUE(drive->files().empty());
+  arrive();
+  EXPECT_EQ(*w.get("key"), "first");
+}
+
 TEST_F(GroupSetTest, ADeleteWaitsForASlotThatMoves) {
   tell_moving(true);
   seal();
