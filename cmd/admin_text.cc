@@ -214,11 +214,11 @@ std::string usage_text(const Json& usage) {
                                 "UPLOADS", "IN PARTS", "LAST VERIFIED");
   for (const Json& bucket : member(usage, "buckets")) {
     const std::string name = text(bucket, "bucket");
-    out += fmt::format("{:<40} {:>12} {:>12} {:>9} {:>12}  {}{}\n",
-                       name.empty() ? "(a bucket that is gone)" : name, count(bucket, "objects"),
-                       bytes_text(count(bucket, "bytes")), count(bucket, "uploads"),
-                       bytes_text(count(bucket, "part_bytes")), time_text(bucket, "last_verified_ms"),
-                       flag(bucket, "exact") ? "" : "  (about: some drive is away or being healed)");
+    out += fmt::format(
+        "{:<40} {:>12} {:>12} {:>9} {:>12}  {}{}\n", name.empty() ? "(a bucket that is gone)" : name,
+        count(bucket, "objects"), bytes_text(count(bucket, "bytes")), count(bucket, "uploads"),
+        bytes_text(count(bucket, "part_bytes")), time_text(bucket, "last_verified_ms"),
+        flag(bucket, "exact") ? "" : "  (about: some drive is away or being healed, or data moves)");
   }
   return out;
 }
@@ -261,11 +261,17 @@ std::string inspection_text(const Json& object) {
 
 namespace {
 
+// As remove_drives() wants it.
+bool is_drained(const Json& drive) {
+  return text(drive, "state") == "draining" &&
+         count(drive, "groups") + count(drive, "leaving") + count(drive, "arriving") == 0;
+}
+
 std::string drive_state(const Json& drive) {
   const std::string state = text(drive, "state");
   if (state == "removed") return state;
   std::string out = state == "draining" ? "draining" : flag(drive, "online") ? "in service" : "away";
-  if (state == "draining" && count(drive, "groups") == 0 && count(drive, "leaving") == 0) out = "drained";
+  if (is_drained(drive)) out = "drained";
   if (state == "draining" && !flag(drive, "online")) out += ", away";
   if (flag(drive, "refilling")) out += ", being refilled";
   return out;
@@ -319,7 +325,7 @@ std::string rebalance_text(const Json& status) {
                        count(drive, "groups"));
     if (leaving > 0) out += fmt::format(", {} leave", leaving);
     if (arriving > 0) out += fmt::format(", {} arrive", arriving);
-    out += drive_state(drive) == "drained" ? ": it may be removed\n" : "\n";
+    out += is_drained(drive) ? ": it may be removed\n" : "\n";
   }
   return out;
 }

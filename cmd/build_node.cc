@@ -370,8 +370,9 @@ class ServingNode final : public Node {
       deps.leader = [&election] { return election.leader(kScannerMatter); };
     }
     scanner_ = std::make_unique<object::Scanner>(std::move(deps), scanner);
-    usage_ = std::make_unique<object::Usage>(
-        object::UsageDeps{deps_.clock, deps_.metrics, *buckets_, roster_, sets().set_drives(), background_});
+    usage_ = std::make_unique<object::Usage>(object::UsageDeps{deps_.clock, deps_.metrics, *buckets_, roster_,
+                                                               sets().set_drives(), background_,
+                                                               [this] { return sets().any_moving(); }});
     admin::ApiContext api{deps_.clock, *verifier_, *buckets_,
                           sets(),      *heal_,     *scanner_,
                           *usage_,     roster_,    [this](std::size_t slot) { return trust_drive(slot); }};

@@ -156,6 +156,7 @@ Task<UsagePtr> Usage::get(Ctx& ctx, Duration max_age) {
 
 Task<UsagePtr> Usage::ask(Ctx& ctx) {
   const TimePoint asked = deps_.clock.now();
+  const bool moved_before = deps_.moving && deps_.moving();
   const std::vector<disk::Drive*> drives = deps_.drives->all();
   auto fan = std::make_shared<FanOut<Result<DriveUsage>>>(drives.size());
   Ctx call{ctx.shard, std::min(ctx.deadline, asked + kDriveCall), ctx.request_id};
@@ -179,6 +180,8 @@ Task<UsagePtr> Usage::ask(Ctx& ctx) {
     before.push_back(remembered_[i].get());
   }
   snapshot->buckets = combine_usage(now, before, deps_.set_drives);
+  if (moved_before || (deps_.moving && deps_.moving()))
+    for (BucketTotals& bucket : snapshot->buckets) bucket.exact = false;
   for (std::size_t i = 0; i < answers.size(); ++i)
     if (answers[i] && answers[i]->full) remembered_[i] = answers[i];
   if (!last_ || asked >= asked_) {

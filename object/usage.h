@@ -9,10 +9,12 @@
 // - N > n: the drives' numbers are added and divided by n. For a drive that is away or being refilled the
 //   last numbers it gave as a full drive stand in; without them, the mean of those that answered.
 // Numbers are exact when all drives are in service and healed; `exact` says whether all drives answered and
-// agree (N = n: the same numbers; N > n: a sum that n divides).
+// agree (N = n: the same numbers; N > n: a sum that n divides). A group that is on its way between two drives
+// may be counted on both: while there is one, nothing is exact.
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <mutex>
 #include <set>
@@ -61,10 +63,11 @@ std::vector<BucketTotals> combine_usage(const std::vector<const DriveUsage*>& an
 struct UsageDeps {
   Clock& clock;
   MetricRegistry& metrics;
-  const BucketStore& buckets;  // names for metrics
-  disk::RosterPtr drives;      // of the deployment
-  unsigned set_drives = 1;     // n
-  Gate& background;            // drives that do not answer in time
+  const BucketStore& buckets;         // names for metrics
+  disk::RosterPtr drives;             // of the deployment
+  unsigned set_drives = 1;            // n
+  Gate& background;                   // drives that do not answer in time
+  std::function<bool()> moving = {};  // groups are on their way between drives. Empty: never
 };
 
 // Thread safe.

@@ -122,6 +122,22 @@ class UsageTest : public testing::TestWithParam<unsigned> {
   std::unique_ptr<Usage> usage;
 };
 
+TEST_P(UsageTest, IsNotExactWhileDataMoves) {
+  ASSERT_TRUE(world.put("a", world.text(1000)));
+  bool moving = true;
+  UsageDeps deps{world.clock,
+                 world.metrics,
+                 *world.buckets,
+                 world.roster(),
+                 3,
+                 world.gate,
+                 [&moving] { return moving; }};
+  usage = std::make_unique<Usage>(std::move(deps));
+  EXPECT_FALSE(ask().exact);
+  moving = false;
+  EXPECT_TRUE(ask().exact);
+}
+
 TEST_P(UsageTest, IsExactAfterEveryKindOfWrite) {
   world.make_bucket("other");
   EXPECT_EQ(ask().objects, 0U);
