@@ -15,6 +15,7 @@
 #include "runtime/shard.h"
 #include "runtime/worker_pool.h"
 #include "tests/unit/cmd/mounted_fs.h"
+#include "tests/unit/disk/temp_dir.h"
 
 namespace ostraka::cmd {
 
@@ -39,11 +40,8 @@ class FailingIndexes final : public disk::MetaIndexFactory {
 class NodeFixture : public ::testing::Test {
  protected:
   NodeFixture() {
-    root_ = std::filesystem::temp_directory_path() / ("ostraka-node-" + to_string(make_uuid(random_)));
-    std::filesystem::create_directories(root_);
     for (int i = 1; i <= 6; ++i) folders_.push_back(root_ / ("d" + std::to_string(i)));
   }
-  ~NodeFixture() override { std::filesystem::remove_all(root_); }
 
   Result<NodeDrives> open(std::optional<erasure::Geometry> wanted = std::nullopt, bool may_format = true) {
     return open_drives(
@@ -67,7 +65,8 @@ class NodeFixture : public ::testing::Test {
   FailingIndexes failing_indexes_{indexes_};
   WorkerPools workers_;
   MetricRegistry metrics_;
-  std::filesystem::path root_;
+  disk::TempDir dir_;
+  const std::filesystem::path root_ = dir_.path();
   std::vector<std::string> folders_;
   Shard shard_{0, clock_, ShardSpec{}};
 };
