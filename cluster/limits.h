@@ -37,10 +37,11 @@ inline constexpr auto kLeaderTrust = std::chrono::minutes(1);
 inline constexpr auto kMoveCall = std::chrono::seconds(20);
 // For a drive that went while groups are handed over to it, to come back; then they are taken back.
 inline constexpr auto kMoveStranded = std::chrono::seconds(10);
-inline constexpr int kMoveRounds = 20;            // over what has changed, before the groups are sealed
-inline constexpr std::size_t kMoveFewRows = 64;   // changed, that may be copied while the groups are sealed
-inline constexpr int kMoveImports = 4;            // of one page, whose files may be dropped meanwhile
-inline constexpr std::size_t kMoveRecords = 256;  // of the system column, at a time
+inline constexpr int kMoveRounds = 20;           // over what has changed, before the groups are sealed
+inline constexpr std::size_t kMoveFewRows = 64;  // changed, that may be copied while the groups are sealed
+inline constexpr std::uint64_t kMoveFewBytes = 16U << 20;  // likewise, with the files that they name
+inline constexpr int kMoveImports = 4;                   // of one page, whose files may be dropped meanwhile
+inline constexpr std::size_t kMoveRecords = 256;         // of the system column, at a time
 inline constexpr std::size_t kMoveCopyBytes = 1U << 20;  // of a shard file, at a time
 inline constexpr std::size_t kMaxMoves = 4096;           // in a plan
 

@@ -305,6 +305,7 @@ MoveProgress MoveRunner::progress() const {
   out.problem = problem_;
   std::uint64_t copied = bytes_before_;
   if (figures_) {
+    if (figures_->sealed.load(std::memory_order_relaxed)) out.now += ", being handed over";
     const std::uint64_t bytes = std::min(figures_->bytes.load(std::memory_order_relaxed), out.bytes_left);
     copied += bytes;
     out.bytes_done += bytes;

@@ -61,9 +61,11 @@ Task<Result<>> SlotCopy::all_rows(Ctx& ctx) {
 
 Task<Result<>> SlotCopy::changes_until_few(Ctx& ctx) {
   for (int rounds = 0; rounds < kMoveRounds; ++rounds) {
+    const std::uint64_t before = figures_.bytes.load(std::memory_order_relaxed);
     auto copying = one_round(ctx);
     CO_TRY(rows, co_await std::move(copying));
-    if (rows <= kMoveFewRows) break;
+    const std::uint64_t bytes = figures_.bytes.load(std::memory_order_relaxed) - before;
+    if (rows <= kMoveFewRows && bytes <= kMoveFewBytes) break;
   }
   co_return Result<>();
 }

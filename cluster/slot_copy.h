@@ -22,7 +22,7 @@ class SlotCopy {
              const std::string& cursor);
   // The pass over the other drive's index, if it is not over. closed: told to stop.
   Task<Result<>> all_rows(Ctx& ctx);
-  // Again and again, until few rows changed while those before were copied.
+  // Again and again, until little has changed while that before was copied.
   Task<Result<>> changes_until_few(Ctx& ctx);
   // Once the groups are sealed: until none is left.
   Task<Result<>> last_changes(Ctx& ctx);

@@ -143,7 +143,10 @@ class Mover {
       std::string json = now.placement.to_json();
       auto putting = deps_.control.put(brief, deps_.placement_document, std::move(json), now.revision);
       const auto put = co_await std::move(putting);
-      if (put) co_return Result<>();
+      if (put) {
+        figures_.sealed.store(false, std::memory_order_relaxed);
+        co_return Result<>();
+      }
       if (!put.failed_with(Errc::conflict)) co_return fail(put.code(), put.error().detail);
     }
     co_return fail(Errc::unavailable, "others change the placement table all the time");
