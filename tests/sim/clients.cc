@@ -293,6 +293,7 @@ Task<> Scenario::one_operation() {
   SimRandom& random = world_.random;
   const std::uint64_t x = random.below(100);
   const std::string key = some_key();
+  if (world_.is_cluster() && random.chance(0.08)) co_return co_await race(key);
   if (x < 28) co_return co_await put(key, Kind::put);
   if (x < 33) co_return co_await put(key, Kind::create);
   if (x < 40) co_return co_await put(key, Kind::match);

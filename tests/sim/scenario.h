@@ -138,6 +138,9 @@ class Scenario {
   Task<> read_without_a_node();
   Task<> go_beyond_in_cluster();
   std::size_t some_node();  // for a client to ask
+  // --- cluster_races.cc
+  Task<> race(std::string key);
+  Task<> rival(std::string key, HistoryOp::Kind kind);
   // --- cluster_growth.cc
   bool has_spare() const;  // there is a machine that was no node at first
   Task<> grow_and_shrink();

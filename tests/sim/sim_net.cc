@@ -293,10 +293,9 @@ Task<> SimNet::carry_out(SimNet* net, ConnectionPtr connection, std::shared_ptr<
   Sink sink(*net, connection, std::move(answer));
   Ctx ctx{*listener.shard, kNoDeadline, "NET"};
   co_await listener.service->serve(ctx, request->head, body, sink);
-  if (!sink.ended() && !connection->broken) {
-    const Duration after = net->travel(connection->server, connection->client);
-    net->break_at_client(connection, after);
-  }
+  // It is closed in the middle of the answer: what was sent before comes first.
+  if (!sink.ended())
+    net->push(connection, false, [net, connection] { net->break_at_client(connection, Duration::zero()); });
 }
 
 // --- the client's side
