@@ -44,8 +44,12 @@ class Verb {
   int run(Result<int> (Verb::*work)()) {
     const Result<> ready = connect();
     if (!ready) return complain(ready.error());
-    const Result<int> status = (this->*work)();
-    return status ? *status : complain(status.error());
+    try {
+      const Result<int> status = (this->*work)();
+      return status ? *status : complain(status.error());
+    } catch (const Json::exception& e) {  // a member of another kind
+      return complain({Errc::malformed, fmt::format("the node's answer makes no sense here: {}", e.what())});
+    }
   }
 
   Result<int> heal_status() {

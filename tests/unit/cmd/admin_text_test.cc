@@ -33,6 +33,11 @@ TEST(RebalanceText, SaysHowFarItIs) {
   EXPECT_THAT(text, HasSubstr("http://node1:9000/d1: in service, holds 1000 groups, 154 leave\n"));
   EXPECT_THAT(text, HasSubstr("http://node2:9000/d1: drained, holds 0 groups: it may be removed\n"));
   EXPECT_THAT(text, Not(HasSubstr("Problem")));
+  AdminJson later = status();
+  later["drives"][1]["online"] = false;
+  EXPECT_THAT(rebalance_text(later), HasSubstr("drained, away, holds 0 groups: it may be removed\n"));
+  later["drives"][1]["arriving"] = 1;  // what was begun is being taken back
+  EXPECT_THAT(rebalance_text(later), HasSubstr("draining, away, holds 0 groups, 1 arrive\n"));
 }
 
 TEST(RebalanceText, SaysWhatStandsInTheWay) {
