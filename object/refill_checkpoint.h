@@ -35,8 +35,9 @@ struct RefillCheckpoint {
   std::string after;                              // row key: all up to it were looked at
   bool walked = false;                            // to the end
   std::int64_t started_ms = 0;
-  std::vector<RowName> failed;    // of the rows looked at: to be healed again
-  std::set<std::uint16_t> again;  // groups with more failed rows than can be named: to be walked again
+  std::vector<RowName> failed;  // of the rows looked at: to be healed again
+  // Groups to be walked again: with more failed rows than can be named, or of which a slot has moved.
+  std::set<std::uint16_t> again;
   std::map<BucketId, Done> done;
   bool operator==(const RefillCheckpoint&) const = default;
 };

@@ -187,11 +187,13 @@ bool RefillWalk::still_born(const GroupStates& states) const {
   });
 }
 
-// A drive that gave its slot away drops the rows of the group once all nodes know the table that says so.
-bool RefillWalk::same_drives() const {
+// A drive that gave its slot of a group away drops the rows of it once all nodes know the table that says so:
+// the page may lack some, and the group is walked again. The others go on: slots may move for hours.
+void RefillWalk::note_moved() {
   const SetTablePtr now = core_.deps.sets.table();
-  return std::all_of(checkpoint_.births.begin(), checkpoint_.births.end(),
-                     [&](const auto& born) { return members_.same_in(*now, born.first); });
+  if (now == members_.table()) return;
+  for (const auto& [group, birth] : checkpoint_.births)
+    if (!members_.same_in(*now, group)) checkpoint_.again.insert(group);
 }
 
 bool RefillWalk::covered(const MergedPage& page, const GroupStates& states, const GroupStates& told) const {
@@ -200,6 +202,7 @@ bool RefillWalk::covered(const MergedPage& page, const GroupStates& states, cons
   std::vector<bool> answered = page.answered;  // by source: all drives but the one that is filled
   answered.insert(answered.begin() + static_cast<std::ptrdiff_t>(index_), false);
   return std::all_of(checkpoint_.births.begin(), checkpoint_.births.end(), [&](const auto& born) {
+    if (checkpoint_.again.contains(born.first)) return true;
     return members_.full_and_told(born.first, index_, states, told, born.second, answered) >= wanted;
   });
 }
@@ -240,10 +243,7 @@ Task<bool> RefillWalk::walk() {
       fail_with("the drive went away");
       break;
     }
-    if (!same_drives()) {
-      fail_with("shards of the groups are being moved between other drives");
-      break;
-    }
+    note_moved();
     if (!covered(*page->rows, page->states, told)) {
       fail_with("too few full drives answer");
       break;
@@ -470,7 +470,7 @@ Task<bool> RefillWalk::retry() {
 }
 
 std::string RefillWalk::cannot_heal() const {
-  if (checkpoint_.failed.empty()) return "some keys cannot be healed yet";
+  if (checkpoint_.failed.empty()) return "some groups have to be walked again";
   const RowName& row = checkpoint_.failed.front();
   return fmt::format("{} keys cannot be healed yet, one of them in bucket {:016x}: {}",
                      checkpoint_.failed.size(), static_cast<std::uint64_t>(row.bucket), row.key);

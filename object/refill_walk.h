@@ -62,7 +62,7 @@ class RefillWalk {
   PagePtr begin_page(MergedScan& scan);  // null: the service stops
   static Task<> fetch_page(RefillWalk* self, MergedScan* scan, PagePtr page);
   bool covered(const MergedPage& page, const GroupStates& states, const GroupStates& told) const;
-  bool same_drives() const;                          // the groups have, after a page was read
+  void note_moved();                                 // groups of which slots have, after a page was read
   bool still_born(const GroupStates& states) const;  // the drive has not lost its data again
   void note_place();
   void note_failure(const disk::ObjectRef& ref);
