@@ -34,13 +34,6 @@ std::vector<GroupState> GroupTable::all() const {
   return {groups_.begin(), groups_.end()};
 }
 
-GroupBits GroupTable::refilling_groups() const {
-  GroupBits out;
-  const std::lock_guard lock(mutex_);
-  for (std::size_t group = 0; group < kPlacementGroups; ++group) out[group] = groups_[group].refilling;
-  return out;
-}
-
 std::string GroupTable::record_name(std::uint16_t group) {
   std::string name(kGroupRecords);
   name.push_back(static_cast<char>(group >> 8));
@@ -77,8 +70,11 @@ Result<> GroupTable::load(MetaIndex& index) {
     groups[group] = state;
   }
   TRY_VOID(cursor->status());
+  GroupBits refilling;
+  for (std::size_t group = 0; group < kPlacementGroups; ++group) refilling[group] = groups[group].refilling;
   const std::lock_guard lock(mutex_);
   groups_ = groups;
+  refilling_ = refilling;
   return {};
 }
 

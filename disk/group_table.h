@@ -32,9 +32,13 @@ class GroupTable {
   void set(std::uint16_t group, const GroupState& state) {
     const std::lock_guard lock(mutex_);
     groups_[group] = state;
+    refilling_[group] = state.refilling;
   }
   std::vector<GroupState> all() const;
-  GroupBits refilling_groups() const;
+  GroupBits refilling_groups() const {
+    const std::lock_guard lock(mutex_);
+    return refilling_;
+  }
   bool refilling() const { return refilling_groups().any(); }  // some group is
   Result<> load(MetaIndex& index);                             // what is on the drive
   static std::string record_name(std::uint16_t group);
@@ -43,6 +47,7 @@ class GroupTable {
  private:
   mutable std::mutex mutex_;
   std::array<GroupState, kPlacementGroups> groups_{};
+  GroupBits refilling_;  // of them: each page of a listing asks, and may not hold up the commits
 };
 
 }  // namespace ostraka::disk
