@@ -1,5 +1,5 @@
-// Conditional writes of one key through several nodes at the same moment. With the locks as they are they come
-// one after the other; without them only the drives keep them apart.
+// Conditional writes of one key through several nodes at the same moment. With the locks as they are they
+// come one after the other; without them only the drives keep them apart.
 #include "tests/sim/scenario.h"
 
 namespace ostraka::sim {

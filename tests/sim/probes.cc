@@ -101,7 +101,7 @@ constexpr std::string_view kClusterFaults[] = {
     "trouble: stopped and started",
 };
 
-// What a cluster has to do about it. A stale commit that a drive refuses: `expect`, and `epoch`.
+// What a cluster has to do about it. A stale commit that a drive refuses: `expect`.
 constexpr std::string_view kClusterWork[] = {
     "beyond: more is damaged than parity bears",
     "cluster: a bucket is deleted",
@@ -123,7 +123,6 @@ constexpr std::string_view kClusterWork[] = {
     "ostraka_in_doubt_total",
     "ostraka_settled_gone_total",
     "peace: a drive is filled and readmitted",
-    "rule: epoch",
     "rule: expect",
     "rule: permit",
     "rule: unlocked",

@@ -17,6 +17,7 @@ using std::chrono::seconds;
 namespace {
 
 constexpr Duration kHealPatience = seconds(900);
+constexpr Duration kDeadByThen = erasure::kLongestCall + seconds(120);
 constexpr Duration kPurgedAfter = erasure::kPurgeAfter + erasure::kRetiredWithin + seconds(1);
 
 }  // namespace
@@ -270,6 +271,9 @@ Task<> Scenario::heal_all() {
   }
   std::map<std::size_t, bool> filling;
   for (const std::size_t slot : world_.slots()) filling[slot] = world_.refilling(slot);
+  // What writers that died left is for nobody to settle before it is older than any call, by every clock:
+  // another node may be at it. (One node alone knows that those before its start are dead.)
+  if (world_.is_cluster()) co_await sleep_for(world_.clock, kDeadByThen);
   std::string scan = co_await admin("POST", "scan/start");
   for (unsigned tries = 0; scan.empty() && world_.is_cluster() && tries < 60; ++tries) {
     co_await sleep_for(world_.clock, seconds(1));  // until somebody leads

@@ -98,6 +98,14 @@ bool SimNet::breaks(const std::string& from, const std::string& to) {
   return found != links_.end() && found->second.breaking > 0 && random_.chance(found->second.breaking);
 }
 
+void SimNet::remember(const ConnectionPtr& connection) {
+  if (connections_.size() >= most_connections_) {
+    std::erase_if(connections_, [](const auto& entry) { return entry.second.expired(); });
+    most_connections_ = 2 * connections_.size() + 64;
+  }
+  connections_[connection->number] = connection;
+}
+
 void SimNet::listen(const std::string& host, SimListener listener) {
   listeners_[host] = listener;
 }
@@ -448,8 +456,7 @@ Task<Result<SimNet::ConnectionPtr>> SimNet::Caller::try_connect(std::string peer
       connection->client_life = life_;
       connection->server_life = found->second.life;
       connection->client_line = &line_;
-      std::erase_if(net_.connections_, [](const auto& entry) { return entry.second.expired(); });
-      net_.connections_[connection->number] = connection;
+      net_.remember(connection);
       co_return connection;
     }
     net_.probes_.hit("net: connecting takes more than one try");

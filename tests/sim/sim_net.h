@@ -77,6 +77,7 @@ class SimNet {
   Duration travel(const std::string& from, const std::string& to);
   bool breaks(const std::string& from, const std::string& to);
   bool is_alive(const std::string& host, std::uint64_t life) const { return !ended_.contains({host, life}); }
+  void remember(const ConnectionPtr& connection);
   void push(const ConnectionPtr& connection, bool to_server, std::function<void()> arrive);
   void pump(const ConnectionPtr& connection, bool to_server);
   void arrive(const ConnectionPtr& connection, bool to_server);
@@ -96,6 +97,7 @@ class SimNet {
   std::set<std::pair<std::string, std::uint64_t>> ended_;  // lives
   std::set<std::string> off_;                              // machines
   std::map<std::uint64_t, std::weak_ptr<Connection>> connections_;
+  std::size_t most_connections_ = 0;  // before those that have gone are forgotten
   std::uint64_t made_ = 0;
   std::uint64_t sent_ = 0;                                                // requests
   std::map<std::pair<std::string, std::string>, std::uint64_t> arrived_;  // the latest of them, by its number
