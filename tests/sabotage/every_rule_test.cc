@@ -11,7 +11,7 @@ namespace ostraka {
 namespace {
 
 TEST(Sabotage, EveryRuleHasSomebodyWhoNotices) {
-  // These take a power cut, and a cluster: sim.notices_* and sim.cluster_notices_*.
+  // The first takes a power cut: sim.notices_nosync. The others are of clusters: README.md.
   std::set<std::string> noticed{"nosync", "unlocked", "permit"};
   const testing::UnitTest& all = *testing::UnitTest::GetInstance();
   for (int i = 0; i < all.total_test_suite_count(); ++i) {
