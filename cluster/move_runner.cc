@@ -151,15 +151,16 @@ Task<bool> MoveRunner::is_handing_over(Ctx& ctx, MoveSpec spec) {
                         [](const auto& one) { return one.second == disk::GroupPlace::left; });
 }
 
-Task<std::vector<MoveDocument::Move>> MoveRunner::urgent_first(Ctx& ctx,
-                                                               std::vector<MoveDocument::Move> moves) {
-  std::vector<MoveDocument::Move> urgent, others;
+Task<std::size_t> MoveRunner::urgent_first(Ctx& ctx, std::vector<MoveDocument::Move>& moves) {
+  std::vector<MoveDocument::Move> in_turn, others;
   for (MoveDocument::Move& move : moves) {
     auto asking = is_handing_over(ctx, move.spec);
     const bool handing_over = co_await std::move(asking);
-    (handing_over ? urgent : others).push_back(std::move(move));
+    (handing_over ? in_turn : others).push_back(std::move(move));
   }
-  for (MoveDocument::Move& move : others) urgent.push_back(std::move(move));
+  const std::size_t urgent = in_turn.size();
+  for (MoveDocument::Move& move : others) in_turn.push_back(std::move(move));
+  moves = std::move(in_turn);
   co_return urgent;
 }
 
@@ -183,9 +184,11 @@ std::string MoveRunner::describe(const MoveDocument::Move& move) const {
 Task<Result<bool>> MoveRunner::run(Ctx& ctx, std::uint64_t term, std::function<bool()> stop) {
   CO_TRY(decided, document());
   std::string problem;
-  auto sorting = urgent_first(ctx, std::move(decided.moves));
-  const std::vector<MoveDocument::Move> in_turn = co_await std::move(sorting);
-  for (const MoveDocument::Move& planned : in_turn) {
+  auto sorting = urgent_first(ctx, decided.moves);
+  const std::size_t urgent = co_await std::move(sorting);
+  for (std::size_t turn = 0; turn < decided.moves.size(); ++turn) {
+    const MoveDocument::Move& planned = decided.moves[turn];
+    left_sealed_ = false;
     if (stop()) co_return fail(Errc::closed, "told to stop");
     std::uint64_t revision = 0;
     CO_TRY(now, document(&revision));  // it may have been cancelled
@@ -209,7 +212,9 @@ Task<Result<bool>> MoveRunner::run(Ctx& ctx, std::uint64_t term, std::function<b
     if (ran.failed_with(Errc::closed) && !stop()) continue;  // paused, or given up
     problem = fmt::format("{}: {}", describe(planned), ran.error().detail);
     tell_problem(problem);
-    if (ran.failed_with(Errc::stale_epoch) || stop()) co_return fail(ran.code(), ran.error().detail);
+    left_sealed_ = left_sealed_ || turn < urgent;
+    if (ran.failed_with(Errc::stale_epoch) || left_sealed_ || stop())
+      co_return fail(ran.code(), ran.error().detail);
     log::warn("a move waits: {}", problem);
   }
   CO_TRY(left, document());
@@ -238,9 +243,11 @@ Task<Result<>> MoveRunner::run_one(Ctx& ctx, std::uint64_t term, MoveDocument::M
     figures_.reset();
   }
   if (!end) {
+    left_sealed_ = figures->sealed.load(std::memory_order_relaxed);
     auto asking = is_stranded(ctx, move.spec, *to);
     const bool stranded = co_await std::move(asking);
     if (!stranded) co_return fail(end.code(), end.error().detail);
+    left_sealed_ = false;
     log::warn("a drive went while groups were handed over to it, which are taken back: {}", describe(move));
   } else if (*end == MoveEnd::done) {
     co_return co_await over(ctx, std::move(move), true);

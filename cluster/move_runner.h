@@ -47,9 +47,12 @@ class MoveRunner {
   Task<Result<>> pause(Ctx& ctx, bool paused);
   // One try for each move in the document. True: none is left. Each is tried for itself, so one that fails
   // does not stand in the way of others. ctx's deadline holds for all of them. Errors: closed (told to stop),
-  // stale_epoch (another mover took over), those of the control store. Moves that whoever ran before left in
-  // their hand-over come first, since no drive answers for their groups.
+  // stale_epoch (another mover took over), those of the control store. Moves that were left in their
+  // hand-over come first, since no drive answers for their groups, and nothing else is sealed before they are
+  // through.
   Task<Result<bool>> run(Ctx& ctx, std::uint64_t term, std::function<bool()> stop);
+  // Whether the last run() left groups that no drive answers for.
+  bool left_sealed() const noexcept { return left_sealed_; }
   // Thread safe.
   MoveProgress progress() const;
   Result<MoveDocument> document() const { return document(nullptr); }
@@ -65,7 +68,8 @@ class MoveRunner {
                                 const std::function<bool()>& stop) const;
   std::string describe(const MoveDocument::Move& move) const;
   Task<bool> is_handing_over(Ctx& ctx, MoveSpec spec);
-  Task<std::vector<MoveDocument::Move>> urgent_first(Ctx& ctx, std::vector<MoveDocument::Move> moves);
+  // Gives how many are urgent.
+  Task<std::size_t> urgent_first(Ctx& ctx, std::vector<MoveDocument::Move>& moves);
   Task<bool> is_stranded(Ctx& ctx, MoveSpec spec, disk::Drive& to);
   Task<Result<>> take_back(Ctx& ctx, std::uint64_t term, MoveDocument::Move move);
   Task<Result<>> over(Ctx& ctx, MoveDocument::Move move, bool done);
@@ -76,6 +80,7 @@ class MoveRunner {
   const SlotMoveDeps& deps_;
   const FindDrive find_;
   const NameDrive name_;
+  bool left_sealed_ = false;
   std::optional<Placement> table_;  // as it was last looked at
   std::uint64_t table_revision_ = 0;
   std::optional<std::pair<Uuid, TimePoint>> stranded_;  // in its hand-over, its drive having gone then

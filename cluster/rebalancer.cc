@@ -172,6 +172,7 @@ Task<> Rebalancer::round(std::uint64_t token) {
   }
   tell(RebalanceState::waiting, done.error().detail);
   backoff_ = std::clamp<Duration>(backoff_ * 2, kRebalanceBackoffMin, kRebalanceBackoffMax);
+  if (runner_.left_sealed()) backoff_ = kRebalancePeriod;
   retry_at_ = deps_.moves.clock.now() + backoff_;
   failed_on_ = ground(*topology);
 }

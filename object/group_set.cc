@@ -15,6 +15,13 @@ using erasure::ErasureSet;
 
 namespace {
 
+// Its shards lie on drives of which too few have told: one is on its way with its slot.
+bool lacks_shards(const erasure::Elected& elected) {
+  if (elected.record->inline_data || elected.record->size == 0) return false;
+  const auto unknown = std::count(elected.shard_on.begin(), elected.shard_on.end(), std::uint8_t{0xff});
+  return elected.shard_on.size() < elected.record->data_shards + static_cast<std::size_t>(unknown);
+}
+
 bool has_files(const std::optional<erasure::StagedBody>& body) {
   return body && !body->data.is_nil();
 }
@@ -168,8 +175,10 @@ Task<Result<erasure::Elected>> GroupSet::read(Ctx& ctx, disk::ObjectRef ref, boo
   Tries tries(*this);
   for (;;) {
     Result<erasure::Elected> elected = co_await tries.set().read(ctx, ref, with_inline);
-    if (elected) co_return elected;
-    const bool again = co_await tries.again(ctx, elected.error());
+    const bool waits = elected && with_inline && moving() && lacks_shards(*elected);
+    if (elected && !waits) co_return elected;
+    const Error why = elected ? Error{Errc::unavailable, "too few drives have a shard"} : elected.error();
+    const bool again = co_await tries.again(ctx, why);
     if (!again) co_return elected;
   }
 }

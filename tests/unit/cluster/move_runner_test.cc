@@ -84,6 +84,25 @@ TEST_F(MoveRunnerTest, WhatAnswersNowhereComesFirst) {
   expect_all_on(*to_);
 }
 
+TEST_F(MoveRunnerTest, NothingElseIsSealedWhileAHandOverHangs) {
+  const std::string one = moving_key(), two = moving_key();
+  ASSERT_TRUE(write(*from_, one) && write(*from_, two));
+  ASSERT_EQ(add({slot_of(one)}).value_or(0), 1U);
+  ASSERT_EQ(add({slot_of(two)}).value_or(0), 1U);
+  control_.on_put = [this](const std::string& name, const std::string&) {
+    control_.fails = control_.fails || name == kTable;
+  };
+  ASSERT_TRUE(run().failed_with(Errc::unavailable));
+  EXPECT_TRUE(runner_.left_sealed());
+  EXPECT_FALSE(write(*from_, one)) << "sealed";
+  EXPECT_TRUE(write(*from_, two));
+  control_.on_put = nullptr;
+  control_.fails = false;
+  ASSERT_TRUE(run().value_or(false));
+  EXPECT_FALSE(runner_.left_sealed());
+  expect_all_on(*to_);
+}
+
 // The drive that takes is away for long in the middle of a hand-over, and the groups answer where they were.
 TEST_F(MoveRunnerTest, GroupsAreTakenBackFromADriveThatWentInTheirHandOver) {
   const std::string key = moving_key();
@@ -96,10 +115,10 @@ TEST_F(MoveRunnerTest, GroupsAreTakenBackFromADriveThatWentInTheirHandOver) {
   ASSERT_FALSE(write(*from_, key)) << "it is sealed";
   go_away(b_);
   ASSERT_FALSE(b_.drive->online());
-  ASSERT_FALSE(run().value_or(true));
+  ASSERT_TRUE(run().failed_with(Errc::unavailable));
   EXPECT_FALSE(write(*from_, key)) << "it may be back in a moment";
   clock_.advance(kMoveStranded);
-  ASSERT_FALSE(run().value_or(true));
+  ASSERT_TRUE(run().failed_with(Errc::unavailable)) << "it cannot be told yet";
   EXPECT_TRUE(is_placed_on(key, from_id()));
   EXPECT_TRUE(write(*from_, key));
   crash(b_);

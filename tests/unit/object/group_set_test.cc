@@ -107,6 +107,21 @@ TEST_F(GroupSetTest, AStagedBodyOfASlotThatNeverArrivesIsDiscarded) {
   EXPECT_EQ(*w.get("key"), "first");
 }
 
+// The others know of the object, and have too few of its shards.
+TEST_F(GroupSetTest, AReadOfABodyWaitsForASlotThatMoves) {
+  const std::string large = w.text(5 << 20);
+  ASSERT_TRUE(w.put("key", large).has_value());
+  const auto& files = w.memory[from]->files();
+  w.memory[to]->files().insert(files.begin(), files.end());  // copied before the groups are sealed
+  tell_moving(true);
+  seal();
+  const TimePoint began = w.clock.now();
+  const auto got = while_it_moves(ObjectWorld::get_task(&w, "bucket", "key", {}), seconds(3));
+  ASSERT_TRUE(got.has_value()) << got.error().detail;
+  EXPECT_EQ(*got, large);
+  EXPECT_GE(w.clock.now() - began, seconds(3));
+}
+
 TEST_F(GroupSetTest, ADeleteWaitsForASlotThatMoves) {
   tell_moving(true);
   seal();
