@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <set>
 #include <utility>
 
 #include "base/log.h"
@@ -98,12 +99,13 @@ Task<Result<std::size_t>> MoveRunner::add(Ctx& ctx, std::vector<SlotMove> slots,
 
 Task<Result<>> MoveRunner::cancel(Ctx& ctx, Unwanted unwanted) {
   CO_TRY(before, document());
-  const auto to_be_marked = [&](const MoveDocument::Move& move) {
-    return !move.giving_up && unwanted(move.spec);
-  };
-  if (std::none_of(before.moves.begin(), before.moves.end(), to_be_marked)) co_return Result<>();
-  Change give_up = [unwanted](MoveDocument& now) {
-    for (MoveDocument::Move& move : now.moves) move.giving_up = move.giving_up || unwanted(move.spec);
+  std::set<Uuid> marked;
+  for (const MoveDocument::Move& move : before.moves)
+    if (!move.giving_up && unwanted(move.spec) && !has_moved(move.spec)) marked.insert(move.spec.id);
+  if (marked.empty()) co_return Result<>();
+  Change give_up = [marked](MoveDocument& now) {
+    for (MoveDocument::Move& move : now.moves)
+      move.giving_up = move.giving_up || marked.contains(move.spec.id);
   };
   co_return co_await change(ctx, std::move(give_up));
 }
@@ -129,18 +131,29 @@ std::function<bool()> MoveRunner::halt_of(const Uuid& move, std::uint64_t revisi
   };
 }
 
-// Whether no drive answers for its groups: sealed, and still there as the table says.
-Task<bool> MoveRunner::is_handing_over(Ctx& ctx, MoveSpec spec) {
+const Placement* MoveRunner::table() {
   const control::DocumentPtr document = deps_.control.get(deps_.placement_document);
-  if (!document) co_return false;
+  if (!document) return nullptr;
   if (table_revision_ != document->revision) {
     auto table = Placement::from_json(deps_.deployment, document->content);
-    if (!table) co_return false;
+    if (!table) return nullptr;
     table_ = std::move(*table);
     table_revision_ = document->revision;
   }
-  const auto& drives = table_->group(spec.slots.front().group).drives;
-  if (std::find(drives.begin(), drives.end(), spec.from) == drives.end()) co_return false;
+  return &*table_;
+}
+
+// Whether the table says so, which names the new drive for all groups of a move at once.
+bool MoveRunner::has_moved(const MoveSpec& spec) {
+  const Placement* const now = table();
+  if (now == nullptr) return false;
+  const auto& drives = now->group(spec.slots.front().group).drives;
+  return std::find(drives.begin(), drives.end(), spec.from) == drives.end();
+}
+
+// Whether no drive answers for its groups: sealed, and still there as the table says.
+Task<bool> MoveRunner::is_handing_over(Ctx& ctx, MoveSpec spec) {
+  if (table() == nullptr || has_moved(spec)) co_return false;
   disk::Drive* const from = find_(spec.from);
   if (from == nullptr || from->moves() == nullptr || !from->online()) co_return false;
   Ctx brief = briefly(deps_.clock, ctx);

@@ -180,6 +180,11 @@ Result<Topology> remove_drives(const Topology& before, const std::vector<DriveUr
       return fail(Errc::conflict, fmt::format("{} is being cleaned up: try again in a moment", url));
     drive.state = SlotState::removed;
   }
+  if (after.nodes().size() + 1 < before.nodes().size())
+    return fail(
+        Errc::conflict,
+        "these are all drives of several nodes: remove one node at a time, the next when that is known "
+        "everywhere");
   return after;
 }
 
@@ -190,16 +195,21 @@ Task<Result<std::uint64_t>> change_topology(control::ControlStore& control, cont
     const control::DocumentPtr now = control.get(kTopologyDocument);
     if (!now) co_return fail(Errc::unavailable, "there is no topology");
     CO_TRY(before, decode_topology(now->content));
-    CO_TRY(after, change(before));
-    std::string text = encode_topology(after);
-    if (text == encode_topology(before)) co_return now->revision;
-    auto waiting = membership.wait_until_known(ctx, now->revision);
-    const Result<> known = co_await std::move(waiting);
+    CO_TRY(first, change(before));  // what is refused is refused at once
+    // Where there is nothing to change it is put all the same: what is known here may be out of date.
+    const bool nothing_to_do = encode_topology(first) == encode_topology(before);
+    Result<> known;
+    if (!nothing_to_do) {
+      auto waiting = membership.wait_until_known(ctx, now->revision);
+      known = co_await std::move(waiting);
+    }
     if (!known)
       co_return fail(Errc::unavailable,
                      "not every node knows the last change of the topology yet, and the next one has to wait "
                      "for that; try again: " +
                          known.error().detail);
+    CO_TRY(after, change(before));  // it may rest on other documents, and the wait was long
+    std::string text = encode_topology(after);
     auto putting = control.put(ctx, std::string(kTopologyDocument), std::move(text), now->revision);
     const auto put = co_await std::move(putting);
     if (put) co_return (*put)->revision;

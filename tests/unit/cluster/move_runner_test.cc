@@ -142,6 +142,25 @@ TEST_F(MoveRunnerTest, WhatIsCancelledIsTakenBack) {
   EXPECT_TRUE(to_->list({}).empty());
 }
 
+// The drive that gave went before it could be cleaned up, and the one that took is to be drained.
+TEST_F(MoveRunnerTest, WhatTheTableSaysHasMovedIsNotCancelled) {
+  const std::string key = moving_key();
+  ASSERT_TRUE(write(*from_, key));
+  ASSERT_EQ(add({slot_of(key)}).value_or(0), 1U);
+  control_.on_put = [this](const std::string& name, const std::string&) {
+    if (name == kTable) go_away(a_);
+  };
+  ASSERT_FALSE(run().value_or(false)) << "what the first drive has is still there";
+  ASSERT_TRUE(is_placed_on(key, to_id()));
+  control_.on_put = nullptr;
+  ASSERT_TRUE(from_->wait(runner_.cancel(from_->ctx(), [](const MoveSpec&) { return true; })));
+  crash(a_);
+  const auto done = run();
+  ASSERT_TRUE(done) << done.error().detail;
+  EXPECT_TRUE(*done) << runner_.progress().problem;
+  expect_all_on(*to_);
+}
+
 TEST_F(MoveRunnerTest, AMoveThatIsOfNoUseIsTakenBackByItself) {
   const std::string key = moving_key();
   ASSERT_TRUE(write(*from_, key));

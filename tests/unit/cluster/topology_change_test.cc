@@ -127,6 +127,20 @@ TEST_F(TopologyChangeTest, OnlyWhatHoldsNothingIsRemoved) {
   EXPECT_EQ(again->slot_at(node[0]), 10U);
 }
 
+// A majority of five nodes and one of three need not meet.
+TEST_F(TopologyChangeTest, NodesAreRemovedOneAtATime) {
+  std::vector<PlacementDrive> on;
+  for (const Topology::Slot& slot : topology_.slots) on.push_back({slot.id, slot.url.node});
+  topology_.data_shards = 4;
+  topology_ = *drain(drives_on(4, 5), true);
+  on.resize(6);
+  const Placement empty = Placement::make(topology_.deployment, on, 6, 2);
+  EXPECT_THAT(why(remove_drives(topology_, drives_on(4, 5), empty, {})), HasSubstr("one node at a time"));
+  const auto removed = remove_drives(topology_, drives_on(4, 4), empty, {});
+  ASSERT_TRUE(removed.has_value()) << removed.error().detail;
+  EXPECT_TRUE(remove_drives(*removed, drives_on(5, 5), empty, {}).has_value());
+}
+
 class TopologyPutTest : public TopologyChangeTest {
  protected:
   TopologyPutTest() { control_.set(std::string(kTopologyDocument), encode_topology(topology_)); }
@@ -160,12 +174,25 @@ TEST_F(TopologyPutTest, WaitsUntilEveryoneKnowsTheLastChange) {
   EXPECT_EQ(now().slots.size(), 12U);
 }
 
+// A node that has not heard of a drain yet is asked to take it back.
+TEST_F(TopologyPutTest, NothingToDoIsSaidOfTheNewestTopologyOnly) {
+  control_.before_put = [this] {
+    control_.set(std::string(kTopologyDocument), encode_topology(*drain(drives_on(5, 5))));
+  };
+  Ctx ctx{shard_, kNoDeadline, "test"};
+  auto change = [this](const Topology& before) { return take_drives_back(before, drives_on(5, 5)); };
+  const auto done = run_to_end(shard_, change_topology(control_, membership_, ctx, change));
+  ASSERT_TRUE(done.has_value()) << done.error().detail;
+  EXPECT_EQ(now().slots[9].state, SlotState::in_service);
+  EXPECT_EQ(*done, control_.get(kTopologyDocument)->revision);
+}
+
 TEST_F(TopologyPutTest, WhatSomebodyElseChangedMeanwhileIsNotLost) {
   control_.before_put = [this] {
     control_.set(std::string(kTopologyDocument), encode_topology(*drain(drives_on(5, 5))));
   };
   ASSERT_TRUE(add_node().has_value());
-  EXPECT_EQ(changes_, 2);
+  EXPECT_EQ(changes_, 4);
   EXPECT_EQ(now().slots.size(), 12U);
   EXPECT_EQ(now().slots[9].state, SlotState::draining);
 }
