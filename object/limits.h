@@ -56,7 +56,10 @@ inline constexpr int kHealScanShare = 20;  // reading the queue takes at most on
 inline constexpr Duration kRefillPoll = std::chrono::seconds(5);  // between two looks for drives to refill
 inline constexpr Duration kRefillCheckpoint = std::chrono::seconds(5);  // between two checkpoints
 inline constexpr Duration kRefillPause = std::chrono::seconds(10);  // before a refill that got stuck goes on,
-inline constexpr Duration kRefillPauseMax = std::chrono::minutes(5);  // doubled up to this
+inline constexpr Duration kRefillPauseYoung =
+    std::chrono::seconds(30);  // doubled up to this, while what stands in the way may yet become old enough
+                               // (twice kUploadRowAge of erasure/limits.h),
+inline constexpr Duration kRefillPauseMax = std::chrono::minutes(5);  // and later up to this
 inline constexpr std::size_t kRefillFailedKeys =
     4096;                                            // remembered, to be healed again; beyond: another walk
 inline constexpr std::size_t kRefillRows = 1024;     // asked of a drive at a time

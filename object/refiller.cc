@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "base/log.h"
+#include "erasure/limits.h"
 #include "object/refill_walk.h"
 #include "runtime/fan_out.h"
 
@@ -103,13 +104,16 @@ Task<> Refiller::refill(std::size_t drive, RefillPlan plan) {
   const RefillStatus status = progress->status();
   Target& target = targets_.at(drive);
   if (!done) {
+    if (!target.stuck_since) target.stuck_since = core_.now();
+    const bool young = core_.now() - *target.stuck_since < 2 * erasure::kUploadRowAge;
     target.not_before = core_.now() + target.pause;
-    target.pause = std::min(kRefillPauseMax, target.pause * 2);
+    target.pause = std::min(young ? kRefillPauseYoung : kRefillPauseMax, target.pause * 2);
     log::warn("the refill of a drive waits drive={} reason={} failed_keys={}", to_string(status.drive),
               status.problem, status.failed_keys);
     co_return;
   }
   target.pause = kRefillPause;
+  target.stuck_since.reset();
   log::info("groups of a drive are full again drive={} groups={} keys={} bytes={} seconds={}",
             to_string(status.drive), planned, status.keys, status.bytes,
             std::chrono::duration_cast<std::chrono::seconds>(core_.now() - began).count());

@@ -5,6 +5,7 @@
 #include <map>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <vector>
 
 #include "base/metrics.h"
@@ -33,6 +34,7 @@ class Refiller {
     std::shared_ptr<RefillProgress> progress;
     TimePoint not_before{};
     Duration pause = kRefillPause;
+    std::optional<TimePoint> stuck_since;
   };
   void follow();  // a table that has changed
   void look(const GroupStates& states);

@@ -264,6 +264,21 @@ TEST(Refill, HoldsBackOnlyTheGroupsOfKeysThatDoNotHeal) {
   EXPECT_EQ(w.refilling(5), 0U);
 }
 
+TEST(Refill, TriesOftenWhileRowsMayBeTooYoungToBeDecided) {
+  HealWorld w;
+  fill(w, 10);
+  w.pass(seconds(1));
+  const auto record =
+      disk::decode_version_record(as_bytes(*w.drive(0).state(w.ref("key0"))->versions.front().record));
+  for (std::size_t i = 0; i < 3; ++i) w.drive(i).files().erase(record->parts.at(0).data);
+  lose(w, 5, 2);
+  w.pass(seconds(165));
+  ASSERT_EQ(w.refilling(5), 1U);
+  ASSERT_TRUE(w.world.erase("key0"));
+  w.pass(seconds(45));
+  EXPECT_EQ(w.refilling(5), 0U);
+}
+
 TEST(Refill, RowsThatCannotBeReadHoldNothingBack) {
   HealWorld w;
   const auto all = fill(w, 30);
