@@ -9,7 +9,7 @@ from s3 import Client, until, xml_list
 from values import KIB
 
 SCAN_WITHIN_S = 180
-REFILLED_WITHIN_S = 300  # an upload's row that nobody can decide is nobody's after two minutes, and refills pause up to 80 s until then
+REFILLED_WITHIN_S = 180
 FILES_GONE_WITHIN_S = 5  # after the batch that dropped their records
 INLINE_BYTES = 128 * KIB  # larger objects, and all parts of multipart uploads, lie in shard files
 

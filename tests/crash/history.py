@@ -75,6 +75,13 @@ class History:
                 for write in history.writes:
                     write.end = min(write.end, self.now())
 
+    def undecided(self, key: str) -> bool:
+        """Whether a write that ended in doubt, or with its process, may still be the newest: none that began later was acknowledged."""
+        with self.lock:
+            writes = list(self.of(key).writes)
+        doubtful = [write.end for write in writes if not write.acknowledged and write.end < math.inf]
+        return bool(doubtful) and all(write.start < max(doubtful) for write in writes if write.acknowledged)
+
     def possible(self, key: str, start: float, end: float) -> list[Value]:
         """What a read between start and end may show. What an earlier read has shown counts as acknowledged, even over a crash."""
         with self.lock:

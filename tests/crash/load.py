@@ -39,6 +39,9 @@ class Load:
         self.uploads: list[Upload] = []
         self.aborted: list[Upload] = []
         self.failures: list[tuple[float, str]] = []  # when which request was answered by one of `doubtful`
+        # Of these, those that first had to know what the key holds, where a writer that died has left that undecided: it may stay so
+        # until an emptied drive is replaced.
+        self.undecided: list[tuple[float, str]] = []
         self.counts: dict[str, int] = {}
         self.lock = threading.Lock()
         self.going_down = threading.Event()
@@ -48,18 +51,18 @@ class Load:
         with self.lock:
             self.counts[what] = self.counts.get(what, 0) + 1
 
-    def failed(self, what: str, answer: Answer, key: str = "") -> bool:
+    def failed(self, what: str, answer: Answer, key: str = "", undecided: bool = False) -> bool:
         """Whether it was answered by one of the statuses that a broken store may give."""
         if answer.status not in self.doubtful:
             return False
         self.count(f"{what} {answer.status}")
         with self.lock:
-            self.failures.append((time.monotonic(), f"{what} {key}: {answer.brief()}"))
+            (self.undecided if undecided else self.failures).append((time.monotonic(), f"{what} {key}: {answer.brief()}"))
         return True
 
-    def settle(self, key: str, write, answer: Answer, what: str, history: History | None = None) -> None:
+    def settle(self, key: str, write, answer: Answer, what: str, history: History | None = None, *, undecided: bool = False) -> None:
         history = history or self.history
-        if self.failed(what, answer, key):
+        if self.failed(what, answer, key, undecided):
             history.in_doubt(write)
             return
         if answer.status in (200, 204):
@@ -81,8 +84,10 @@ class Load:
 
     def put(self, client: Client, key: str, size: int, what: str, **headers) -> None:
         value, body = self.values.new(size)
+        undecided = what.startswith("if-") and self.history.undecided(key)
         write = self.history.begin(key, value)
-        self.settle(key, write, client.put(BUCKET, key, body, x_amz_meta_version=value.number, **headers), what)
+        answer = client.put(BUCKET, key, body, x_amz_meta_version=value.number, **headers)
+        self.settle(key, write, answer, what, undecided=undecided)
 
     def source(self, client: Client, rng: random.Random) -> tuple[str, Value | None]:
         """A key and what it holds, for a copy."""

@@ -47,9 +47,8 @@ class PowerCase(CrashRounds):
     def load_and_cut(self, down=None) -> str:
         self.new_load()
         self.load_until(down or self.down)
-        early = [what for at, what in self.load.failures if at < self.frozen_at]
-        if self.patience_s > 0:  # what depends on a key that is undecided until the emptied drive is replaced
-            early = [what for what in early if not (what.startswith("if-") and ": 503" in what)]
+        failures = self.load.failures if self.patience_s > 0 else self.load.failures + self.load.undecided
+        early = [what for at, what in failures if at < self.frozen_at]
         self.assertEqual(early, [], "requests failed before the power went")
         return self.cut()
 

@@ -99,8 +99,8 @@ class CrashRounds(CrashCase):
 
     def read(self, client: Client, key: str) -> Value:
         value = self.values.get(client, BUCKET, key)
-        # What a writer left that died may be undecided until a drive that was emptied is replaced.
-        until = time.monotonic() + self.patience_s
+        # What a writer left that died may stay undecided until a drive that was emptied is replaced.
+        until = time.monotonic() + (self.patience_s if self.history.undecided(key) else 0)
         while value is None and time.monotonic() < until:
             time.sleep(0.2)
             value = self.values.get(client, BUCKET, key)

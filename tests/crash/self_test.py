@@ -79,6 +79,19 @@ class HistoryTest(unittest.TestCase):
         self.read(B, 4, 6)
         self.read(A, 5, 7)
 
+    def test_what_dead_writers_left_is_undecided_until_the_next_write(self):
+        self.acknowledged(A, 1, 2)
+        self.at(3).begin("k", B)
+        self.assertFalse(self.history.undecided("k"), "it may still be answered")
+        self.at(4).died()
+        self.assertTrue(self.history.undecided("k"))
+        self.read(B, 5, 6)  # a read may have been lucky
+        self.assertTrue(self.history.undecided("k"))
+        self.history.in_doubt(self.at(7).begin("k", C))
+        self.acknowledged(A, 7.5, 9)  # began after the one in doubt had, and after the dead one's end
+        self.assertFalse(self.history.undecided("k"))
+        self.assertFalse(self.history.undecided("another"))
+
     def test_unanswered_stays_possible_while_the_process_lives(self):
         self.at(1).begin("k", A)
         self.acknowledged(B, 2, 3)
