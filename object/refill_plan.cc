@@ -3,13 +3,14 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <utility>
 
 #include "base/limits.h"
 
 namespace ostraka::object {
 
-GroupMembers::GroupMembers(const ObjectSets& sets, const std::vector<disk::Drive*>& drives)
-    : table_(sets.table()) {
+GroupMembers::GroupMembers(SetTablePtr table, const std::vector<disk::Drive*>& drives)
+    : table_(std::move(table)) {
   members_.resize(kPlacementGroups);
   for (std::size_t group = 0; group < kPlacementGroups; ++group) {
     for (const disk::Drive* member : table_->sets[group]->drives()) {

@@ -19,8 +19,8 @@ using GroupStates = std::vector<std::optional<std::vector<disk::GroupState>>>;
 // The drives of each group, by slot, as indices into the list of all drives.
 class GroupMembers {
  public:
-  GroupMembers(const ObjectSets& sets, const std::vector<disk::Drive*>& drives);
-  // As the table said then.
+  // drives: listed after the table was taken, which names none then that is not among them.
+  GroupMembers(SetTablePtr table, const std::vector<disk::Drive*>& drives);
   const SetTablePtr& table() const noexcept { return table_; }
   // Whether the group has the same drives in a later table.
   bool same_in(const SetTable& later, std::uint16_t group) const noexcept {

@@ -30,11 +30,16 @@ Gauge& gauge(MetricRegistry& registry, std::size_t drive, std::string_view name,
   return registry.gauge(name, help, {{"drive", std::to_string(drive)}});
 }
 
+GroupMembers members_of_now(const HealDeps& deps) {
+  SetTablePtr table = deps.sets.table();  // before the drives
+  return GroupMembers(std::move(table), deps.drives->all());
+}
+
 }  // namespace
 
 Refiller::Refiller(HealCore& core)
     : core_(core),
-      members_(core.deps.sets, core.deps.drives->all()),
+      members_(members_of_now(core.deps)),
       read_quorum_(core.deps.sets.of_group(0).geometry().read_quorum()) {}
 
 Task<> Refiller::run() {
@@ -48,6 +53,7 @@ Task<> Refiller::run() {
     for (const std::size_t drive : due) {
       if (core_.stop.stopping()) break;
       // What was learnt before another drive was refilled is old.
+      follow();
       const GroupStates now = co_await ask_groups(core_);
       RefillPlan plan = plan_refill(members_, drive, now, read_quorum_);
       if (plan.refilling == 0) continue;
@@ -63,8 +69,7 @@ Task<> Refiller::run() {
 }
 
 void Refiller::follow() {
-  if (core_.deps.sets.table() != members_.table())
-    members_ = GroupMembers(core_.deps.sets, core_.deps.drives->all());
+  if (core_.deps.sets.table() != members_.table()) members_ = members_of_now(core_.deps);
 }
 
 void Refiller::look(const GroupStates& states) {

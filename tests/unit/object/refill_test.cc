@@ -321,7 +321,7 @@ TEST(RefillPlan, TakesOnlyGroupsWithEnoughFullDrives) {
   HealWorld w;
   std::vector<disk::Drive*> drives;
   for (const auto& drive : w.world.faulty) drives.push_back(drive.get());
-  const GroupMembers members(*w.world.sets, drives);
+  const GroupMembers members(w.world.sets->table(), drives);
   GroupStates states(6, std::vector<disk::GroupState>(kPlacementGroups));
   const auto refill = [&](std::size_t drive, std::uint16_t group) {
     disk::GroupState& state = (*states[drive])[group];
@@ -352,7 +352,7 @@ TEST(RefillPlan, CountsOnADriveOnlyForWhatItSaidAfterItKnewTheEpoch) {
   HealWorld w;
   std::vector<disk::Drive*> drives;
   for (const auto& drive : w.world.faulty) drives.push_back(drive.get());
-  const GroupMembers members(*w.world.sets, drives);
+  const GroupMembers members(w.world.sets->table(), drives);
   GroupStates now(6, std::vector<disk::GroupState>(kPlacementGroups));
   for (auto& drive : now) (*drive)[10].epoch = 4;
   const std::vector<bool> all(6, true);
