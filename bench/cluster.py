@@ -5,11 +5,13 @@ with 2 drives each, over mutual TLS, with etcd. The CPU seconds of all nodes are
 usage: bench/cluster.py [--build build/release] [--dir /dev/shm/ostraka-bench-cluster] [--quick]
 exits 1 when an operation failed, or when 10 MiB cost over 2.5 times of what one node spends
 """
-import argparse, os, secrets, shutil, signal, subprocess, sys, time, urllib.request
+import argparse, os, re, secrets, shutil, signal, subprocess, sys, time, urllib.request
 
 from idle import cpu_seconds
 from run import ROOT, free_port, start_server
 
+BLOCK = 174763  # of a shard of 1 MiB in a set of 6+2
+REMOTE = 0.75  # of the bytes of a GET lie on other nodes than the one that answers it
 NODES = [f"127.0.0.{10 + n}" for n in range(1, 5)]  # each has an address of its own; nothing has to be set up for them on Linux
 PORT, CONSOLE = 9000, 9001
 LIMIT = 2.5
@@ -63,6 +65,13 @@ class Cluster:
             process.wait(40)
 
 
+def peer_floor(build):
+    """CPU seconds of both ends for each GiB of blocks that a call brings from another node, from memory that no cache holds."""
+    out = subprocess.run([f"{build}/bin/peer", "--out", "0", "--in", str(BLOCK), "--at-once", "8", "--spread-mib", "512"], check=True,
+                         stdout=subprocess.PIPE, text=True).stdout
+    return min(float(found) for found in re.findall(r"^TLS.* ([0-9.]+) s CPU per GiB", out, re.M))
+
+
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--build", default=f"{ROOT}/build/release")
@@ -102,6 +111,7 @@ def main():
         server.send_signal(signal.SIGTERM)
         server.wait(40)
         shutil.rmtree(f"{args.dir}/one", ignore_errors=True)
+    floor = alone[1] + REMOTE * min(peer_floor(args.build) for _ in range(3))
     cluster = Cluster(args.build, args.dir)
     try:
         etcd_before = cpu_seconds(cluster.etcd.pid)
@@ -113,6 +123,9 @@ def main():
             failed |= over
             print(f"{row[0]:12} {one:10.3f} {cost:10.3f} {cost / one:6.2f}   s per {'GiB' if large else '1,000'}"
                   f"{f', over the limit of {LIMIT}' if over else ''}", flush=True)
+            if row[0] == "GET 10 MiB":
+                print(f"{'':12} floor: one node's and bare calls for the rest {floor:.3f}: {floor / one:.2f} of one node's, ratio to it "
+                      f"{cost / floor:.2f}", flush=True)
         print(f"etcd spent {cpu_seconds(cluster.etcd.pid) - etcd_before:.2f} s meanwhile")
     finally:
         cluster.stop()

@@ -27,6 +27,7 @@ struct Settings {
   std::size_t in_bytes = 174'763;   // of the answer's
   int at_once = 4;
   double seconds = 2;
+  std::size_t spread_mib = 0;  // 0: the same bytes again and again, which stay in the core's cache
 };
 
 BufferChain chain(const Buffer& buffer, std::size_t bytes) {
@@ -36,15 +37,22 @@ BufferChain chain(const Buffer& buffer, std::size_t bytes) {
 // Answers with as many bytes as the head says.
 class Mirror final : public cluster::PeerService {
  public:
+  explicit Mirror(std::size_t spread_mib)
+      : buffer_(Buffer::on_heap(std::max<std::size_t>(spread_mib, 4) << 20)), spread_(spread_mib > 0) {
+    std::memset(buffer_.data(), 1, buffer_.size());
+  }
   Task<Result<cluster::PeerAnswer>> serve(Ctx&, const cluster::NodeName&, cluster::PeerCall call) override {
     cluster::PeerAnswer answer;
     const std::size_t bytes = std::strtoul(call.head.c_str(), nullptr, 10);
-    if (bytes > 0) answer.body = chain(buffer_, bytes);
+    if (bytes > 0) answer.body = {Slice{buffer_, buffer_.span().subspan(next_, bytes)}};
+    if (spread_) next_ = next_ + 2 * bytes <= buffer_.size() ? next_ + bytes : 0;
     co_return answer;
   }
 
  private:
-  const Buffer buffer_ = Buffer::on_heap(4U << 20);
+  const Buffer buffer_;
+  const bool spread_;
+  std::size_t next_ = 0;
 };
 
 // The peer's name without TLS to tell it.
@@ -114,7 +122,7 @@ int measure(const Settings& settings, bool tls) {
   const ShardSpec small{.slab_bytes = 4096, .max_slabs = 1, .keep_slabs = 1};
   Shard here(2, clock, small);
   ShardPool shards(1, clock, small);
-  Mirror mirror;
+  Mirror mirror(settings.spread_mib);
   cluster::PeerServer peers({&shards[0]}, metrics, {.self = "node1", .build = "bench"});
   peers.set_service("bench.", &mirror);
   Unproved unproved(peers);
@@ -178,6 +186,8 @@ int main(int argc, char** argv) {
   auto* in = app.add_option("--in", given.in_bytes, "bytes of the answer's body");
   app.add_option("--at-once", given.at_once, "calls at the same time");
   app.add_option("--seconds", given.seconds, "for each line");
+  app.add_option("--spread-mib", given.spread_mib, "take the answers' bodies from so much memory in turn")
+      ->check(CLI::Range(0, 4096));
   CLI11_PARSE(app, argc, argv);
   all = out->count() == 0 && in->count() == 0;
   int status = 0;
