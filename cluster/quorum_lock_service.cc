@@ -340,7 +340,12 @@ Task<> QuorumLockService::renew_regularly(QuorumLockService* self) {
 // Those that the servers have not heard of for a while; most are let go of long before.
 void QuorumLockService::renew() {
   const TimePoint now = deps_.clock.now();
-  std::map<std::shared_ptr<LockLink>, std::vector<LockRenewalOne>> renewals;
+  using Link = std::shared_ptr<LockLink>;
+  // By name, so that a simulated node does the same each time.
+  const auto by_node = [](const Link& a, const Link& b) {
+    return a->node() != b->node() ? a->node() < b->node() : a < b;
+  };
+  std::map<Link, std::vector<LockRenewalOne>, decltype(by_node)> renewals(by_node);
   {
     const std::lock_guard lock(mutex_);
     for (auto& [id, hold] : holds_) {
