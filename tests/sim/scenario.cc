@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <nlohmann/json.hpp>
 
+#include "cluster/limits.h"
 #include "erasure/limits.h"
 
 namespace ostraka::sim {
@@ -53,6 +54,9 @@ Task<> Scenario::run() {
 
 Task<> Scenario::round() {
   choose_weak_drives();
+  // A node whose drives the others have not found again yet would miss writes, and drives lose data beside.
+  if (world_.is_cluster() && trouble_ != Trouble::nodes)
+    co_await sleep_for(world_.clock, cluster::kProbeAwayMax + cluster::kProbeCall);
   ended_ = false;
   co_await traffic();
   co_await converge();
