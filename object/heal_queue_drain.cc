@@ -105,7 +105,8 @@ Task<> HealQueueDrain::look() {
   if (returned) promote_all();
   const bool old = now - last_read_ >= kHealRescan && most_counted_ > 0;
   const bool emptied = left_some_ && items_.empty();
-  read_again_ = read_again_ || returned || passed_on || grew || old || emptied;
+  const bool taken_off = known_ > 0 && most_counted_ == 0;  // by other nodes
+  read_again_ = read_again_ || returned || passed_on || grew || old || emptied || taken_off;
   if (read_again_ && now >= read_not_before_) {
     counted_ = std::move(counts);
     read_again_ = false;

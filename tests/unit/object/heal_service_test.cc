@@ -64,6 +64,25 @@ TEST(HealQueue, LeavesAloneWhatOnlyLacksADriveThatIsAway) {
   EXPECT_EQ(w.heal->status().queue.entries, 20U);
 }
 
+TEST(HealQueue, ForgetsWhatAnotherNodeHasTakenOff) {
+  HealWorld w;
+  w.drive(5).set_online(false);
+  ASSERT_TRUE(w.world.put("key", "text"));
+  w.pass(seconds(10));
+  ASSERT_EQ(w.heal->status().queue.entries, 1U);
+  for (std::size_t i = 0; i < 5; ++i) {
+    std::vector<std::string> names;
+    for (const auto& [name, value] : w.drive(i).system())
+      if (name.starts_with(erasure::kHealPrefix)) names.push_back(name);
+    Ctx ctx = w.world.ctx();
+    for (const std::string& name : names) ASSERT_TRUE(w.world.run(w.drive(i).erase_system(ctx, name)));
+  }
+  w.pass(seconds(10));
+  const HealStatus status = w.heal->status();
+  EXPECT_EQ(status.queue.entries, 0U);
+  EXPECT_TRUE(status.queue.waiting.empty());
+}
+
 TEST(HealQueue, HealsWhatItCanAndThenWaitsForTheDriveThatIsAway) {
   HealWorld w;
   w.drive(4).set_online(false);
