@@ -154,7 +154,8 @@ void HealQueueDrain::consider(QueuedHeal queued) {
   const std::vector<disk::Drive*> drives = lacking(queued);
   const auto deferred = deferred_.find(queued.name);
   const bool same = deferred != deferred_.end() && deferred->second.version == queued.entry.version &&
-                    deferred->second.when_ms == queued.entry.when_ms;
+                    deferred->second.when_ms == queued.entry.when_ms &&
+                    are_of_group(deferred->second.drives, queued.entry);  // slots of it may have moved since
   if (all_away(drives) || (same && all_away(deferred->second.drives))) {
     count_waiting(all_away(drives) ? drives : deferred->second.drives);
     if (oldest_ms_ == 0 || queued.entry.when_ms < oldest_ms_) oldest_ms_ = queued.entry.when_ms;
@@ -162,6 +163,15 @@ void HealQueueDrain::consider(QueuedHeal queued) {
   }
   if (deferred != deferred_.end()) deferred_.erase(deferred);
   add(std::move(queued));
+}
+
+bool HealQueueDrain::are_of_group(const std::vector<disk::Drive*>& drives,
+                                  const erasure::HealEntry& entry) const {
+  const std::uint16_t group = core_.deps.sets.group_of(entry.bucket, entry.key);
+  const auto now = core_.deps.sets.of_group(group).drives();
+  return std::all_of(drives.begin(), drives.end(), [&now](disk::Drive* drive) {
+    return std::find(now.begin(), now.end(), drive) != now.end();
+  });
 }
 
 std::vector<disk::Drive*> HealQueueDrain::lacking(const QueuedHeal& queued) const {

@@ -60,6 +60,7 @@ class HealQueueDrain {
   static Task<> heal_one(HealQueueDrain* self, std::string name);
   Task<> done(std::string name, bool* erased);
   void not_done(const Items::iterator& item, const Result<erasure::HealReport>& report);
+  bool are_of_group(const std::vector<disk::Drive*>& drives, const erasure::HealEntry& entry) const;
   std::vector<disk::Drive*> lacking(const QueuedHeal& queued) const;
   void defer(const Items::iterator& item, std::vector<disk::Drive*> drives);
   void count_waiting(const std::vector<disk::Drive*>& drives);
