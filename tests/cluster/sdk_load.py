@@ -96,7 +96,9 @@ class SdkLoad:
             answer = getattr(self, "_" + what)(client, rng, number, key)
             self.calls.append(Call(began, time.monotonic() - began, what, answer["ResponseMetadata"]["RetryAttempts"]))
         except (botocore.exceptions.BotoCoreError, botocore.exceptions.ClientError) as error:
-            self.calls.append(Call(began, time.monotonic() - began, what, 0, f"{what} {key}: {error}"))
+            said = getattr(error, "response", {})  # the balancer's own errors have no code
+            self.calls.append(Call(began, time.monotonic() - began, what, 0, f"{what} {key}: {error} {said.get('Error')} "
+                                   f"{said.get('ResponseMetadata')}"))
 
     def _put(self, client, rng, number, key):
         size = rng.choices(SIZES, SIZE_WEIGHTS)[0]
