@@ -12,6 +12,15 @@
 #include "cluster/shard_copy.h"
 
 namespace ostraka::cluster {
+namespace {
+
+// Whether the table says so, which names the new drive for all groups of a move at once.
+bool has_moved(const Placement& table, const MoveSpec& spec) {
+  const auto& drives = table.group(spec.slots.front().group).drives;
+  return std::find(drives.begin(), drives.end(), spec.from) == drives.end();
+}
+
+}  // namespace
 
 Result<MoveDocument> MoveRunner::document(std::uint64_t* revision) const {
   const control::DocumentPtr now = deps_.control.get(kMovesDocument);
@@ -99,9 +108,17 @@ Task<Result<std::size_t>> MoveRunner::add(Ctx& ctx, std::vector<SlotMove> slots,
 
 Task<Result<>> MoveRunner::cancel(Ctx& ctx, Unwanted unwanted) {
   CO_TRY(before, document());
+  std::erase_if(before.moves, [&unwanted](const MoveDocument::Move& move) {
+    return move.giving_up || !unwanted(move.spec);
+  });
+  if (before.moves.empty()) co_return Result<>();
+  // Read here and not kept: operators cancel on other threads than the one that carries out.
+  const control::DocumentPtr document = deps_.control.get(deps_.placement_document);
+  if (!document) co_return fail(Errc::unavailable, "there is no placement table");
+  CO_TRY(table, Placement::from_json(deps_.deployment, document->content));
   std::set<Uuid> marked;
   for (const MoveDocument::Move& move : before.moves)
-    if (!move.giving_up && unwanted(move.spec) && !has_moved(move.spec)) marked.insert(move.spec.id);
+    if (!has_moved(table, move.spec)) marked.insert(move.spec.id);
   if (marked.empty()) co_return Result<>();
   Change give_up = [marked](MoveDocument& now) {
     for (MoveDocument::Move& move : now.moves)
@@ -143,17 +160,10 @@ const Placement* MoveRunner::table() {
   return &*table_;
 }
 
-// Whether the table says so, which names the new drive for all groups of a move at once.
-bool MoveRunner::has_moved(const MoveSpec& spec) {
-  const Placement* const now = table();
-  if (now == nullptr) return false;
-  const auto& drives = now->group(spec.slots.front().group).drives;
-  return std::find(drives.begin(), drives.end(), spec.from) == drives.end();
-}
-
 // Whether no drive answers for its groups: sealed, and still there as the table says.
 Task<bool> MoveRunner::is_handing_over(Ctx& ctx, MoveSpec spec) {
-  if (table() == nullptr || has_moved(spec)) co_return false;
+  const Placement* const now = table();
+  if (now == nullptr || has_moved(*now, spec)) co_return false;
   disk::Drive* const from = find_(spec.from);
   if (from == nullptr || from->moves() == nullptr || !from->online()) co_return false;
   Ctx brief = briefly(deps_.clock, ctx);

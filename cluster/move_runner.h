@@ -68,8 +68,7 @@ class MoveRunner {
                                 const std::function<bool()>& stop) const;
   std::string describe(const MoveDocument::Move& move) const;
   Task<bool> is_handing_over(Ctx& ctx, MoveSpec spec);
-  const Placement* table();  // nullptr: there is none that can be read
-  bool has_moved(const MoveSpec& spec);
+  const Placement* table();  // nullptr: there is none that can be read; for run()
   // Gives how many are urgent.
   Task<std::size_t> urgent_first(Ctx& ctx, std::vector<MoveDocument::Move>& moves);
   Task<bool> is_stranded(Ctx& ctx, MoveSpec spec, disk::Drive& to);
