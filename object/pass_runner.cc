@@ -25,6 +25,8 @@ constexpr std::size_t kFewRequests = 4;  // in flight: these do not make a node 
 constexpr Duration kOnItsWay = std::chrono::seconds(10);
 // And one that no drive knows to be final may have a writer that lives for so long.
 constexpr Duration kWriterLives = erasure::kLongestCall + std::chrono::seconds(2);
+// Its writer's clock may be a minute ahead of the drives' clocks, and these as much ahead of this node's.
+constexpr Duration kFromTheFuture = std::chrono::minutes(2);
 constexpr unsigned kMostLooks = 4;  // at a key that is written again and again
 constexpr std::uint64_t kSlowHealBytesPerSecond = 8U << 20;
 constexpr double kComparedCost = kScanKeyCost / 16;  // of a key that was only compared
@@ -249,7 +251,7 @@ Task<bool> PassRunner::scan_keys() {
     state_.after = page->last;
     if (page->end) break;
   }
-  co_return co_await come_back();
+  co_return co_await come_back(true);
 }
 
 PassRunner::Look PassRunner::look_at(const MergedKey& key, const MergedPage& page, Job& job) const {
@@ -269,7 +271,7 @@ PassRunner::Look PassRunner::look_at(const MergedKey& key, const MergedPage& pag
   const bool settled = !verdict.differ && verdict.at_rest;
   const Duration young = verdict.is_final ? kOnItsWay : kWriterLives;
   const Duration age = since(verdict.newest.unix_ms());
-  if (!settled && age < young && age > -young) {
+  if (!settled && age < young && age > -kFromTheFuture) {
     job.due = deps_.scanner.clock.now() + ((age < kOnItsWay ? kOnItsWay : young) - age);
     return Look::later;
   }
@@ -305,8 +307,12 @@ Task<bool> PassRunner::scan_page(const MergedPage& page) {
     const bool going_on = co_await heal_window(std::move(window), std::string(key.row_key));
     window.clear();
     if (!going_on) co_return false;
+    const bool came_back = co_await come_back(false);
+    if (!came_back) co_return false;
   }
-  co_return co_await rest(skipped);
+  const bool going_on = co_await rest(skipped);
+  if (!going_on) co_return false;
+  co_return co_await come_back(false);
 }
 
 // The rows of this key as they are now.
@@ -325,23 +331,24 @@ Task<PassRunner::Look> PassRunner::look_again(Job& job) {
   }
 }
 
-// To the keys that were being written, once that must be over, and to those that could not be healed.
-Task<bool> PassRunner::come_back() {
+// To the keys that were being written, once that must be over, and to those that could not be healed. all:
+// waits for those that are not due yet; otherwise a page may be under way, and goes on meanwhile.
+Task<bool> PassRunner::come_back(bool all) {
   while (!later_.empty()) {
     const auto earlier = [](const Job& a, const Job& b) { return a.due < b.due; };
     const auto first = std::min_element(later_.begin(), later_.end(), earlier);
+    if (!all && first->due > deps_.scanner.clock.now()) break;
     std::swap(*first, later_.front());
     const bool waited = co_await wait_until(later_.front().due);
     if (!waited) co_return false;
-    follow();
+    if (all) follow();
     Job job = later_.front();
-    Look look = Look::heal;
-    if (!job.failed) look = co_await look_again(job);
+    Look look = co_await look_again(job);
     if (look == Look::later && job.looks < kMostLooks) {
       later_.front() = std::move(job);
       continue;
     }
-    if (look == Look::skip) {
+    if (look == Look::skip && !job.failed) {
       ++state_.totals.keys;
     } else {
       std::vector<Job> window;
@@ -384,6 +391,7 @@ void PassRunner::absorb(const Job& job, const Result<HealReport>& answer) {
   if (untold && !job.failed && later_.size() < kScanDeferred) {
     Job& again = later_.emplace_back(job);
     again.due = deps_.scanner.clock.now() + kOnItsWay;
+    again.looks = 0;
     again.failed = true;
     return;
   }

@@ -52,14 +52,14 @@ class PassRunner {
     TimePoint due{};          // when to come back to it
     unsigned looks = 0;       // at its rows
     unsigned corrupt = 0;     // of its rows
-    bool failed = false;      // it could not be healed; once more
+    bool failed = false;      // it could not be healed; once more, when its newest version is old enough
   };
   enum class Look : std::uint8_t { skip, heal, later };
 
   bool follow();
   Task<bool> scan_keys();
   Task<bool> scan_page(const MergedPage& page);
-  Task<bool> come_back();
+  Task<bool> come_back(bool all);
   Task<Look> look_again(Job& job);
   Task<bool> heal_window(std::vector<Job> window, std::string through);
   Task<bool> remove_orphans();

@@ -19,7 +19,7 @@ class ScanWorld : public ObjectWorld {
   ~ScanWorld() { stop(); }
 
   void start() {
-    ScannerDeps deps{clock, metrics, *sets, *buckets, roster(), [this] { return in_flight; }, {}};
+    ScannerDeps deps{clock, metrics, *sets, *buckets, roster(), [this] { return in_flight; }, heal};
     scanner = std::make_unique<Scanner>(std::move(deps), config);
     scanner->start_loop(shard);
     pass(std::chrono::milliseconds(10));
@@ -73,8 +73,41 @@ class ScanWorld : public ObjectWorld {
     return out;
   }
 
+  // A writer of now, whose clock is ahead, reaches the drives that have these slots of the key's group, and
+  // dies.
+  Task<VersionId> leave_behind(std::string key, std::vector<unsigned> slots, std::int64_t ahead_ms = 0) {
+    disk::VersionRecord record;
+    record.id = hlc.next(clock.unix_ms() + ahead_ms);
+    record.data_shards = 4;
+    record.parity_shards = 2;
+    record.write_quorum = 4;
+    record.inline_data = true;
+    record.size = 100;
+    record.epoch = ref(key).epoch;
+    disk::CommitRequest request;
+    request.encoded = std::make_shared<const std::string>(disk::encode(record));
+    request.record = std::make_shared<const disk::VersionRecord>(record);
+    request.inline_shard.owner = Buffer::on_heap(64);
+    request.inline_shard.bytes = request.inline_shard.owner.span().first(64);
+    Ctx ctx = this->ctx();
+    for (const unsigned slot : slots) {
+      const disk::ObjectRef asked = ref(key);
+      const auto answer = co_await drive_of(key, slot).commit(ctx, asked, request);
+      EXPECT_TRUE(answer && answer->verdict == disk::Verdict::ok);
+    }
+    co_return record.id;
+  }
+  bool any_holds(const std::string& key, VersionId version) {
+    for (unsigned slot = 0; slot < 6; ++slot) {
+      const disk::KeyState* state = drive_of(key, slot).state(ref(key));
+      if (state != nullptr && state->find(version) != nullptr) return true;
+    }
+    return false;
+  }
+
   ScannerConfig config;
   std::size_t in_flight = 0;
+  decltype(ScannerDeps::heal) heal;  // empty: by the key's set
   std::unique_ptr<Scanner> scanner;
 };
 
