@@ -84,7 +84,7 @@ class Coordinator {
   Task<Result<Written>> run() {
     Error last{Errc::unavailable, "no read quorum"};
     for (int attempt = 0; attempt < kCommitAttempts; ++attempt) {
-      const bool broad = attempt > 0 || spec_.slot_moves;
+      const bool broad = attempt > 0 || spec_.slot_moves || spec_.whole;
       const Breadth breadth = broad ? Breadth::all : Breadth::quorum;
       Result<Reading> read = co_await read_newest(core_, ctx_, ref_, Want::metadata, breadth);
       if (!read) co_return tl::unexpected<Error>(std::move(read).error());
@@ -162,9 +162,12 @@ class Coordinator {
     const unsigned quorum = core_->quorum_of(geometry());
     unsigned there = 0;
     for (unsigned slot = 0; slot < core_->size(); ++slot) {
+      if (!takes_part(slot)) continue;
       const auto& answer = reading.answers[slot];
+      if (spec_.whole && answer && answer->failed_with(Errc::unavailable))
+        return fail(Errc::unavailable, fmt::format("slot {} does not answer for the group", slot));
       const bool silent = spec_.slot_moves && !(answer && *answer);
-      there += takes_part(slot) && !silent ? 1U : 0U;
+      there += silent ? 0U : 1U;
     }
     if (there < quorum)
       return fail(Errc::unavailable,

@@ -32,6 +32,9 @@ struct WriteSpec {
   // is begun unless as many answer for the group as are needed: a body that was sent to too few is lost.
   // unavailable: it was not begun, and the body is as it was.
   bool slot_moves = false;
+  // All drives are asked first, likewise, and nothing is begun unless every drive in service that is to take
+  // it answers for the group: unavailable. For a moment in which a slot is expected to answer again.
+  bool whole = false;
 };
 WriteSpec write_of(CommitSpec spec);
 WriteSpec write_of_tombstone(disk::ObjectRef ref, bool conditional, Precondition precondition,

@@ -31,7 +31,8 @@ bool has_files(const std::optional<erasure::StagedBody>& body) {
 // The tries of one call.
 class GroupSet::Tries {
  public:
-  explicit Tries(const GroupSet& group) : group_(group), set_(group.now()) {}
+  // need: so many drives in service, or there is no use in waiting; 0: as many as a write needs.
+  explicit Tries(const GroupSet& group, unsigned need = 0) : group_(group), set_(group.now()), need_(need) {}
   ErasureSet& set() const noexcept { return *set_; }
   std::shared_ptr<erasure::SetCore> core() const { return set_->core(); }
 
@@ -44,6 +45,9 @@ class GroupSet::Tries {
     take_newer();
     co_return patient;
   }
+
+  // What comes now is another matter: with patience of its own.
+  void begin_anew() noexcept { until_.reset(); }
 
   // What became of a write that ended in doubt.
   Task<erasure::Settled> decide(Ctx& ctx, disk::ObjectRef ref, disk::HeldVersion version) {
@@ -80,12 +84,58 @@ class GroupSet::Tries {
   // A slot on its way is one of a drive in service: where more is lacking, waiting is of no use.
   bool enough_in_service() const {
     const auto core = set_->core();
-    return core->online() >= std::max(core->write_quorum, core->read_quorum);
+    const unsigned need = need_ > 0 ? need_ : core->write_quorum;
+    return core->online() >= std::max<unsigned>(need, core->read_quorum);
   }
 
   const GroupSet& group_;
   SetPtr set_;
+  const unsigned need_;
   std::optional<TimePoint> until_;
+};
+
+// Reads on where it stands when a slot has moved, or moves, under it.
+class GroupSet::Reader final : public erasure::BodyReader {
+ public:
+  Reader(const GroupSet& group, disk::ObjectRef ref, std::shared_ptr<const erasure::Elected> elected,
+         ByteRange range)
+      : tries_(group, elected->record->data_shards),
+        ref_(std::move(ref)),
+        first_(elected),
+        elected_(std::move(elected)),
+        left_(range) {}
+  Result<> open() {
+    TRY(reader, tries_.set().open(ref_, elected_, left_));
+    reader_ = std::move(reader);
+    return {};
+  }
+
+  Task<Result<BufferChain>> next(Ctx& ctx) override {
+    for (;;) {
+      Result<BufferChain> piece = co_await reader_->next(ctx);
+      if (piece) {
+        for (const Slice& slice : *piece) left_.begin += slice.bytes.size();
+        tries_.begin_anew();
+        co_return piece;
+      }
+      const bool again = co_await tries_.again(ctx, piece.error());
+      if (!again) co_return piece;
+      // On the drives of now. Those that were asked when it was elected were asked first: they keep its files
+      // for as long as it is read.
+      auto moved = std::make_shared<erasure::Elected>(*first_);
+      moved->core = tries_.core();
+      elected_ = std::move(moved);
+      CO_TRY_VOID(open());
+    }
+  }
+
+ private:
+  Tries tries_;
+  const disk::ObjectRef ref_;
+  const std::shared_ptr<const erasure::Elected> first_;
+  std::shared_ptr<const erasure::Elected> elected_;
+  ByteRange left_;
+  std::unique_ptr<erasure::BodyReader> reader_;
 };
 
 SetPtr GroupSet::now() const {
@@ -98,6 +148,15 @@ void GroupSet::follow(SetPtr set) {
   if (set == set_) return;
   set->raise_epoch(set_->core()->epoch.load(std::memory_order_relaxed));
   set_ = std::move(set);
+  set_lacking({});
+}
+
+TimePoint GroupSet::lacking() const noexcept {
+  return TimePoint(Duration(lacking_.load(std::memory_order_relaxed)));
+}
+
+void GroupSet::set_lacking(TimePoint since) noexcept {
+  lacking_.store(since.time_since_epoch().count(), std::memory_order_relaxed);
 }
 
 erasure::Geometry GroupSet::geometry() const noexcept {
@@ -120,15 +179,22 @@ void GroupSet::discard(erasure::StagedBody body) {
 Task<Result<erasure::Written>> GroupSet::write(Ctx& ctx, erasure::WriteSpec spec) {
   Tries tries(*this);
   const bool staged = has_files(spec.body);
+  const bool tombstone = spec.record.kind == disk::RecordKind::tombstone;
+  Clock& clock = tries.core()->context.clock;
   spec.slot_moves = staged;
   for (;;) {
     if (staged) co_await follow_slots(ctx, *spec.body, tries.core());
+    const TimePoint since = lacking();
+    spec.whole = !tombstone && (since == TimePoint{} || clock.now() < since + kMoveSpare);
     const auto doubt = std::make_shared<erasure::Doubt>();
     erasure::WriteSpec kept = spec;
     kept.doubt = doubt;
     Result<erasure::Written> written = co_await erasure::write_version(tries.core(), ctx, std::move(kept));
+    if (spec.whole && doubt->begun) set_lacking({});
     if (written) co_return written;
     bool again = false;
+    if (spec.whole && !doubt->begun && written.failed_with(Errc::unavailable) && lacking() == TimePoint{})
+      set_lacking(clock.now());
     if (written.failed_with(Errc::in_doubt)) {
       const erasure::Settled settled = co_await tries.decide(ctx, spec.ref, doubt->version);
       if (settled == erasure::Settled::kept) {
@@ -186,7 +252,9 @@ Task<Result<erasure::Elected>> GroupSet::read(Ctx& ctx, disk::ObjectRef ref, boo
 Result<std::unique_ptr<erasure::BodyReader>> GroupSet::open(disk::ObjectRef ref,
                                                             std::shared_ptr<const erasure::Elected> elected,
                                                             ByteRange range) {
-  return now()->open(std::move(ref), std::move(elected), range);
+  auto reader = std::make_unique<Reader>(*this, std::move(ref), std::move(elected), range);
+  TRY_VOID(reader->open());
+  return reader;
 }
 
 Task<Result<erasure::HealReport>> GroupSet::heal(Ctx& ctx, disk::ObjectRef ref, erasure::HealSpec spec,

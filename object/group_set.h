@@ -7,7 +7,11 @@
 // place: for kMovePatience at most, within the call's deadline, and only if it was certainly not carried out.
 // A write that ended in doubt is settled when the slot answers, which tells. A body that lies staged on the
 // drives can be committed only once, so nothing is begun with it until enough drives answer for the group;
-// its shard follows a slot that has moved since (staged_body.h).
+// its shard follows a slot that has moved since (staged_body.h). Nor is any other write of a version begun at
+// once while a drive in service does not answer for the group, quorum or not: the version would lack that
+// drive's part until it is healed, and with it the parity that others may need meanwhile. Writes wait for
+// kMoveSpare, counted from the first that met with it. A body that is being read goes on where it stands,
+// from the slot's new place.
 #pragma once
 
 #include <atomic>
@@ -34,7 +38,10 @@ class GroupSet final : public erasure::ErasureSet {
   // From now on this one, with the newer of both epochs.
   void follow(SetPtr set);
   // Whether a slot of the group is on its way from one drive to another.
-  void set_moving(bool moving) noexcept { moving_.store(moving, std::memory_order_relaxed); }
+  void set_moving(bool moving) noexcept {
+    moving_.store(moving, std::memory_order_relaxed);
+    if (!moving) set_lacking({});
+  }
   bool moving() const noexcept { return moving_.load(std::memory_order_relaxed); }
 
   erasure::Geometry geometry() const noexcept override;
@@ -62,12 +69,17 @@ class GroupSet final : public erasure::ErasureSet {
 
  private:
   class Tries;
+  class Reader;
   // While a slot of the group is on its way.
   Task<Result<erasure::Written>> write(Ctx& ctx, erasure::WriteSpec spec);
+  TimePoint lacking() const noexcept;
+  void set_lacking(TimePoint since) noexcept;
 
   mutable std::mutex mutex_;
   SetPtr set_;
   std::atomic<bool> moving_{false};
+  // Since when a drive in service does not answer for the group, as writes have found; TimePoint{}: all do.
+  std::atomic<TimePoint::rep> lacking_{0};
 };
 
 }  // namespace ostraka::object

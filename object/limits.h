@@ -17,6 +17,7 @@ inline constexpr auto kMarkPeriod = std::chrono::seconds(5);        // to look f
 inline constexpr auto kMarkPatience = std::chrono::seconds(5);      // to take one off
 inline constexpr auto kMovePatience = std::chrono::seconds(15);     // for a slot that moves between drives,
 inline constexpr auto kMovePause = std::chrono::milliseconds(100);  // asked for again after
+inline constexpr auto kMoveSpare = std::chrono::seconds(5);  // for a slot that a write could do without
 inline constexpr std::size_t kMaxBucketSettingsBytes = 256U << 10;
 inline constexpr std::size_t kMinBucketNameBytes = 3;
 inline constexpr std::size_t kMaxBucketNameBytes = 63;

@@ -3,6 +3,9 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <functional>
+
 #include "erasure/set_core.h"
 #include "tests/unit/object/object_world.h"
 
@@ -12,15 +15,19 @@ namespace {
 using std::chrono::milliseconds;
 using std::chrono::seconds;
 
-// Sets of two drives without parity, spread over four.
-class GroupSetTest : public ::testing::Test {
+// A slot that leaves a drive of a set for one that is not in it.
+class MovingSlot : public ::testing::Test {
  protected:
-  GroupSetTest() {
+  explicit MovingSlot(ObjectWorldSpec spec) : w(spec), geometry(spec.geometry) {
     EXPECT_TRUE(w.put("key", "first").has_value());
     group = w.sets->group_of((*w.buckets->find(BucketName("bucket")))->info.id, "key");
     const auto drives = w.sets->of_group(group).drives();
+    const auto in_set = [&](std::size_t drive) {
+      return std::find(drives.begin(), drives.end(), w.faulty[drive].get()) != drives.end();
+    };
     while (w.faulty[from].get() != drives[0]) ++from;
-    while (w.faulty[to].get() == drives[0] || w.faulty[to].get() == drives[1]) ++to;
+    while (w.faulty[other].get() != drives[1]) ++other;
+    while (in_set(to)) ++to;
   }
   void tell_moving(bool moving) {
     std::vector<bool> groups(kPlacementGroups, false);
@@ -31,16 +38,17 @@ class GroupSetTest : public ::testing::Test {
   // The state of the slot is on the other drive, and the table says so.
   void arrive() {
     w.memory[from]->move_group(group, *w.memory[to]);
+    w.memory[to]->set_away(group, false);
     auto table = *w.sets->table()->placement;
     ASSERT_TRUE(table.move_slot(group, 0, w.memory[from]->id(), w.memory[to]->id()));
     auto next = std::make_shared<SetTable>(*w.sets->table());
     next->placement = std::make_shared<const cluster::Placement>(std::move(table));
     auto drives = w.sets->of_group(group).drives();
     drives[0] = w.faulty[to].get();
-    next->sets[group] = erasure::make_erasure_set(w.context, group, 1, {2, 0}, std::move(drives));
+    next->sets[group] = erasure::make_erasure_set(w.context, group, 1, geometry, std::move(drives));
     w.sets->follow(std::move(next));
   }
-  static Task<> arrive_later(GroupSetTest* self, Duration after) {
+  static Task<> arrive_later(MovingSlot* self, Duration after) {
     co_await sleep_for(self->w.clock, after);
     self->arrive();
   }
@@ -51,9 +59,55 @@ class GroupSetTest : public ::testing::Test {
     return w.run(std::move(call));
   }
 
-  ObjectWorld w{{.geometry = {2, 0}, .drives = 4}};
+  // Shard files were copied before the groups are sealed.
+  void copy_files() {
+    const auto& files = w.memory[from]->files();
+    w.memory[to]->files().insert(files.begin(), files.end());
+  }
+  // From now on the drive that gave the slot away has no shard of it for anybody.
+  void drop_files() {
+    w.faulty[from]->follow([](std::string_view) {
+      erasure::Fate fate;
+      fate.request_lost = true;
+      return fate;
+    });
+  }
+  // Reads a body, and `then` is called after its first piece.
+  Result<std::string> read_and(const std::function<void()>& then) { return w.run(read_task(&w, then)); }
+  static Task<Result<std::string>> read_task(ObjectWorld* world, std::function<void()> then) {
+    Ctx ctx = world->ctx();
+    BucketName bucket("bucket");
+    ObjectKey key("key");
+    CO_TRY(object, co_await world->layer->get(ctx, std::move(bucket), std::move(key), true));
+    ByteRange range;
+    range.end = object->record().size;
+    CO_TRY(reader, object->read(range));
+    std::string out;
+    for (bool first = true;; first = false) {
+      CO_TRY(chain, co_await reader->next(ctx));
+      if (chain.empty()) break;
+      for (const Slice& slice : chain) out.append(as_text(slice.bytes));
+      if (first) then();
+    }
+    co_return out;
+  }
+
+  ObjectWorld w;
+  const erasure::Geometry geometry;
   std::uint16_t group = 0;
-  std::size_t from = 0, to = 0;
+  std::size_t from = 0, other = 0, to = 0;
+};
+
+// Without parity, on two drives of four.
+class GroupSetTest : public MovingSlot {
+ protected:
+  GroupSetTest() : MovingSlot({.geometry = {2, 0}, .drives = 4}) {}
+};
+
+// With parity for one drive.
+class GroupSetWithParity : public MovingSlot {
+ protected:
+  GroupSetWithParity() : MovingSlot({.geometry = {2, 1}, .drives = 5}) {}
 };
 
 TEST_F(GroupSetTest, AWriteWaitsForASlotThatMoves) {
@@ -111,8 +165,7 @@ TEST_F(GroupSetTest, AStagedBodyOfASlotThatNeverArrivesIsDiscarded) {
 TEST_F(GroupSetTest, AReadOfABodyWaitsForASlotThatMoves) {
   const std::string large = w.text(5 << 20);
   ASSERT_TRUE(w.put("key", large).has_value());
-  const auto& files = w.memory[from]->files();
-  w.memory[to]->files().insert(files.begin(), files.end());  // copied before the groups are sealed
+  copy_files();
   tell_moving(true);
   seal();
   const TimePoint began = w.clock.now();
@@ -120,6 +173,86 @@ TEST_F(GroupSetTest, AReadOfABodyWaitsForASlotThatMoves) {
   ASSERT_TRUE(got.has_value()) << got.error().detail;
   EXPECT_EQ(*got, large);
   EXPECT_GE(w.clock.now() - began, seconds(3));
+}
+
+TEST_F(GroupSetTest, ABodyIsReadOnWhereTheSlotHasGone) {
+  const std::string large = w.text(9 << 20);
+  ASSERT_TRUE(w.put("key", large).has_value());
+  tell_moving(true);
+  const auto got = read_and([this] {
+    copy_files();
+    arrive();
+    tell_moving(false);
+    drop_files();
+  });
+  ASSERT_TRUE(got.has_value()) << got.error().detail;
+  EXPECT_EQ(*got, large);
+}
+
+TEST_F(GroupSetTest, ABodyThatIsReadWaitsForASlotThatMoves) {
+  const std::string large = w.text(9 << 20);
+  ASSERT_TRUE(w.put("key", large).has_value());
+  copy_files();
+  tell_moving(true);
+  const TimePoint began = w.clock.now();
+  const auto got = read_and([this] {
+    seal();
+    drop_files();
+    w.gate.spawn(w.shard.executor(), arrive_later(this, seconds(3)));
+  });
+  ASSERT_TRUE(got.has_value()) << got.error().detail;
+  EXPECT_EQ(*got, large);
+  EXPECT_GE(w.clock.now() - began, seconds(3));
+}
+
+TEST_F(GroupSetTest, ABodyThatCannotBeReadOnIsBrokenOff) {
+  ASSERT_TRUE(w.put("key", w.text(9 << 20)).has_value());
+  tell_moving(true);
+  const TimePoint began = w.clock.now();
+  const auto got = read_and([this] { drop_files(); });
+  EXPECT_TRUE(got.failed_with(Errc::unavailable));
+  EXPECT_GE(w.clock.now() - began, kMovePatience - seconds(1));
+  EXPECT_LT(w.clock.now() - began, kMovePatience + seconds(5));
+}
+
+// The others would be a quorum; but then no further drive could be done without until it is healed.
+TEST_F(GroupSetWithParity, AWriteWaitsForASlotSoThatParityIsThereForOthers) {
+  for (const std::string& text : {std::string("second"), w.text(5 << 20)}) {
+    tell_moving(true);
+    seal();
+    const TimePoint began = w.clock.now();
+    const auto put = while_it_moves(ObjectWorld::put_task(&w, "bucket", "key", text, {}), milliseconds(1500));
+    ASSERT_TRUE(put.has_value()) << put.error().detail;
+    EXPECT_GE(w.clock.now() - began, milliseconds(1500));
+    tell_moving(false);
+    w.memory[other]->set_online(false);
+    const auto got = w.get("key");
+    ASSERT_TRUE(got.has_value()) << got.error().detail;
+    EXPECT_EQ(*got, text);
+    w.memory[other]->set_online(true);
+    std::swap(from, to);  // and back again
+  }
+}
+
+TEST_F(GroupSetWithParity, AWriteGoesWithoutASlotThatStaysAway) {
+  tell_moving(true);
+  seal();
+  const TimePoint began = w.clock.now();
+  EXPECT_TRUE(w.put("key", "second").has_value());
+  EXPECT_GE(w.clock.now() - began, kMoveSpare);
+  EXPECT_LT(w.clock.now() - began, kMoveSpare + seconds(2));
+  const TimePoint next = w.clock.now();
+  EXPECT_TRUE(w.put("key", w.text(5 << 20)).has_value());
+  EXPECT_LT(w.clock.now() - next, seconds(1)) << "the first has waited for all";
+}
+
+TEST_F(GroupSetWithParity, AWriteDoesNotWaitForADriveThatIsAway) {
+  tell_moving(true);
+  w.memory[other]->set_online(false);
+  const TimePoint began = w.clock.now();
+  EXPECT_TRUE(w.put("key", "second").has_value());
+  EXPECT_TRUE(w.erase("key").has_value());
+  EXPECT_LT(w.clock.now() - began, seconds(1));
 }
 
 TEST_F(GroupSetTest, ADeleteWaitsForASlotThatMoves) {
