@@ -6,6 +6,25 @@
 #include "cluster/rebalancer.h"
 
 namespace ostraka::cluster {
+namespace {
+
+unsigned groups_on(const Placement& table, const DriveId& drive) {
+  unsigned out = 0;
+  for (unsigned g = 0; g < kPlacementGroups; ++g) {
+    const auto& on = table.group(static_cast<std::uint16_t>(g)).drives;
+    out += std::find(on.begin(), on.end(), drive) != on.end() ? 1U : 0U;
+  }
+  return out;
+}
+
+bool is_unused(const Placement& table, const MoveDocument& moves, const DriveId& drive) {
+  const auto about = [&drive](const MoveDocument::Move& move) {
+    return move.spec.from == drive || move.spec.to == drive;
+  };
+  return groups_on(table, drive) == 0 && std::none_of(moves.moves.begin(), moves.moves.end(), about);
+}
+
+}  // namespace
 
 Task<Result<std::vector<DriveReport>>> Rebalancer::drives(Ctx& ctx) {
   CO_TRY(topology, this->topology());
@@ -25,10 +44,7 @@ Task<Result<std::vector<DriveReport>>> Rebalancer::drives(Ctx& ctx) {
     report.problem = looks[i].info.problem;
     report.total_bytes = looks[i].info.total_bytes;
     report.used_bytes = looks[i].info.used_bytes;
-    for (unsigned g = 0; g < kPlacementGroups; ++g) {
-      const auto& on = table.group(static_cast<std::uint16_t>(g)).drives;
-      report.groups += std::find(on.begin(), on.end(), slot.id) != on.end() ? 1U : 0U;
-    }
+    report.groups = groups_on(table, slot.id);
     for (const MoveDocument::Move& move : moves.moves) {
       if (move.giving_up) continue;
       const auto slots = static_cast<unsigned>(move.spec.slots.size());
@@ -54,7 +70,11 @@ Task<Result<>> Rebalancer::drain(Ctx& ctx, std::vector<DriveUrl> drives, bool be
   auto looking = look_at(ctx, topology);
   const std::vector<Look> seen = co_await std::move(looking);
   std::vector<DriveLook> looks;
-  for (const Look& look : seen) looks.push_back({look.online, look.info.total_bytes, look.info.used_bytes});
+  CO_TRY(table, placement());
+  CO_TRY(moves, runner_.document());
+  for (std::size_t i = 0; i < seen.size(); ++i)
+    looks.push_back({seen[i].online, seen[i].info.total_bytes, seen[i].info.used_bytes,
+                     is_unused(table, moves, topology.slots[i].id)});
   std::vector<DriveId> ids;
   std::function<Result<Topology>(const Topology&)> change =
       [&drives, &looks, &ids, bears_less](const Topology& before) -> Result<Topology> {

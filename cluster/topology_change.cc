@@ -126,7 +126,8 @@ Result<Topology> drain_drives(const Topology& before, const std::vector<DriveUrl
   bool changed = false;
   for (const std::size_t slot : slots) {
     if (after.slots[slot].state == SlotState::draining) continue;
-    if (slot >= looks.size() || !looks[slot].online)
+    // One that was never started, or added by mistake, may go.
+    if (slot >= looks.size() || (!looks[slot].online && !looks[slot].unused))
       return fail(Errc::conflict,
                   fmt::format("{} does not answer, so nothing can be moved away from it. Bring it back, or "
                               "replace its disk by an empty one, which is filled again; then drain it",

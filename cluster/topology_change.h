@@ -20,6 +20,7 @@ namespace ostraka::cluster {
 struct DriveLook {
   bool online = false;
   std::uint64_t total_bytes = 0, used_bytes = 0;  // 0: not known
+  bool unused = false;                            // no group is on it, and none is on its way to or from it
 };
 
 // Pure. Each gives the topology as it would be then; errors: invalid_argument (it makes no sense), not_found

@@ -271,6 +271,20 @@ TEST_F(RebalancerTest, WhatWasAddedMayBeDrainedAtOnce) {
   EXPECT_TRUE(remove(one, {url(4), url(5)}));
 }
 
+TEST_F(RebalancerTest, WhatWasAddedByMistakeAndNeverCameMayGo) {
+  missing_ = {4, 5};
+  Rebalancer& one = start("n1");
+  add({4, 5});
+  EXPECT_TRUE(remove(one, {url(4), url(5)}).failed_with(Errc::conflict)) << "it is in service";
+  ASSERT_TRUE(drain(one, {url(4), url(5)}, true));
+  ASSERT_TRUE(remove(one, {url(4), url(5)}));
+  EXPECT_EQ(now().nodes().size(), 2U);
+  missing_ = {3};
+  const Result<> in_use = drain(one, {url(3)}, true);
+  ASSERT_TRUE(in_use.failed_with(Errc::conflict));
+  EXPECT_THAT(in_use.error().detail, HasSubstr("does not answer"));
+}
+
 TEST_F(RebalancerTest, ItRestsForClients) {
   std::uint64_t bytes = 0, looks = 0;
   pace = [&bytes, &looks](std::uint64_t n) -> Task<> { return done_resting(&bytes, &looks, n); };

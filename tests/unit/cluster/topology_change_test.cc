@@ -81,6 +81,8 @@ TEST_F(TopologyChangeTest, WhatCannotDrainIsRefusedWithTheReason) {
               HasSubstr("has no drive http://n9:9000/d1"));
   looks_[8].online = false;
   EXPECT_THAT(why(drain(drives_on(5, 5))), HasSubstr("http://n5:9000/d1 does not answer"));
+  looks_[8].unused = true;
+  EXPECT_TRUE(drain(drives_on(5, 5)).has_value()) << "added by mistake, and never there";
   all_well();
   for (DriveLook& look : looks_) look.used_bytes = 900;
   EXPECT_THAT(why(drain(drives_on(5, 5))), HasSubstr("add drives first"));
