@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "base/log.h"
+#include "cluster/topology.h"
 #include "cmd/drive_replacer.h"
 #include "cmd/etcd_connection.h"
 
@@ -178,6 +179,14 @@ Task<Result<>> NodeControlStore::load_from_etcd(Ctx& ctx, std::optional<StoreMar
   std::optional<std::string> expected;
   if (mark) expected = mark->identity;
   CO_TRY_VOID(co_await in_etcd_->load(ctx, std::move(expected)));
+  // Alone it would take the drives of all other nodes for lost ones, and register others in their places.
+  if (!d_.in_cluster && in_etcd_->get(cluster::kTopologyDocument)) {
+    co_return fail(Errc::invalid_argument,
+                   fmt::format("setting control.cluster: {} is the store of a cluster, and the drives are "
+                               "named as folders of one node: name all drives of the cluster by their URLs, "
+                               "http://NODE:PORT/FOLDER, or choose another name",
+                               cluster));
+  }
   StoreMark now;
   now.cluster = cluster;
   now.identity = in_etcd_->identity();

@@ -1,6 +1,7 @@
 // The guard against founding an empty control store in etcd over drives that hold documents.
 #include "cmd/node_control_store.h"
 
+#include "cluster/etcd_document.h"
 #include "cluster/local_lock_service.h"
 #include "tests/unit/cluster/scripted_etcd.h"
 #include "tests/unit/cmd/node_fixture.h"
@@ -98,6 +99,17 @@ TEST_F(NodeControlStoreTest, AStoreIsFoundedOnlyWhenAllDrivesHaveAnswered) {
   found_store();
   Ctx c = ctx();
   EXPECT_TRUE(run_to_end(shard_, store_->load(c))) << "what is there is taken";
+}
+
+TEST_F(NodeControlStoreTest, TheStoreOfAClusterIsNotTakenByOneNodeAlone) {
+  etcd_.holds = cluster::key_value("/ostraka/default/store/doc/cluster/topology", 6,
+                                   cluster::encode_etcd_document("0123456789abcdef", "{}")) +
+                "," + cluster::key_value("/ostraka/default/store/identity", 5, "one");
+  const auto loaded = load();
+  ASSERT_TRUE(loaded.failed_with(Errc::invalid_argument)) << (loaded ? "" : loaded.error().detail);
+  EXPECT_NE(loaded.error().detail.find("store of a cluster"), std::string::npos) << loaded.error().detail;
+  EXPECT_FALSE(found()->mark);
+  EXPECT_EQ(etcd_.changes, 0U);
 }
 
 TEST_F(NodeControlStoreTest, ALateDriveWithDocumentsIsNotMarked) {
