@@ -98,7 +98,8 @@ Task<Result<>> EtcdFollower::load(TimePoint deadline) {
 
 Result<> EtcdFollower::estrange(const std::string& why) {
   estranged_ = "etcd at " + to_string(client_.config()) + " " + why +
-               ". Restart this server to take what etcd has now";
+               ". Restart this server to take what etcd has now; if etcd lost its data, restore it from a "
+               "snapshot before";
   return fail(Errc::corrupt, estranged_);
 }
 

@@ -1,5 +1,6 @@
 #include "cluster/etcd_wire.h"
 
+#include <algorithm>
 #include <nlohmann/json.hpp>
 
 #include "base/check.h"
@@ -285,6 +286,18 @@ Result<EtcdWatchAnswer> parse_etcd_watch(std::string_view text) {
   return out;
 }
 
+namespace {
+
+std::string printable_line(std::string_view text) {
+  constexpr std::size_t kShown = 200;
+  std::string out(text.substr(0, std::min({text.find_first_of("\r\n"), text.size(), kShown})));
+  const bool printable =
+      std::all_of(out.begin(), out.end(), [](unsigned char c) { return c >= 0x20 && c < 0x7F; });
+  return printable ? out : std::string();
+}
+
+}  // namespace
+
 EtcdFailure parse_etcd_failure(std::string_view text) {
   EtcdFailure out;
   Json root = Json::parse(text, nullptr, false);
@@ -301,7 +314,11 @@ EtcdFailure parse_etcd_failure(std::string_view text) {
     if (read_number(root, code_name, code) && code > 0 && code <= 16) out.code = static_cast<int>(code);
   }
   if (out.message.size() > kMaxEtcdMessageBytes) out.message.resize(kMaxEtcdMessageBytes);
-  if (out.message.empty()) out.message = "an answer that is not etcd's";
+  if (out.message.empty()) {
+    out.message = "an answer that is not etcd's";
+    const std::string line = printable_line(text);  // a proxy, or etcd itself before it comes to its gateway
+    if (!root.is_object() && !line.empty()) out.message += ": " + line;
+  }
   return out;
 }
 

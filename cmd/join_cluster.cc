@@ -46,13 +46,15 @@ Task<Result<cluster::Topology>> make_or_read(Ctx& ctx, const JoinDeps& deps, con
                                              const std::vector<Owner>& owners) {
   control::DocumentPtr document = store.get(cluster::kTopologyDocument);
   if (!document) {
-    if (!owners.empty()) co_return tl::unexpected<Error>(no_topology(deps, owners.front()));
     if (store.get(kPlacementDocument)) {
-      co_return fail(Errc::invalid_argument,
-                     fmt::format("setting control.cluster: {} is the store of one node in etcd, not of a "
-                                 "cluster: choose another name",
-                                 deps.config.control_store.cluster));
+      co_return fail(
+          Errc::invalid_argument,
+          fmt::format("setting control.cluster: {} is the store of one node in etcd, which does not "
+                      "become a cluster: start one under another name, on empty drives, and copy "
+                      "the buckets",
+                      deps.config.control_store.cluster));
     }
+    if (!owners.empty()) co_return tl::unexpected<Error>(no_topology(deps, owners.front()));
     const std::vector<cluster::DriveUrl>& drives = deps.config.cluster_drives;
     const erasure::Geometry geometry = deps.config.erasure_set.value_or(default_geometry(drives.size()));
     const cluster::Topology mine = cluster::make_topology(deps.random, deps.clock.unix_ms(), drives,
