@@ -79,6 +79,12 @@ bool set_duration(std::chrono::milliseconds& out, std::string_view text) {
   return true;
 }
 
+bool set_delay(std::chrono::milliseconds& out, std::string_view text) {
+  if (text != "0" && text != "0s") return set_duration(out, text);
+  out = std::chrono::milliseconds(0);
+  return true;
+}
+
 bool set_period(std::chrono::hours& out, std::string_view text) {
   static constexpr std::array<std::pair<std::string_view, std::uint64_t>, 2> kUnits{{{"h", 1}, {"d", 24}}};
   if (text == "0" || text == "off" || text == "false") {
@@ -196,6 +202,11 @@ constexpr Setting kSettings[] = {
      "a folder with ca.crt, node.crt and node.key, with which the nodes of a cluster know each other; read "
      "again when they change",
      "none: one node", "a folder", [](C& c, Text t) { return (c.cluster_certs_dir = t, true); }},
+    {"cluster.shutdown_delay",
+     "how long a node of a cluster that gets SIGTERM says that it is not ready and serves on, for load "
+     "balancers to notice",
+     "5s", "0, or a time from 100ms to 60m, for example 5s",
+     [](C& c, Text t) { return set_delay(c.shutdown_delay, t); }},
     {"storage.reduced_parity", "parity shards of objects of the storage class REDUCED_REDUNDANCY",
      "half of the set's parity, rounded down, but not 0",
      "a whole number from 1 to the parity of erasure_set",

@@ -59,6 +59,7 @@ struct ServerConfig {
   std::chrono::milliseconds header_timeout{10'000};
   std::chrono::milliseconds idle_timeout{60'000};
   std::chrono::milliseconds shutdown_timeout{30'000};
+  std::chrono::milliseconds shutdown_delay{5'000};  // of a node of a cluster
   std::uint64_t buffer_memory_bytes = 192ULL << 20;
   std::uint64_t index_memory_bytes = 96ULL << 20;
   std::chrono::hours scanner_period{14 * 24};  // zero: only on demand

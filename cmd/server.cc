@@ -213,6 +213,16 @@ Task<Result<>> load(Process& process, Clock& clock, Node& node, Event& stop) {
   }
 }
 
+// Load balancers that look at /health/ready get time to send their clients to other nodes, and those nodes
+// to find the one that came back before this one.
+Task<> leave(Clock& clock, admin::AdminService& console, net::HttpServer& s3, Duration delay) {
+  console.become_unready("shutting down");
+  s3.begin_leaving();
+  log::info("shutting down: not ready from now on, serving for {} s more",
+            std::chrono::duration<double>(delay).count());
+  co_await sleep_for(clock, delay);
+}
+
 // What may be open at once: a connection and the shard files of a set for each request, and the indexes.
 void warn_of_few_files(const ServerConfig& config, const erasure::Geometry& geometry, std::size_t files_max) {
   const std::uint64_t wanted =
@@ -267,6 +277,7 @@ Task<Result<>> serve(Process& process, Deps deps, NodeDrives drives) {
     std::fputs(text.c_str(), stdout);
     std::fflush(stdout);
     co_await stop.wait();
+    if (process.peers) co_await leave(deps.clock, console, s3_server, config.shutdown_delay);
     log::info("shutting down: running requests have {} s", config.shutdown_timeout.count() / 1000);
   }
   console.become_unready("shutting down");

@@ -203,7 +203,9 @@ Task<bool> Connection::shake_hands(TimePoint deadline) {
 }
 
 bool Connection::should_end() const noexcept {
-  return home_.stopping || (is_peer() && generation_ != home_.config.peers->tls->generation());
+  if (home_.stopping) return true;
+  if (is_peer()) return generation_ != home_.config.peers->tls->generation();
+  return home_.leaving.load(std::memory_order_relaxed);
 }
 
 Task<Result<std::optional<ParsedRequest>>> Connection::read_head() {

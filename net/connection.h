@@ -65,7 +65,7 @@ class Connection
   bool idle_ = true;     // nothing would be lost by closing
 };
 
-// What the connections of one shard share. Belongs to the shard, except load.
+// What the connections of one shard share. Belongs to the shard, except what is atomic.
 struct ConnectionHome {
   ConnectionHome(Shard& shard, Service& service, const HttpServerConfig& config, MetricRegistry& registry);
   std::string next_request_id();  // 16 upper-case hexadecimal digits, unique
@@ -80,6 +80,7 @@ struct ConnectionHome {
   boost::intrusive::list<Connection, boost::intrusive::constant_time_size<false>> connections;
   Event changed;  // a connection has gone
   bool stopping = false;
+  std::atomic<bool> leaving{false};   // clients' connections end with their next answer
   std::atomic<std::size_t> load{0};   // connections given to this shard and not ended
   std::atomic<std::size_t> peers{0};  // of these, the ones that are known to be of peers
 };

@@ -184,6 +184,10 @@ Task<> HttpServer::refresh_certificates() {
   }
 }
 
+void HttpServer::begin_leaving() noexcept {
+  for (const auto& home : homes_) home->leaving.store(true, std::memory_order_relaxed);
+}
+
 Task<> HttpServer::stop(Duration limit) {
   if (!running_ || stopping_.exchange(true)) co_return;
   const TimePoint until = deadline_after(shards_[0].clock().now(), limit);

@@ -62,6 +62,10 @@ class HttpServer {
   // allowed).
   Result<> start();
   std::uint16_t port() const noexcept { return port_; }  // the real one, once started
+  // Soon it stops: from now on each answer to a client ends its connection, and so those who keep
+  // connections come back as new ones, to whoever serves then. All else goes on; peers keep theirs. Any
+  // thread.
+  void begin_leaving() noexcept;
   // Accepts no more, closes what is idle at once, lets running requests finish for up to `limit`, then cuts
   // their connections; returns when the last one has returned from the service.
   Task<> stop(Duration limit);

@@ -1,6 +1,6 @@
 """The topology of docker-compose.yml on hosts of its own: 4 nodes with 2 drives each (6+2), 3 members of etcd, mutual TLS, the balancer.
 
-    cluster_test.py Quick                    what is in the default suite
+    cluster_test.py Quick Stopping Balancer  what is in the default suite
     cluster_test.py Long                     the rest
     cluster_test.py Long.test_two_killed     one scenario
 
@@ -8,13 +8,15 @@ Needs boto3: the interpreter of build/clients-venv.
 """
 
 import hashlib
+import http.client
 import os
+import signal
 import time
 from collections.abc import Callable
 from pathlib import Path
 
 import nodes
-from nodes import wait_for
+from nodes import Node, wait_for
 from recorder import BUCKET as RECORDED
 from recorder import CLIENT_TIMEOUT_S, Load, Recorder, check, read_all
 from sdk_load import SdkLoad, percentile, s3, status_of
@@ -157,6 +159,65 @@ class Quick(Case):
         load.assert_all_there(victim.endpoint())
         other.start()
         self.cluster.wait_ready()
+
+
+class Stopping(Case):
+    nodes, drives, etcd, erasure_set = 2, 1, 1, "1+1"
+    balancer = False
+
+    def asked_to_end(self) -> Node:
+        self.start()
+        node = self.random.choice(self.cluster.nodes)
+        node.process.terminate()
+        wait_for(lambda: node.get("/health/ready")[0] == 503, f"{node.name} says that it is not ready")
+        return node
+
+    def ended(self, node: Node) -> int:
+        status = node.process.wait(30)
+        node.process = None
+        return status
+
+    def test_serves_on_until_balancers_know(self):
+        node = self.asked_to_end()
+        connection = http.client.HTTPConnection(node.host.address, nodes.S3_PORT, timeout=10)
+        self.addCleanup(connection.close)
+        connection.request("GET", "/health/ready")
+        ready = connection.getresponse()
+        self.assertEqual((ready.status, ready.getheader("Connection")), (503, "close"))
+        ready.read()
+        client = s3(node.endpoint(), retries=False)
+        answer = client.put_object(Bucket=BUCKET, Key="late", Body=b"x" * 300_000)["ResponseMetadata"]
+        self.assertEqual((answer["HTTPStatusCode"], answer["HTTPHeaders"].get("connection")), (200, "close"))
+        self.assertEqual(client.get_object(Bucket=BUCKET, Key="late")["Body"].read(), b"x" * 300_000)
+        self.assertEqual(self.ended(node), 0)
+
+    def test_a_second_signal_ends_it(self):
+        node = self.asked_to_end()
+        node.process.terminate()
+        self.assertEqual(self.ended(node), -signal.SIGTERM)
+
+
+class Balancer(Case):
+    nodes, drives, etcd, erasure_set = 1, 2, 0, "1+1"
+
+    def test_an_answer_before_the_body(self):
+        """botocore uses a connection again whose last body it never sent, since the answer came first: the balancer ends it."""
+        for number in (2, 3, 4):
+            self.net.add(f"node{number}")  # names that the balancer can look up; nobody answers there
+        self.start()
+        wait_for(lambda: status_of(s3(self.balanced(), retries=False).head_bucket, Bucket=BUCKET) == 200, "the balancer serves")
+        connection = http.client.HTTPConnection(self.cluster.balancer.host.address, nodes.S3_PORT, timeout=10)
+        self.addCleanup(connection.close)
+        connection.putrequest("PUT", f"/{BUCKET}/unsigned")
+        connection.putheader("Expect", "100-continue")
+        connection.putheader("Content-Length", "1000000")
+        connection.endheaders()
+        answer = connection.getresponse()
+        self.assertEqual((answer.status, answer.getheader("Connection")), (403, "close"))
+        client = s3(self.balanced(), retries=False)
+        for body in (b"short", b"x" * 1_000_000):
+            for bucket, status in (("missing", 404), (BUCKET, 200)) * 3:
+                self.assertEqual(status_of(client.put_object, Bucket=bucket, Key="key", Body=body), status)
 
 
 class Long(Case):

@@ -248,6 +248,13 @@ TEST_F(ConfigTest, ACluster) {
   EXPECT_FALSE(config.address_given);
   environment_["OSTRAKA_ADDRESS"] = "10.0.0.1:9000";
   EXPECT_TRUE(load().address_given);
+  EXPECT_EQ(config.shutdown_delay, std::chrono::seconds(5));
+  sources_.flags["cluster.shutdown_delay"] = "1m";
+  EXPECT_EQ(load().shutdown_delay, std::chrono::minutes(1));
+  sources_.flags["cluster.shutdown_delay"] = "0";
+  EXPECT_EQ(load().shutdown_delay, std::chrono::seconds(0));
+  sources_.flags["cluster.shutdown_delay"] = "1";
+  EXPECT_THAT(refusal(), HasSubstr("0, or a time from 100ms to 60m"));
 }
 
 }  // namespace

@@ -414,6 +414,23 @@ TEST_F(ServerTest, StopClosesIdleConnectionsAtOnceAndLetsRequestsFinish) {
   EXPECT_FALSE(can_connect(server_->port()));
 }
 
+TEST_F(ServerTest, BeforeItStopsEachAnswerEndsItsConnection) {
+  start();
+  RawClient kept(server_->port());
+  kept.send(get("/hello"));
+  EXPECT_EQ(kept.response().header("connection"), "");
+  server_->begin_leaving();
+  RawClient fresh(server_->port());  // still taken
+  for (RawClient* client : {&kept, &fresh}) {
+    client->send(get("/hello"));
+    const RawResponse last = client->response();
+    EXPECT_EQ(last.body, "hello");
+    EXPECT_EQ(last.header("connection"), "close");
+    EXPECT_EQ(client->rest(), "");
+  }
+  stop(30s);
+}
+
 TEST_F(ServerTest, StopCutsWhatDoesNotFinish) {
   start();
   RawClient stuck(server_->port());

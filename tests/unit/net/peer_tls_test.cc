@@ -116,6 +116,18 @@ TEST_F(PeerTlsTest, PeersAndPlainS3ShareThePort) {
   EXPECT_EQ(peers_.calls, 1);
 }
 
+TEST_F(PeerTlsTest, PeersKeepTheirConnectionUntilTheStop) {
+  start(with_peers(false));
+  const RawClient socket(server_->port());
+  RawTls peer(socket.fd(), {.alpn = kPeer, .own = pki_.node("node2")});
+  server_->begin_leaving();
+  for (int i = 0; i < 2; ++i) {
+    const std::string answer = peer.ask(kRequest);
+    EXPECT_TRUE(answer.ends_with("peer=node2 tls")) << answer;
+    EXPECT_EQ(answer.find("Connection: close"), std::string::npos) << answer;
+  }
+}
+
 TEST_F(PeerTlsTest, PeersAndS3OverTlsShareThePort) {
   start(with_peers(true));
   EXPECT_EQ(ask(node2_, "node1"), "peer=node2 tls");
