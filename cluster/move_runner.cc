@@ -226,13 +226,12 @@ Task<Result<bool>> MoveRunner::run(Ctx& ctx, std::uint64_t term, std::function<b
       if (!handing_over) continue;
     }
     tell_now(describe(move));
-    const bool giving_up = move.giving_up;
-    auto running = giving_up ? take_back(ctx, term, std::move(move))
-                             : run_one(ctx, term, std::move(move), revision, stop);
-    const Result<> ran = co_await std::move(running);
-    if (ran) continue;
+    auto trying = try_one(ctx, term, std::move(move), revision, stop);
+    const Result<Tried> ran = co_await std::move(trying);
+    if (ran && *ran == Tried::over) continue;
     tell_now({});
-    if (ran.failed_with(Errc::closed) && !stop()) continue;  // paused, or given up
+    if (ran && (left_sealed_ || stop())) co_return fail(Errc::closed, "told to stop");
+    if (ran) continue;  // paused, or given up
     problem = fmt::format("{}: {}", describe(planned), ran.error().detail);
     tell_problem(problem);
     left_sealed_ = left_sealed_ || turn < urgent;
@@ -246,8 +245,18 @@ Task<Result<bool>> MoveRunner::run(Ctx& ctx, std::uint64_t term, std::function<b
   co_return left.moves.empty();
 }
 
-Task<Result<>> MoveRunner::run_one(Ctx& ctx, std::uint64_t term, MoveDocument::Move move,
-                                   std::uint64_t revision, const std::function<bool()>& stop) {
+Task<Result<MoveRunner::Tried>> MoveRunner::try_one(Ctx& ctx, std::uint64_t term, MoveDocument::Move move,
+                                                    std::uint64_t revision,
+                                                    const std::function<bool()>& stop) {
+  if (!move.giving_up) co_return co_await run_one(ctx, term, std::move(move), revision, stop);
+  auto taking = take_back(ctx, term, std::move(move));
+  CO_TRY_VOID(co_await std::move(taking));
+  co_return Tried::over;
+}
+
+Task<Result<MoveRunner::Tried>> MoveRunner::run_one(Ctx& ctx, std::uint64_t term, MoveDocument::Move move,
+                                                    std::uint64_t revision,
+                                                    const std::function<bool()>& stop) {
   disk::Drive* const from = find_(move.spec.from);
   disk::Drive* const to = find_(move.spec.to);
   if (from == nullptr || to == nullptr) co_return fail(Errc::unavailable, "a drive of a move is not there");
@@ -257,7 +266,9 @@ Task<Result<>> MoveRunner::run_one(Ctx& ctx, std::uint64_t term, MoveDocument::M
     figures_ = figures;
     if (bytes_before_ == 0) began_ = deps_.clock.now();
   }
-  const std::function<bool()> halt = halt_of(move.spec.id, revision, figures, stop);
+  bool halted = false;  // a connection that broke says `closed` as well
+  std::function<bool()> asked = halt_of(move.spec.id, revision, figures, stop);
+  const std::function<bool()> halt = [asked = std::move(asked), &halted] { return halted = asked(); };
   auto carrying = carry_out(deps_, ctx, move.spec, term, *from, *to, *figures, halt);
   const Result<MoveEnd> end = co_await std::move(carrying);
   {
@@ -267,20 +278,25 @@ Task<Result<>> MoveRunner::run_one(Ctx& ctx, std::uint64_t term, MoveDocument::M
   }
   if (!end) {
     left_sealed_ = figures->sealed.load(std::memory_order_relaxed);
+    if (halted && end.failed_with(Errc::closed)) co_return Tried::halted;
     auto asking = is_stranded(ctx, move.spec, *to);
     const bool stranded = co_await std::move(asking);
     if (!stranded) co_return fail(end.code(), end.error().detail);
     left_sealed_ = false;
     log::warn("a drive went while groups were handed over to it, which are taken back: {}", describe(move));
   } else if (*end == MoveEnd::done) {
-    co_return co_await over(ctx, std::move(move), true);
+    auto ending = over(ctx, std::move(move), true);
+    CO_TRY_VOID(co_await std::move(ending));
+    co_return Tried::over;
   }
   Change mark = [id = move.spec.id](MoveDocument& now) {
     for (MoveDocument::Move& one : now.moves) one.giving_up = one.giving_up || one.spec.id == id;
   };
   auto marking = change(ctx, std::move(mark));  // first: from here on nobody carries it out any more
   CO_TRY_VOID(co_await std::move(marking));
-  co_return co_await take_back(ctx, term, std::move(move));
+  auto taking = take_back(ctx, term, std::move(move));
+  CO_TRY_VOID(co_await std::move(taking));
+  co_return Tried::over;
 }
 
 Task<Result<>> MoveRunner::take_back(Ctx& ctx, std::uint64_t term, MoveDocument::Move move) {

@@ -21,7 +21,7 @@ struct MoveProgress {
   double bytes_per_second = 0;               // of this runner
   std::optional<std::int64_t> seconds_left;  // nullopt: not known yet, or nothing to do
   std::string now;                           // what is being moved, for people; empty: nothing
-  std::string problem;                       // the last that stood in the way; empty: none
+  std::string problem;                       // the last move that failed, and why; empty: none did
   std::int64_t since_ms = 0;                 // unix time, when the first of the moves was decided
   bool paused = false;
 };
@@ -46,8 +46,9 @@ class MoveRunner {
   // back.
   Task<Result<>> pause(Ctx& ctx, bool paused);
   // One try for each move in the document. True: none is left. Each is tried for itself, so one that fails
-  // does not stand in the way of others. ctx's deadline holds for all of them. Errors: closed (told to stop),
-  // stale_epoch (another mover took over), those of the control store. Moves that were left in their
+  // does not stand in the way of others, and why is told by progress(). ctx's deadline holds for all of them.
+  // Errors: closed (told to stop), stale_epoch (another mover took over), those of the control store, and
+  // those of a move that failed in its hand-over. Moves that were left in their
   // hand-over come first, since no drive answers for their groups, and nothing else is sealed before they are
   // through.
   Task<Result<bool>> run(Ctx& ctx, std::uint64_t term, std::function<bool()> stop);
@@ -61,8 +62,12 @@ class MoveRunner {
   using Change = std::function<void(MoveDocument&)>;
   Result<MoveDocument> document(std::uint64_t* revision) const;
   Task<Result<>> change(Ctx& ctx, Change change);
-  Task<Result<>> run_one(Ctx& ctx, std::uint64_t term, MoveDocument::Move move, std::uint64_t revision,
-                         const std::function<bool()>& stop);
+  // How a try of a move ended that did not fail.
+  enum class Tried : std::uint8_t { over, halted };  // halted: told to stop, paused, or given up meanwhile
+  Task<Result<Tried>> try_one(Ctx& ctx, std::uint64_t term, MoveDocument::Move move, std::uint64_t revision,
+                              const std::function<bool()>& stop);
+  Task<Result<Tried>> run_one(Ctx& ctx, std::uint64_t term, MoveDocument::Move move, std::uint64_t revision,
+                              const std::function<bool()>& stop);
   std::function<bool()> halt_of(const Uuid& move, std::uint64_t revision,
                                 std::shared_ptr<MoveFigures> figures,
                                 const std::function<bool()>& stop) const;

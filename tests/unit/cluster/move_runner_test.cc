@@ -25,6 +25,13 @@ class MoveRunnerTest : public MoveWorld {
     return from_->wait(runner_.add(from_->ctx(), slots));
   }
 
+  static Task<Result<>> broken() { co_return fail(Errc::closed, "the connection broke"); }
+  static Task<> pause(MoveRunnerTest* self) {
+    auto pausing = self->runner_.pause(self->from_->ctx(), true);
+    const Result<> paused = co_await std::move(pausing);
+    EXPECT_TRUE(paused);
+  }
+
   MoveRunner runner_{deps_, [this](const DriveId& id) { return find(id); }};
 };
 
@@ -62,6 +69,35 @@ TEST_F(MoveRunnerTest, OneThatFailsWaitsAndOthersGoOn) {
   EXPECT_FALSE(*done);
   EXPECT_TRUE(is_placed_on(key, to_id()));
   EXPECT_EQ(runner_.progress().slots_left, 1U);
+}
+
+TEST_F(MoveRunnerTest, AConnectionThatBreaksIsAFailureAndNoPause) {
+  const std::string key = moving_key();
+  ASSERT_TRUE(write(*from_, key));
+  ASSERT_EQ(add({slot_of(key)}).value_or(0), 1U);
+  deps_.wait_until_known = [](Ctx&, std::uint64_t) { return broken(); };
+  const auto done = run();
+  ASSERT_TRUE(done) << done.error().detail;
+  EXPECT_FALSE(*done);
+  EXPECT_FALSE(runner_.progress().paused);
+  EXPECT_EQ(runner_.progress().problem,
+            "1 groups from " + to_string(from_id()) + " to " + to_string(to_id()) + ": the connection broke");
+  deps_.wait_until_known = [this](Ctx&, std::uint64_t revision) { return known(this, revision); };
+  EXPECT_TRUE(run().value_or(false));
+  EXPECT_EQ(runner_.progress().problem, "");
+}
+
+TEST_F(MoveRunnerTest, APauseInTheMiddleIsNoFailure) {
+  const std::string key = moving_key();
+  ASSERT_TRUE(write(*from_, key));
+  ASSERT_EQ(add({slot_of(key)}).value_or(0), 1U);
+  deps_.keep_pace = [this](std::uint64_t) { return pause(this); };
+  const auto done = run();
+  ASSERT_TRUE(done) << done.error().detail;
+  EXPECT_FALSE(*done);
+  EXPECT_TRUE(runner_.progress().paused);
+  EXPECT_EQ(runner_.progress().problem, "");
+  EXPECT_FALSE(is_placed_on(key, to_id()));
 }
 
 TEST_F(MoveRunnerTest, WhatAnswersNowhereComesFirst) {
