@@ -126,7 +126,9 @@ class Quick(Case):
         self.assertEqual(status_of(other.put_object, Bucket=BUCKET, Key="node2/0", Body=b"", IfNoneMatch="*"), 412)
 
         for node in self.cluster.nodes:
-            self.assertEqual(node.stop(), 0)
+            node.ask_to_end()
+        for node in self.cluster.nodes:
+            self.assertEqual(node.ended(), 0)
         for node in self.random.sample(self.cluster.nodes, 4):
             node.start()
         self.cluster.wait_ready()
@@ -165,20 +167,15 @@ class Stopping(Case):
     nodes, drives, etcd, erasure_set = 2, 1, 1, "1+1"
     balancer = False
 
-    def asked_to_end(self) -> Node:
+    def leaving(self) -> Node:
         self.start()
         node = self.random.choice(self.cluster.nodes)
-        node.process.terminate()
+        node.ask_to_end()
         wait_for(lambda: node.get("/health/ready")[0] == 503, f"{node.name} says that it is not ready")
         return node
 
-    def ended(self, node: Node) -> int:
-        status = node.process.wait(30)
-        node.process = None
-        return status
-
     def test_serves_on_until_balancers_know(self):
-        node = self.asked_to_end()
+        node = self.leaving()
         connection = http.client.HTTPConnection(node.host.address, nodes.S3_PORT, timeout=10)
         self.addCleanup(connection.close)
         connection.request("GET", "/health/ready")
@@ -189,12 +186,12 @@ class Stopping(Case):
         answer = client.put_object(Bucket=BUCKET, Key="late", Body=b"x" * 300_000)["ResponseMetadata"]
         self.assertEqual((answer["HTTPStatusCode"], answer["HTTPHeaders"].get("connection")), (200, "close"))
         self.assertEqual(client.get_object(Bucket=BUCKET, Key="late")["Body"].read(), b"x" * 300_000)
-        self.assertEqual(self.ended(node), 0)
+        self.assertEqual(node.ended(), 0)
 
     def test_a_second_signal_ends_it(self):
-        node = self.asked_to_end()
-        node.process.terminate()
-        self.assertEqual(self.ended(node), -signal.SIGTERM)
+        node = self.leaving()
+        node.ask_to_end()
+        self.assertEqual(node.ended(), -signal.SIGTERM)
 
 
 class Balancer(Case):

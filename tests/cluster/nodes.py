@@ -78,10 +78,16 @@ class Process:
         self.process.wait()
         self.process, self.paused = None, False
 
-    def stop(self, seconds: float = 45) -> int:
-        """SIGTERM; the exit status."""
+    def stop(self) -> int:
+        """SIGTERM; the exit status. A node of a cluster takes some seconds for it: several at once with ask_to_end() and ended()."""
+        self.ask_to_end()
+        return self.ended()
+
+    def ask_to_end(self) -> None:
         self.check()
         self.process.terminate()
+
+    def ended(self, seconds: float = 45) -> int:
         try:
             status = self.process.wait(seconds)
         except subprocess.TimeoutExpired:
