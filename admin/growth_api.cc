@@ -121,25 +121,22 @@ Task<Result<ApiJson>> GrowthApi::change(Ctx& ctx, const ApiRequest& request) {
     CO_TRY_VOID(check_newness(topology, drives, request.path == "node/add"));
     const std::string next = next_step(drives.front().node, named, request.path == "node/add");
     auto adding = rebalancer_->add(ctx, std::move(drives));
-    CO_TRY_VOID(co_await std::move(adding));
-    co_return ApiJson{{"drives", std::move(named)}, {"next", next}};
-  } else if (verb == "remove") {
-    auto removing = rebalancer_->remove(ctx, std::move(drives));
-    CO_TRY_VOID(co_await std::move(removing));
-  } else if (flag(request.body, "cancel")) {
-    auto taking_back = rebalancer_->take_back(ctx, std::move(drives));
-    CO_TRY_VOID(co_await std::move(taking_back));
-  } else {
-    auto draining = rebalancer_->drain(ctx, std::move(drives), flag(request.body, "force"));
-    CO_TRY_VOID(co_await std::move(draining));
+    CO_TRY(revision, co_await std::move(adding));
+    co_return ApiJson{{"drives", std::move(named)}, {"topology", revision}, {"next", next}};
   }
-  co_return ApiJson{{"drives", std::move(named)}};
+  auto changing = verb == "remove" ? rebalancer_->remove(ctx, std::move(drives))
+                  : flag(request.body, "cancel")
+                      ? rebalancer_->take_back(ctx, std::move(drives))
+                      : rebalancer_->drain(ctx, std::move(drives), flag(request.body, "force"));
+  CO_TRY(revision, co_await std::move(changing));
+  co_return ApiJson{{"drives", std::move(named)}, {"topology", revision}};
 }
 
 Task<Result<ApiJson>> GrowthApi::status(Ctx& ctx) {
+  // First: what is said of the drives is then not older than the topology that the state is about.
+  ApiJson out = rebalance_json(rebalancer_->status(), rebalancer_->leader());
   auto asking = rebalancer_->drives(ctx);
   CO_TRY(drives, co_await std::move(asking));
-  ApiJson out = rebalance_json(rebalancer_->status(), rebalancer_->leader());
   out["drives"] = ApiJson::array();
   for (const cluster::DriveReport& drive : drives) out["drives"].push_back(drive_report_json(drive));
   co_return out;
@@ -150,6 +147,8 @@ ApiJson rebalance_json(const cluster::RebalanceStatus& status, const std::string
   ApiJson out;
   out["state"] = cluster::to_string(status.state);
   out["leader"] = leader;
+  out["topology"] = status.topology;
+  out["newest_topology"] = status.newest_topology;
   out["paused"] = progress.paused;
   out["now"] = progress.now;
   out["problem"] = progress.problem;

@@ -102,7 +102,7 @@ Task<> Rebalancer::loop(Rebalancer* self) {
     } else {
       self->under_way_ = false;
       self->planned_on_.reset();
-      self->tell(RebalanceState::unknown, {});
+      self->tell(RebalanceState::unknown, {}, 0);
       if (self->look_after_leader()) period = kLeaderLook;
     }
     self->tell_metrics();
@@ -144,43 +144,42 @@ bool Rebalancer::look_after_leader() {
 }
 
 Task<> Rebalancer::round(std::uint64_t token) {
-  const auto topology = this->topology();
+  const auto known = known_topology();
   const auto moves = runner_.document();
-  if (!topology || !moves) {
-    const Error& error = topology ? moves.error() : topology.error();
-    tell(RebalanceState::waiting, error.detail);
+  if (!known || !moves) {
+    const Error& error = known ? moves.error() : known.error();
+    tell(RebalanceState::waiting, error.detail, 0);
     co_return;
   }
   const TimePoint now = deps_.moves.clock.now();
-  const Ground here = ground(*topology);
+  const Ground here = ground(*known);
   if (failed_on_ && *failed_on_ == here && now < retry_at_) co_return;
   Ctx ctx{*shard_, now + kRebalanceTry, "rebalance"};
   Result<> done;
   if (!moves->moves.empty()) {
-    done = co_await go_on(ctx, token, *topology, here);
+    done = co_await go_on(ctx, token, *known);
   } else if (moves->paused) {
-    tell(RebalanceState::paused, {});
+    tell(RebalanceState::paused, {}, known->revision);
   } else if (planned_on_ && *planned_on_ == here && now < look_again_at_) {
     co_return;
   } else {
-    done = co_await plan(ctx, *topology);
+    done = co_await plan(ctx, *known);
   }
   if (done) {
     failed_on_.reset();
     backoff_ = {};
     co_return;
   }
-  tell(RebalanceState::waiting, done.error().detail);
+  tell(RebalanceState::waiting, done.error().detail, known->revision);
   backoff_ = std::clamp<Duration>(backoff_ * 2, kRebalanceBackoffMin, kRebalanceBackoffMax);
   if (runner_.left_sealed()) backoff_ = kRebalancePeriod;
   retry_at_ = deps_.moves.clock.now() + backoff_;
-  failed_on_ = ground(*topology);
+  failed_on_ = ground(*known);
 }
 
 // Carries out what is decided. Whatever changes the topology may change what is wanted, so it ends then.
-Task<Result<>> Rebalancer::go_on(Ctx& ctx, std::uint64_t token, const Topology& topology,
-                                 const Ground& ground) {
-  const auto takes = [&topology](const DriveId& id) {
+Task<Result<>> Rebalancer::go_on(Ctx& ctx, std::uint64_t token, const KnownTopology& known) {
+  const auto takes = [&topology = known.topology](const DriveId& id) {
     return std::any_of(topology.slots.begin(), topology.slots.end(), [&](const Topology::Slot& slot) {
       return slot.id == id && slot.state == SlotState::in_service;
     });
@@ -190,8 +189,8 @@ Task<Result<>> Rebalancer::go_on(Ctx& ctx, std::uint64_t token, const Topology& 
   CO_TRY_VOID(co_await std::move(cancelling));
   CO_TRY(before, runner_.document());
   note_begin("moving");
-  tell(before.paused ? RebalanceState::paused : RebalanceState::moving, {});
-  std::function<bool()> stop = [this, token, revision = ground.topology] {
+  tell(before.paused ? RebalanceState::paused : RebalanceState::moving, {}, known.revision);
+  std::function<bool()> stop = [this, token, revision = known.revision] {
     if (stopping_.load()) return true;
     const auto lead = deps_.election.leading(kRebalanceMatter);
     return !lead || lead->token != token || revision_of(deps_.moves.control, kTopologyDocument) != revision;
@@ -205,7 +204,7 @@ Task<Result<>> Rebalancer::go_on(Ctx& ctx, std::uint64_t token, const Topology& 
   if (after.slots_done > before.slots_done || after.moves.size() < before.moves.size())
     co_return Result<>();  // it goes on
   if (after.paused) {
-    tell(RebalanceState::paused, runner_.progress().problem);
+    tell(RebalanceState::paused, runner_.progress().problem, known.revision);
     co_return Result<>();
   }
   const std::string problem = runner_.progress().problem;
@@ -236,10 +235,11 @@ Task<std::vector<Rebalancer::Look>> Rebalancer::look_at(Ctx& ctx, const Topology
   co_return out;
 }
 
-Task<Result<>> Rebalancer::plan(Ctx& ctx, const Topology& topology) {
+Task<Result<>> Rebalancer::plan(Ctx& ctx, const KnownTopology& known) {
+  const Topology& topology = known.topology;
   auto looking = look_at(ctx, topology);
   const std::vector<Look> looks = co_await std::move(looking);
-  const Ground here = ground(topology);
+  const Ground here = ground(known);
   CO_TRY(table, placement());
   std::vector<RebalanceDrive> drives;
   std::vector<DriveId> draining;
@@ -264,12 +264,13 @@ Task<Result<>> Rebalancer::plan(Ctx& ctx, const Topology& topology) {
     });
   }
   if (!planned.moves.empty()) {
-    if (ground(topology) != here) co_return Result<>();  // look again
+    const bool outdated = revision_of(deps_.moves.control, kTopologyDocument) != known.revision;
+    if (outdated || ground(known) != here) co_return Result<>();  // look again
     auto adding = runner_.add(ctx, std::move(planned.moves), under_way_);
     CO_TRY(added, co_await std::move(adding));
     if (added > 0) {
       note_begin("begins");
-      tell(RebalanceState::moving, {});
+      tell(RebalanceState::moving, {}, known.revision);
       wake_.set();
     }
     co_return Result<>();
@@ -280,11 +281,12 @@ Task<Result<>> Rebalancer::plan(Ctx& ctx, const Topology& topology) {
   if (planned.stuck > 0) {
     tell(RebalanceState::waiting,
          fmt::format("{} shards of groups can be moved nowhere: {}", planned.stuck,
-                     away.empty() ? "there are too few other drives or nodes" : away));
+                     away.empty() ? "there are too few other drives or nodes" : away),
+         known.revision);
   } else if (wanted > 0) {
-    tell(RebalanceState::waiting, "what the drives hold is not evened out yet: " + away);
+    tell(RebalanceState::waiting, "what the drives hold is not evened out yet: " + away, known.revision);
   } else {
-    tell(RebalanceState::balanced, {});
+    tell(RebalanceState::balanced, {}, known.revision);
   }
   co_return Result<>();
 }
@@ -301,10 +303,16 @@ std::string Rebalancer::why_away(std::size_t slot, const Topology::Slot& what, b
                      what.url.node);
 }
 
-Result<Topology> Rebalancer::topology() const {
+Result<Rebalancer::KnownTopology> Rebalancer::known_topology() const {
   const control::DocumentPtr document = deps_.moves.control.get(kTopologyDocument);
   if (!document) return fail(Errc::unavailable, "there is no topology");
-  return decode_topology(document->content);
+  TRY(topology, decode_topology(document->content));
+  return KnownTopology{std::move(topology), document->revision};
+}
+
+Result<Topology> Rebalancer::topology() const {
+  TRY(known, known_topology());
+  return std::move(known.topology);
 }
 
 Result<Placement> Rebalancer::placement() const {
@@ -313,12 +321,12 @@ Result<Placement> Rebalancer::placement() const {
   return Placement::from_json(deps_.moves.deployment, document->content);
 }
 
-Rebalancer::Ground Rebalancer::ground(const Topology& topology) const {
+Rebalancer::Ground Rebalancer::ground(const KnownTopology& known) const {
   Ground out;
-  out.topology = revision_of(deps_.moves.control, kTopologyDocument);
+  out.topology = known.revision;
   out.placement = revision_of(deps_.moves.control, deps_.moves.placement_document);
   out.moves = revision_of(deps_.moves.control, kMovesDocument);
-  for (const Topology::Slot& slot : topology.slots) {
+  for (const Topology::Slot& slot : known.topology.slots) {
     const disk::Drive* const drive = slot.state == SlotState::removed ? nullptr : deps_.find(slot.id);
     out.online.push_back(drive != nullptr && drive->online());
   }
@@ -332,18 +340,21 @@ std::string Rebalancer::url_of(const DriveId& id) const {
   return to_string(id);
 }
 
-void Rebalancer::tell(RebalanceState state, std::string problem) {
+void Rebalancer::tell(RebalanceState state, std::string problem, std::uint64_t topology) {
   const std::lock_guard lock(mutex_);
   if (!problem.empty() && problem != problem_) log::warn("rebalance: {}", problem);
   state_ = state;
+  about_ = topology;
   problem_ = std::move(problem);
 }
 
 RebalanceStatus Rebalancer::status() const {
   RebalanceStatus out;
   out.progress = runner_.progress();
+  out.newest_topology = revision_of(deps_.moves.control, kTopologyDocument);
   const std::lock_guard lock(mutex_);
   out.state = state_;
+  out.topology = about_;
   if (!problem_.empty()) out.progress.problem = problem_;
   return out;
 }

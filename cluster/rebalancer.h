@@ -47,6 +47,9 @@ std::string_view to_string(RebalanceState state) noexcept;
 
 struct RebalanceStatus {
   RebalanceState state = RebalanceState::unknown;
+  // Revisions of the topology: the one that the state is about (0: none), and the newest that this node
+  // knows.
+  std::uint64_t topology = 0, newest_topology = 0;
   MoveProgress progress;  // its problem: also why nothing is moved though it should be
 };
 
@@ -82,11 +85,12 @@ class Rebalancer {
   Task<Result<std::vector<DriveReport>>> drives(Ctx& ctx);
   Result<Topology> topology() const;
 
-  // What operators want; on any node. Errors: those of topology_change.h.
-  Task<Result<>> add(Ctx& ctx, std::vector<DriveUrl> drives);
-  Task<Result<>> drain(Ctx& ctx, std::vector<DriveUrl> drives, bool bears_less);
-  Task<Result<>> take_back(Ctx& ctx, std::vector<DriveUrl> drives);
-  Task<Result<>> remove(Ctx& ctx, std::vector<DriveUrl> drives);
+  // What operators want; on any node. Each gives the revision of the topology that says so. Errors: those of
+  // topology_change.h.
+  Task<Result<std::uint64_t>> add(Ctx& ctx, std::vector<DriveUrl> drives);
+  Task<Result<std::uint64_t>> drain(Ctx& ctx, std::vector<DriveUrl> drives, bool bears_less);
+  Task<Result<std::uint64_t>> take_back(Ctx& ctx, std::vector<DriveUrl> drives);
+  Task<Result<std::uint64_t>> remove(Ctx& ctx, std::vector<DriveUrl> drives);
   Task<Result<>> pause(Ctx& ctx, bool paused) { return runner_.pause(ctx, paused); }
 
  private:
@@ -109,14 +113,19 @@ class Rebalancer {
   static Task<> wake(Rebalancer* self);
   Task<> round(std::uint64_t token);
   bool look_after_leader();
-  Task<Result<>> go_on(Ctx& ctx, std::uint64_t token, const Topology& topology, const Ground& ground);
-  Task<Result<>> plan(Ctx& ctx, const Topology& topology);
+  struct KnownTopology {
+    Topology topology;
+    std::uint64_t revision = 0;
+  };
+  Result<KnownTopology> known_topology() const;
+  Task<Result<>> go_on(Ctx& ctx, std::uint64_t token, const KnownTopology& known);
+  Task<Result<>> plan(Ctx& ctx, const KnownTopology& known);
   Task<std::vector<Look>> look_at(Ctx& ctx, const Topology& topology);
   Result<Placement> placement() const;
-  Ground ground(const Topology& topology) const;
+  Ground ground(const KnownTopology& known) const;
   std::string url_of(const DriveId& id) const;
   std::string why_away(std::size_t slot, const Topology::Slot& what, bool online) const;
-  void tell(RebalanceState state, std::string problem);
+  void tell(RebalanceState state, std::string problem, std::uint64_t topology);
   void tell_metrics();
   void note_begin(const char* what);
   void note_end();
@@ -140,6 +149,7 @@ class Rebalancer {
 
   mutable std::mutex mutex_;  // guards what follows
   RebalanceState state_ = RebalanceState::unknown;
+  std::uint64_t about_ = 0;  // revision of the topology
   std::string problem_;
 };
 

@@ -55,17 +55,17 @@ Task<Result<std::vector<DriveReport>>> Rebalancer::drives(Ctx& ctx) {
   co_return out;
 }
 
-Task<Result<>> Rebalancer::add(Ctx& ctx, std::vector<DriveUrl> drives) {
+Task<Result<std::uint64_t>> Rebalancer::add(Ctx& ctx, std::vector<DriveUrl> drives) {
   std::function<Result<Topology>(const Topology&)> change = [this, &drives](const Topology& before) {
     return add_drives(before, drives, deps_.moves.random);
   };
   auto changing = change_topology(deps_.moves.control, deps_.membership, ctx, std::move(change));
-  CO_TRY_VOID(co_await std::move(changing));
+  CO_TRY(revision, co_await std::move(changing));
   for (const DriveUrl& url : drives) log::info("a drive was added to the cluster drive={}", to_string(url));
-  co_return Result<>();
+  co_return revision;
 }
 
-Task<Result<>> Rebalancer::drain(Ctx& ctx, std::vector<DriveUrl> drives, bool bears_less) {
+Task<Result<std::uint64_t>> Rebalancer::drain(Ctx& ctx, std::vector<DriveUrl> drives, bool bears_less) {
   CO_TRY(topology, this->topology());
   auto looking = look_at(ctx, topology);
   const std::vector<Look> seen = co_await std::move(looking);
@@ -75,25 +75,16 @@ Task<Result<>> Rebalancer::drain(Ctx& ctx, std::vector<DriveUrl> drives, bool be
   for (std::size_t i = 0; i < seen.size(); ++i)
     looks.push_back({seen[i].online, seen[i].info.total_bytes, seen[i].info.used_bytes,
                      is_unused(table, moves, topology.slots[i].id)});
-  std::vector<DriveId> ids;
-  std::function<Result<Topology>(const Topology&)> change =
-      [&drives, &looks, &ids, bears_less](const Topology& before) -> Result<Topology> {
-    ids.clear();
-    for (const DriveUrl& url : drives)
-      if (const auto slot = before.slot_at(url)) ids.push_back(before.slots[*slot].id);
+  std::function<Result<Topology>(const Topology&)> change = [&](const Topology& before) {
     return drain_drives(before, drives, looks, bears_less);
   };
   auto changing = change_topology(deps_.moves.control, deps_.membership, ctx, std::move(change));
-  CO_TRY_VOID(co_await std::move(changing));
+  CO_TRY(revision, co_await std::move(changing));
   for (const DriveUrl& url : drives) log::info("a drive is to be drained drive={}", to_string(url));
-  std::function<bool(const MoveSpec&)> to_them = [ids](const MoveSpec& spec) {
-    return std::find(ids.begin(), ids.end(), spec.to) != ids.end();
-  };
-  auto cancelling = runner_.cancel(ctx, std::move(to_them));
-  co_return co_await std::move(cancelling);
+  co_return revision;  // moves to them are given up by whoever leads
 }
 
-Task<Result<>> Rebalancer::take_back(Ctx& ctx, std::vector<DriveUrl> drives) {
+Task<Result<std::uint64_t>> Rebalancer::take_back(Ctx& ctx, std::vector<DriveUrl> drives) {
   std::vector<DriveId> ids;
   std::function<Result<Topology>(const Topology&)> change =
       [&drives, &ids](const Topology& before) -> Result<Topology> {
@@ -103,16 +94,17 @@ Task<Result<>> Rebalancer::take_back(Ctx& ctx, std::vector<DriveUrl> drives) {
     return take_drives_back(before, drives);
   };
   auto changing = change_topology(deps_.moves.control, deps_.membership, ctx, std::move(change));
-  CO_TRY_VOID(co_await std::move(changing));
+  CO_TRY(revision, co_await std::move(changing));
   for (const DriveUrl& url : drives) log::info("a drive is not drained any more drive={}", to_string(url));
   std::function<bool(const MoveSpec&)> from_them = [ids](const MoveSpec& spec) {
     return std::find(ids.begin(), ids.end(), spec.from) != ids.end();
   };
   auto cancelling = runner_.cancel(ctx, std::move(from_them));
-  co_return co_await std::move(cancelling);
+  CO_TRY_VOID(co_await std::move(cancelling));
+  co_return revision;
 }
 
-Task<Result<>> Rebalancer::remove(Ctx& ctx, std::vector<DriveUrl> drives) {
+Task<Result<std::uint64_t>> Rebalancer::remove(Ctx& ctx, std::vector<DriveUrl> drives) {
   std::function<Result<Topology>(const Topology&)> change =
       [this, &drives](const Topology& before) -> Result<Topology> {
     TRY(table, placement());
@@ -120,10 +112,10 @@ Task<Result<>> Rebalancer::remove(Ctx& ctx, std::vector<DriveUrl> drives) {
     return remove_drives(before, drives, table, moves);
   };
   auto changing = change_topology(deps_.moves.control, deps_.membership, ctx, std::move(change));
-  CO_TRY_VOID(co_await std::move(changing));
+  CO_TRY(revision, co_await std::move(changing));
   for (const DriveUrl& url : drives)
     log::info("a drive was removed from the cluster drive={}", to_string(url));
-  co_return Result<>();
+  co_return revision;
 }
 
 }  // namespace ostraka::cluster

@@ -16,8 +16,6 @@ namespace {
 
 using Json = AdminJson;
 constexpr Duration kPollPeriod = std::chrono::milliseconds(500);
-constexpr int kPollsToBelieve =
-    6;  // that data is where it belongs: what was asked for may have to be noticed first
 constexpr int kPollsToTell = 20;  // how far it is
 constexpr int kFailed = 1;
 constexpr int kDamage = 2;
@@ -114,7 +112,7 @@ class Verb {
   // --- growing and shrinking a cluster
 
   Result<int> rebalance_status() {
-    if (options_.wait) return wait_for_balance(Json::array());
+    if (options_.wait) return wait_for_balance(Json::array(), 0);
     TRY(status, client_->get(kRebalance));
     print(status, rebalance_text(status));
     return 0;
@@ -186,7 +184,7 @@ class Verb {
     TRY(drives, named_drives());
     TRY(answer, client_->post(target, Json{{"drives", std::move(drives)}}));
     const Json added = answer.value("drives", Json::array());
-    if (options_.wait) return wait_for_balance(added);
+    if (options_.wait) return wait_for_balance(added, revision_in(answer));
     print(answer, fmt::format("{} drives were added. Now {} (ostraka admin rebalance status)\n", added.size(),
                               answer.value("next", std::string("start their node with them in its list"))));
     return 0;
@@ -201,7 +199,7 @@ class Verb {
       print(answer, fmt::format("{} drives take their part again\n", drives.size()));
       return 0;
     }
-    if (options_.wait) return wait_for_drain(drives);
+    if (options_.wait) return wait_for_drain(drives, revision_in(answer));
     print(answer,
           fmt::format("{} drives are being drained: ostraka admin rebalance status\n", drives.size()));
     return 0;
@@ -221,16 +219,19 @@ class Verb {
            std::any_of(named.begin(), named.end(), [&](const Json& one) { return one == url; });
   }
 
-  // Until all data is where it belongs, on drives of which these are in service.
-  Result<int> wait_for_balance(const Json& added) {
-    int believed = 0;
+  // Of the topology that an answer is about.
+  static std::uint64_t revision_in(const Json& answer) { return answer.value("topology", std::uint64_t{0}); }
+
+  // Until all data is where it belongs as the topology of that revision has it, or the newest one, on drives
+  // of which these are in service.
+  Result<int> wait_for_balance(const Json& added, std::uint64_t revision) {
     for (int polls = 1;; ++polls) {
       TRY(status, client_->get(kRebalance));
-      bool balanced = status.value("state", std::string()) == "balanced";
+      const std::uint64_t wanted = std::max(revision, status.value("newest_topology", std::uint64_t{0}));
+      bool balanced = status.value("state", std::string()) == "balanced" && revision_in(status) >= wanted;
       for (const Json& drive : status.value("drives", Json::array()))
         balanced = balanced && (!is_named(added, drive) || drive.value("online", false));
-      believed = balanced ? believed + 1 : 0;
-      if (believed >= kPollsToBelieve) {
+      if (balanced) {
         print(status, rebalance_text(status));
         return 0;
       }
@@ -238,14 +239,16 @@ class Verb {
     }
   }
 
-  // Until these hold nothing any more.
-  Result<int> wait_for_drain(const Json& drained) {
+  // Until these hold nothing any more, and whoever leads knows the topology of that revision, so that it
+  // moves nothing to them.
+  Result<int> wait_for_drain(const Json& drained, std::uint64_t revision) {
     for (int polls = 1;; ++polls) {
       TRY(status, client_->get(kRebalance));
-      bool empty = true;
+      const bool known = revision_in(status) >= revision;
+      bool empty = known;
       for (const Json& drive : status.value("drives", Json::array())) {
         if (!is_named(drained, drive)) continue;
-        if (drive.value("state", std::string()) != "draining")
+        if (known && drive.value("state", std::string()) != "draining")
           return fail(Errc::conflict, drive.value("drive", std::string()) + " is not drained any more");
         empty = empty &&
                 drive.value("groups", 0U) + drive.value("leaving", 0U) + drive.value("arriving", 0U) == 0;

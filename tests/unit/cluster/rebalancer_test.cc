@@ -17,15 +17,17 @@ class RebalancerTest : public RebalancerWorld {
     for (int i = 0; i < 20; ++i) EXPECT_TRUE(write("key" + std::to_string(i)));
   }
   Ctx ctx() { return Ctx{shard_, clock_.now() + std::chrono::seconds(1000), "test"}; }
-  Result<> drain(Rebalancer& by, std::vector<DriveUrl> drives, bool bears_less = false) {
+  // Of the topology that came of it.
+  using Revision = Result<std::uint64_t>;
+  Revision drain(Rebalancer& by, std::vector<DriveUrl> drives, bool bears_less = false) {
     Ctx mine = ctx();
     return run_to_end(shard_, by.drain(mine, std::move(drives), bears_less));
   }
-  Result<> take_back(Rebalancer& by, std::vector<DriveUrl> drives) {
+  Revision take_back(Rebalancer& by, std::vector<DriveUrl> drives) {
     Ctx mine = ctx();
     return run_to_end(shard_, by.take_back(mine, std::move(drives)));
   }
-  Result<> remove(Rebalancer& by, std::vector<DriveUrl> drives) {
+  Revision remove(Rebalancer& by, std::vector<DriveUrl> drives) {
     Ctx mine = ctx();
     return run_to_end(shard_, by.remove(mine, std::move(drives)));
   }
@@ -73,6 +75,26 @@ TEST_F(RebalancerTest, ANewNodeGetsItsShare) {
   for (int i = 0; i < 20; ++i) EXPECT_TRUE(write("key" + std::to_string(i)));
 }
 
+// Whoever waits for what was changed must not take it for what was before.
+TEST_F(RebalancerTest, TheStateSaysWhichTopologyItIsAbout) {
+  Rebalancer& one = start("n1");
+  ASSERT_TRUE(until_balanced(one));
+  RebalanceStatus status = one.status();
+  EXPECT_EQ(status.topology, status.newest_topology);
+  add({4, 5});
+  const std::uint64_t added = control_.get(kTopologyDocument)->revision;
+  status = one.status();
+  EXPECT_EQ(status.state, RebalanceState::balanced) << "it has not been looked at yet";
+  EXPECT_LT(status.topology, added);
+  EXPECT_EQ(status.newest_topology, added);
+  ASSERT_TRUE(until([&] { return one.status().topology == added; }));
+  EXPECT_NE(one.status().state, RebalanceState::balanced);
+  const Revision drained = drain(one, {url(4), url(5)}, true);
+  ASSERT_TRUE(drained);
+  EXPECT_EQ(*drained, control_.get(kTopologyDocument)->revision);
+  ASSERT_TRUE(until([&] { return one.status().topology >= *drained && groups_on(4) + groups_on(5) == 0; }));
+}
+
 TEST_F(RebalancerTest, ANewDriveIsAwaited) {
   missing_ = {4, 5};
   Rebalancer& one = start("n1");
@@ -97,11 +119,11 @@ TEST_F(FullRebalancerTest, ANodeIsDrainedAndRemoved) {
   ASSERT_TRUE(until_balanced(one));
   const std::vector<DriveUrl> drives = *drives_of_node(now(), "n3");
   EXPECT_TRUE(remove(other, drives).failed_with(Errc::conflict)) << "it is in service";
-  const Result<> unsafe = drain(other, drives);
+  const Revision unsafe = drain(other, drives);
   ASSERT_TRUE(unsafe.failed_with(Errc::conflict));
   EXPECT_THAT(unsafe.error().detail, HasSubstr("2 of the 3 shards"));
   ASSERT_TRUE(drain(other, drives, true)) << "any node may be asked";
-  const Result<> too_early = remove(other, drives);
+  const Revision too_early = remove(other, drives);
   ASSERT_TRUE(too_early.failed_with(Errc::conflict));
   EXPECT_THAT(too_early.error().detail, HasSubstr("wait until it is drained"));
   ASSERT_TRUE(until([&] { return groups_on(4) + groups_on(5) == 0 && moves().moves.empty(); }));
@@ -280,7 +302,7 @@ TEST_F(RebalancerTest, WhatWasAddedByMistakeAndNeverCameMayGo) {
   ASSERT_TRUE(remove(one, {url(4), url(5)}));
   EXPECT_EQ(now().nodes().size(), 2U);
   missing_ = {3};
-  const Result<> in_use = drain(one, {url(3)}, true);
+  const Revision in_use = drain(one, {url(3)}, true);
   ASSERT_TRUE(in_use.failed_with(Errc::conflict));
   EXPECT_THAT(in_use.error().detail, HasSubstr("does not answer"));
 }

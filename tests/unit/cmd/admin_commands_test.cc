@@ -133,6 +133,26 @@ TEST_F(AdminCommandsTest, ADrainIsAwaitedUntilTheDrivesAreEmpty) {
   EXPECT_THAT(out_, HasSubstr("d5: drained, holds 0 groups: it may be removed"));
 }
 
+// Whoever leads may not have noticed what was asked for: what it says then is about what was before.
+TEST_F(AdminCommandsTest, WhatIsSaidOfTheTopologyBeforeIsNotBelieved) {
+  const std::string drives = R"("drives":[{"drive":"http://n5:9000/d1","groups":0,"state":"in_service",)"
+                             R"("online":true}]})";
+  const std::string stale = R"({"state":"balanced","topology":6,"newest_topology":6,)" + drives;
+  console_.says("/admin/v1/node/add", {R"({"drives":["http://n5:9000/d1"],"topology":7})"});
+  console_.says(kRebalance, {stale, R"({"state":"moving","topology":7,"newest_topology":7,)" + drives,
+                             R"({"state":"balanced","topology":7,"newest_topology":8,)" + drives,
+                             R"({"state":"balanced","topology":8,"newest_topology":8,)" + drives});
+  EXPECT_EQ(run({"node", "add", "http://n5:9000/d1", "--wait"}), 0);
+  EXPECT_EQ(console_.asked().size(), 5U);
+
+  const std::string draining = R"({"state":"waiting","topology":7,"newest_topology":7,"drives":[)"
+                               R"({"drive":"http://n5:9000/d1","groups":0,"state":"draining"}]})";
+  console_.says("/admin/v1/drive/drain", {R"({"drives":["http://n5:9000/d1"],"topology":7})"});
+  console_.says(kRebalance, {stale, draining});
+  EXPECT_EQ(run({"drive", "drain", "http://n5:9000/d1", "--wait"}), 0) << complaint_;
+  EXPECT_EQ(console_.asked().size(), 8U);
+}
+
 TEST_F(AdminCommandsTest, ADrainThatIsTakenBackIsNotAwaited) {
   console_.says("/admin/v1/drive/drain", {R"({"drives":["http://n1:9000/d1"]})"});
   console_.says(kRebalance,
