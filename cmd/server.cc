@@ -18,7 +18,7 @@
 #include "cmd/peer_side.h"
 #include "cmd/smart_watch.h"
 #include "cmd/version.h"
-#include "cmd/waiting_servers.h"
+#include "cmd/wait_to_join.h"
 #include "disk/rocks_index.h"
 #include "net/http_server.h"
 #include "net/tls.h"
@@ -290,43 +290,16 @@ Task<Result<>> serve(Process& process, Deps deps, NodeDrives drives) {
   co_return serving;
 }
 
-// Until etcd answers; nobody is served before that, since it is not known which drives there are. Without a
-// membership and without an error when a signal ended it.
+// Without a membership and without an error when a signal ended it.
 Task<Result<std::optional<Membership>>> join(Shard* main, boost::asio::basic_signal_set<IoExecutor>* signals,
                                              JoinDeps deps, WaitingServers::Config waiting) {
   Gate tasks;
   Event stop;
-  std::unique_ptr<WaitingServers> servers;  // made when there is something to wait for
   tasks.spawn(main->executor(), wait_for_signal(signals, &stop));
-  Result<std::optional<Membership>> out;
-  std::string told;
-  while (!stop.is_set()) {
-    Ctx ctx{*main, deps.clock.now() + kStartDeadline, "join"};
-    Result<Membership> joined = co_await join_cluster(ctx, deps);
-    if (joined) {
-      out = std::optional(std::move(*joined));
-      break;
-    }
-    if (!joined.failed_with(Errc::unavailable) && !joined.failed_with(Errc::in_doubt) &&
-        !joined.failed_with(Errc::deadline)) {
-      out = tl::unexpected<Error>(joined.error());
-      break;
-    }
-    if (joined.error().detail != told) log::warn("waiting for the cluster: {}", joined.error().detail);
-    told = joined.error().detail;
-    if (!servers) {
-      servers = std::make_unique<WaitingServers>(deps.clock, waiting);
-      const Result<> listening = co_await servers->start();
-      if (!listening) {
-        out = tl::unexpected<Error>(listening.error());
-        break;
-      }
-    }
-    servers->wait_for(told);
-    const TimePoint next = deps.clock.now() + kStartRetry;
-    co_await stop.wait_until(deps.clock, next);
-  }
-  if (servers) co_await servers->stop();
+  WaitingServers servers(deps.clock, std::move(waiting));
+  JoinOnce once = [&deps](Ctx& ctx) { return join_cluster(ctx, deps); };
+  auto waiting_to_join = wait_to_join(*main, servers, stop, std::move(once));
+  Result<std::optional<Membership>> out = co_await std::move(waiting_to_join);
   signals->cancel();
   co_await tasks.close();
   co_return out;

@@ -7,6 +7,7 @@
 #include <boost/asio/read.hpp>
 #include <boost/asio/write.hpp>
 
+#include "cmd/wait_to_join.h"
 #include "runtime/clock.h"
 
 namespace ostraka::cmd {
@@ -76,6 +77,48 @@ TEST_F(WaitingServersTest, ThePortsAreFreeAfterwards) {
   WaitingServers others(clock_, again);
   EXPECT_TRUE(run_to_end(main_, others.start()));
   run_to_end(main_, others.stop());
+}
+
+Task<Result<Membership>> refuse(int* tries) {
+  ++*tries;
+  co_return fail(Errc::unavailable, "etcd does not answer");
+}
+
+// As when packets to etcd are dropped: the first try hangs.
+Task<Result<Membership>> hang(WaitingServers* servers, Clock* clock, int* tries, std::string* live,
+                              std::string* ready) {
+  if (++*tries == 2) {
+    co_await sleep_for(*clock, std::chrono::milliseconds(1));
+    co_return fail(Errc::invalid_argument, "enough");
+  }
+  *live = get(servers->console_port(), "/health/live");
+  *ready = get(servers->s3_port(), "/health/ready");
+  co_return fail(Errc::deadline, "etcd is silent");
+}
+
+TEST_F(WaitingServersTest, ProbesAreAnsweredWhileTheFirstTryHangs) {
+  int tries = 0;
+  std::string live, ready;
+  JoinOnce once = [&](Ctx&) { return hang(&servers_, &clock_, &tries, &live, &ready); };
+  Event stop;
+  const auto joined = run_to_end(main_, wait_to_join(main_, servers_, stop, once));
+  ASSERT_FALSE(joined);
+  EXPECT_EQ(joined.error().detail, "enough");
+  EXPECT_THAT(live, StartsWith("HTTP/1.1 200"));
+  EXPECT_THAT(ready, StartsWith("HTTP/1.1 503"));
+}
+
+TEST_F(WaitingServersTest, ASignalEndsTheWait) {
+  Event stop;
+  int tries = 0;
+  JoinOnce once = [&](Ctx&) {
+    stop.set();
+    return refuse(&tries);
+  };
+  const auto joined = run_to_end(main_, wait_to_join(main_, servers_, stop, once));
+  ASSERT_TRUE(joined);
+  EXPECT_FALSE(joined->has_value());
+  EXPECT_EQ(tries, 1);
 }
 
 }  // namespace
