@@ -37,6 +37,16 @@ void DriveLink::start() {
   gate_.spawn(deps_.home.executor(), send_errands(shared_from_this()));
 }
 
+void DriveLink::leave() {
+  if (left_.exchange(true)) return;
+  {
+    const std::lock_guard lock(mutex_);
+    problem_ = fmt::format("{}: removed from the cluster", spec_.node);
+  }
+  online_.store(false, std::memory_order_relaxed);
+  gate_.spawn(deps_.home.executor(), stop(shared_from_this()));
+}
+
 Task<> DriveLink::close() {
   gate_.spawn(deps_.home.executor(), stop(shared_from_this()));
   co_await gate_.close();
@@ -81,6 +91,7 @@ disk::DriveInfo DriveLink::known() const {
 // --- what answers and their absence say
 
 void DriveLink::away(std::string why) {
+  if (left_) return;
   const bool was_online = online_.exchange(false, std::memory_order_relaxed);
   {
     const std::lock_guard lock(mutex_);
@@ -99,6 +110,7 @@ void DriveLink::heard(const pb::Status& status) {
 }
 
 void DriveLink::learn(disk::DriveInfo info) {
+  if (left_) return;
   const bool is_online = info.online;
   const std::string why = info.problem.empty() ? std::string("the drive is out of service") : info.problem;
   {
@@ -110,7 +122,9 @@ void DriveLink::learn(disk::DriveInfo info) {
     away(why);
     return;
   }
-  if (!online_.exchange(true, std::memory_order_relaxed))
+  const bool was_online = online_.exchange(true, std::memory_order_relaxed);
+  if (left_) online_.store(false, std::memory_order_relaxed);  // meanwhile
+  if (!was_online)
     log::info("a drive of another node is in service again node={} drive={}", spec_.node, spec_.path);
 }
 

@@ -24,6 +24,7 @@ class DriveLink : public std::enable_shared_from_this<DriveLink> {
  public:
   DriveLink(const RemoteDriveDeps& deps, RemoteDriveSpec spec);
   void start();
+  void leave();
   Task<> close();
 
   const RemoteDriveSpec& spec() const noexcept { return spec_; }
@@ -73,6 +74,7 @@ class DriveLink : public std::enable_shared_from_this<DriveLink> {
   std::atomic<bool> errands_wait_{false};
   std::atomic<bool> suspected_{false};                       // a probe has been asked for
   std::atomic<bool> closed_{false};                          // the home shard may be gone
+  std::atomic<bool> left_{false};                            // it is none of the cluster any more
   std::atomic<TimePoint> garbage_logged_{TimePoint::min()};  // quiet until then
   std::atomic<std::uint64_t> next_writer_;
   std::atomic<unsigned> out_{0};                        // calls under way

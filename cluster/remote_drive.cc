@@ -58,6 +58,10 @@ disk::GroupMoves* RemoteDrive::moves() noexcept {
   return moves_.get();
 }
 
+void RemoteDrive::leave() {
+  link_->leave();
+}
+
 void RemoteDrive::start() {
   link_->start();
 }

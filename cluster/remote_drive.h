@@ -10,7 +10,8 @@
 // Calls fail fast with unavailable while online() is false: the node could not be reached, was silent, or
 // said that the drive is out of service. Probes (drive.info) find out: every 5 s while all is well, at once
 // when calls have been out for a second and none was answered; while it is away after 250 ms, then at growing
-// intervals up to 4 s. One call that does not get through while others do changes nothing.
+// intervals up to 4 s; when it was removed from the cluster none at all. One call that does not get through
+// while others do changes nothing.
 #pragma once
 
 #include <memory>
@@ -47,6 +48,9 @@ class RemoteDrive final : public disk::Drive {
   RemoteDrive(const RemoteDriveDeps& deps, RemoteDriveSpec spec);
   // Probes and errands run from here on.
   void start();
+  // The cluster has nothing more to do with the drive: it is asked nothing any more, and calls fail. Errands
+  // that wait are not sent.
+  void leave();
   // Tells the other node once more what it can let go of. No call may be running. Before the drive goes.
   Task<> close();
 

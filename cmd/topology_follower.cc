@@ -26,7 +26,7 @@ void TopologyFollower::take(const control::DocumentPtr& document) {
   deps_.meet(*now);
   if (add_drives(*now)) deps_.grown();
   for (std::size_t slot = 0; slot < now->slots.size(); ++slot)
-    if (now->slots[slot].state == cluster::SlotState::removed) deps_.roster->set_removed(slot);
+    if (now->slots[slot].state == cluster::SlotState::removed) remove_drive(slot);
 }
 
 bool TopologyFollower::add_drives(const cluster::Topology& now) {
@@ -48,6 +48,12 @@ bool TopologyFollower::add_drives(const cluster::Topology& now) {
     drives_.push_back(std::move(drive));
   }
   return now.slots.size() > before;
+}
+
+void TopologyFollower::remove_drive(std::size_t slot) {
+  deps_.roster->set_removed(slot);
+  disk::Drive* const drive = (*deps_.roster)[slot];
+  if (drive->remote()) static_cast<cluster::RemoteDrive*>(drive)->leave();
 }
 
 Task<> TopologyFollower::close() {

@@ -1,5 +1,5 @@
 // TopologyFollower: what is added to the cluster, or removed from it, while this node runs: it calls the
-// drives of other nodes from then on, and counts the nodes that there are now.
+// drives of other nodes from then on, or no longer, and counts the nodes that there are now.
 #pragma once
 
 #include <functional>
@@ -21,7 +21,8 @@ class TopologyFollower {
   struct Deps {
     cluster::NodeName self;
     DeploymentId deployment;
-    std::shared_ptr<disk::DriveRoster> roster;  // by slot, as the topology was at the start
+    // By slot, as the topology was at the start. Those that say that they are remote are RemoteDrives.
+    std::shared_ptr<disk::DriveRoster> roster;
     std::function<std::unique_ptr<cluster::RemoteDrive>(cluster::RemoteDriveSpec spec)> remote;
     std::function<void(const cluster::Topology& now)> meet;  // the nodes are these now
     std::function<void()> grown;                             // the roster has more drives
@@ -35,7 +36,9 @@ class TopologyFollower {
 
  private:
   void take(const control::DocumentPtr& document);
-  bool add_drives(const cluster::Topology& now);  // with the lock held
+  // With the lock held.
+  bool add_drives(const cluster::Topology& now);
+  void remove_drive(std::size_t slot);
 
   const Deps deps_;
   std::mutex mutex_;

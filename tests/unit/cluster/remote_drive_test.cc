@@ -101,6 +101,23 @@ TEST_F(RemoteDriveTest, ANodeThatIsAwayIsNotAskedUntilItIsBack) {
   EXPECT_TRUE(wait(remote().info(ctx))->problem.empty());
 }
 
+TEST_F(RemoteDriveTest, ADriveThatWasRemovedIsAskedNothingAnyMore) {
+  pass(seconds(20));
+  EXPECT_GT(calls_["drive.info"], 2) << "until then it is looked after";
+  remote().leave();
+  run_what_is_ready();
+  calls_.clear();
+  EXPECT_FALSE(remote().online());
+  const auto ref = DriveCaller::ref("k");
+  Ctx ctx = within(seconds(2));
+  const auto refused = commit(ctx, ref, 1);
+  ASSERT_TRUE(refused.failed_with(Errc::unavailable));
+  EXPECT_EQ(refused.error().detail, "node2: removed from the cluster");
+  remote().retire(ref, call_.id(1));
+  pass(minutes(2));
+  EXPECT_TRUE(calls_.empty()) << calls_.begin()->first;
+}
+
 TEST_F(RemoteDriveTest, OneCallThatDoesNotGetThroughWhileOthersDoChangesNothing) {
   ASSERT_EQ(call_.verdict(DriveCaller::ref("k"), call_.inline_record(1), kShard), Verdict::ok);
   fates_["drive.commit"].unreachable = true;

@@ -84,6 +84,8 @@ TEST_F(TopologyFollowerTest, GivesTheNodeTheDrivesThatAreAdded) {
     first.push_back(remote({at.url.node, at.id, to_string(at.url), slot}));
     roster->add({first.back().get(), at.url.node, to_string(at.url), 0});
   }
+  first[2]->start();
+  first[3]->start();
   std::vector<std::vector<cluster::NodeName>> met;
   int grown = 0;
   TopologyFollower follower({"n1", topology_.deployment, roster, remote,
@@ -109,8 +111,15 @@ TEST_F(TopologyFollowerTest, GivesTheNodeTheDrivesThatAreAdded) {
   EXPECT_GT(transport_.asked["n3"], 0) << "its drive is looked for";
   EXPECT_EQ(transport_.asked["n1"], 0) << "one of this node's own waits for a restart";
 
+  EXPECT_GT(transport_.asked["n2"], 0);
   topology_.slots[2].state = topology_.slots[3].state = SlotState::removed;
   control.set(topology_);
+  run_to_end(shard_, sleep_for(clock_, std::chrono::milliseconds(1)));
+  const int asked = transport_.asked["n2"];
+  run_to_end(shard_, sleep_for(clock_, std::chrono::milliseconds(600)));  // two of its looks
+  EXPECT_EQ(transport_.asked["n2"], asked) << "nobody looks for what was removed";
+  EXPECT_GT(transport_.asked["n3"], 1);
+  EXPECT_FALSE((*roster)[2]->online());
   EXPECT_EQ(grown, 1);
   EXPECT_EQ(met.back(), (std::vector<cluster::NodeName>{"n1", "n3"}));
   EXPECT_TRUE(roster->removed(2));
