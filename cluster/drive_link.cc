@@ -202,6 +202,12 @@ void DriveLink::probe_soon() {
   if (!closed_ && !suspected_.exchange(true)) on_home(&DriveLink::wake_probe);
 }
 
+void DriveLink::node_called() {
+  if (closed_ || online()) return;
+  expected_ = true;
+  on_home(&DriveLink::wake_probe);
+}
+
 void DriveLink::errands_wait() {
   if (!closed_ && !errands_wait_.exchange(true)) on_home(&DriveLink::wake_errands);
 }
@@ -282,6 +288,7 @@ Task<> DriveLink::probe_again_and_again(std::shared_ptr<DriveLink> self) {
     }
     Clock& clock = self->deps_.clock;
     const TimePoint begun = clock.now();
+    if (self->expected_.exchange(false)) pause = kProbeAwayMin;
     const TimePoint until = begun + (well ? Duration(kProbePeriod) : pause);
     if (!well) {
       pause = std::min<Duration>(2 * pause, kProbeAwayMax);

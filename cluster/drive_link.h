@@ -50,6 +50,8 @@ class DriveLink : public std::enable_shared_from_this<DriveLink> {
   // What every answer says of the drive itself.
   void heard(const pb::Status& status);
   void learn(disk::DriveInfo info);
+  // The drive's node has called this one: a drive that is away is probed at once, and often again.
+  void node_called();
 
  private:
   static Task<> probe_again_and_again(std::shared_ptr<DriveLink> self);
@@ -73,6 +75,7 @@ class DriveLink : public std::enable_shared_from_this<DriveLink> {
   std::atomic<bool> online_{true};  // until it is known better
   std::atomic<bool> errands_wait_{false};
   std::atomic<bool> suspected_{false};                       // a probe has been asked for
+  std::atomic<bool> expected_{false};                        // its node has called
   std::atomic<bool> closed_{false};                          // the home shard may be gone
   std::atomic<bool> left_{false};                            // it is none of the cluster any more
   std::atomic<TimePoint> garbage_logged_{TimePoint::min()};  // quiet until then

@@ -3,6 +3,7 @@
 // bounded in number, and ends minutes after the peer was last heard of.
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <vector>
 
@@ -19,6 +20,8 @@ struct DriveServiceDeps {
   Clock& clock;
   Random& random;
   Shard& home;  // where leases are looked after
+  // A node has probed a drive here. Called on any shard; may be empty.
+  std::function<void(const NodeName&)> probed_by = {};
 };
 
 // Thread safe.

@@ -10,6 +10,7 @@ namespace ostraka::cluster {
 Task<Result<PeerAnswer>> serve_info(DriveServiceCore& core, Ctx& ctx, const NodeName& from, PeerCall call) {
   pb::PlainRequest in;
   CO_TRY(drive, core.begin(in, ctx, from, call));
+  if (core.deps.probed_by) core.deps.probed_by(from);
   Result<disk::DriveInfo> info = co_await drive->info(ctx);
   co_return answered<pb::InfoAnswer>(*drive, info, put_info);
 }

@@ -149,6 +149,10 @@ void HttpTransport::note_success(Peer& peer) {
   log::info("peer {} is reached again", peer.name);
 }
 
+void HttpTransport::heard_from(const NodeName& node) {
+  if (const auto peer = find(node)) peer->breaker.try_again();
+}
+
 net::ClientRequest HttpTransport::request_to(const Peer& peer, const Ctx& ctx) const {
   net::ClientRequest request;
   request.tls = config_.tls != nullptr;

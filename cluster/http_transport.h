@@ -47,6 +47,7 @@ class HttpTransport final : public Transport {
   void set_nodes(const std::map<NodeName, net::HostPort>& nodes);
   Task<Result<PeerAnswer>> call(Ctx& ctx, const NodeName& node, PeerCall call,
                                 std::vector<disk::BlockTarget> into) override;
+  void heard_from(const NodeName& node) override;
   // Asks anew. Errors as those of a call.
   Task<Result<PeerHello>> hello(Ctx& ctx, const NodeName& node);
   // Closes all connections, on their shards, which must run. No call may be under way, and none follows.

@@ -33,6 +33,13 @@ bool PeerBreaker::failed(TimePoint now) {
   return !was_open;
 }
 
+void PeerBreaker::try_again() {
+  const std::lock_guard lock(mutex_);
+  if (failures_ < kBreakerFailures || probing_) return;
+  next_probe_ = TimePoint::min();
+  pause_ = kBreakerFirstPause / 2;  // which the next failure doubles
+}
+
 bool PeerBreaker::worked() {
   const std::lock_guard lock(mutex_);
   const bool was_open = failures_ >= kBreakerFailures;

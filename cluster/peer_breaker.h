@@ -24,6 +24,8 @@ class PeerBreaker {
   bool failed(TimePoint now);
   bool worked();
   bool is_open() const;
+  // The node is there again, as far as can be told: the next caller is the probe.
+  void try_again();
 
  private:
   Random& random_;

@@ -74,6 +74,10 @@ const NodeName& RemoteDrive::node() const noexcept {
   return link_->spec().node;
 }
 
+void RemoteDrive::node_called() {
+  link_->node_called();
+}
+
 std::uint64_t RemoteDrive::dropped_retires() const {
   return link_->errands().dropped();
 }

@@ -55,6 +55,8 @@ class RemoteDrive final : public disk::Drive {
   Task<> close();
 
   const NodeName& node() const noexcept;
+  // The drive's node has called this one, so if the drive is away it may be back: it is probed at once.
+  void node_called();
   std::uint64_t dropped_retires() const;  // that were not sent, since too many waited or for too long
 
   disk::GroupMoves* moves() noexcept override;

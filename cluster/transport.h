@@ -76,6 +76,8 @@ class Transport {
   // PeerService answered.
   virtual Task<Result<PeerAnswer>> call(Ctx& ctx, const NodeName& node, PeerCall call,
                                         std::vector<disk::BlockTarget> into) = 0;
+  // The node has called this one: where it was put aside, the next call tries again. Thread safe.
+  virtual void heard_from(const NodeName& /*node*/) {}
 };
 
 // The other end. Thread safe: called from every shard.

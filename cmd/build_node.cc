@@ -254,8 +254,18 @@ class ServingNode final : public Node {
     if (!deps_.peers) return;
     std::vector<disk::Drive*> own;
     for (disk::LocalDrive* drive : here(drives_)) own.push_back(drive);
+    // A node that starts probes the drives of all others: they have its drives again at once, and do not go
+    // on writing without them for the seconds between two probes.
+    const auto probed_by = [this](const cluster::NodeName& node) {
+      deps_.peers->transport.heard_from(node);
+      for (std::size_t slot = 0; slot < roster_->size(); ++slot) {
+        disk::Drive* drive = (*roster_)[slot];
+        if (drive == nullptr || !drive->remote() || roster_->entry(slot).node != node) continue;
+        static_cast<cluster::RemoteDrive*>(drive)->node_called();  // remote() says that it is one
+      }
+    };
     drive_service_ = std::make_unique<cluster::DriveService>(
-        cluster::DriveServiceDeps{deps_.clock, deps_.random, shard}, own);
+        cluster::DriveServiceDeps{deps_.clock, deps_.random, shard, probed_by}, own);
     drive_service_->start();
     deps_.peers->serve(std::string(kDriveCalls), drive_service_.get());
     deps_.peers->serve(std::string(admin::kAdminCalls), api_.get());

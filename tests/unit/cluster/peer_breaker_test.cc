@@ -35,6 +35,26 @@ TEST(PeerBreaker, OpensAndProbesWithGrowingPauses) {
   EXPECT_TRUE(breaker.may_connect(now));
 }
 
+TEST(PeerBreaker, TriesAgainWhenToldTo) {
+  SystemRandom random;
+  PeerBreaker breaker(random, 4s);
+  TimePoint now{1h};
+  breaker.try_again();
+  for (unsigned i = 0; i < kBreakerFailures; ++i) breaker.failed(now);
+  for (int i = 0; i < 8; ++i) {
+    now += kBreakerLongestPause * 2;
+    EXPECT_TRUE(breaker.may_connect(now));
+    breaker.failed(now);
+  }
+  EXPECT_FALSE(breaker.may_connect(now));
+  breaker.try_again();
+  EXPECT_TRUE(breaker.may_connect(now));
+  breaker.try_again();
+  EXPECT_FALSE(breaker.may_connect(now)) << "one probe at a time all the same";
+  breaker.failed(now);
+  EXPECT_TRUE(breaker.may_connect(now + kBreakerFirstPause * 5 / 4)) << "the pause is short again";
+}
+
 TEST(PeerBreaker, AProbeThatIsOvertakenByACallThatWorksIsForgotten) {
   SystemRandom random;
   PeerBreaker breaker(random, 4s);

@@ -101,6 +101,24 @@ TEST_F(RemoteDriveTest, ANodeThatIsAwayIsNotAskedUntilItIsBack) {
   EXPECT_TRUE(wait(remote().info(ctx))->problem.empty());
 }
 
+TEST_F(RemoteDriveTest, ANodeThatCallsIsBack) {
+  const auto ref = DriveCaller::ref("k");
+  pass(milliseconds(1));
+  EXPECT_EQ(world_.probed_by, std::set<NodeName>{"node1"}) << "which is how it calls";
+  all_.unreachable = true;
+  Ctx ctx = within(seconds(2));
+  EXPECT_TRUE(commit(ctx, ref, 1).failed_with(Errc::unavailable));
+  pass(minutes(1));
+  const int asked = calls_["drive.info"];
+  remote().node_called();
+  pass(kProbeAwayMin);
+  EXPECT_EQ(calls_["drive.info"], asked + 1) << "though the pause, which is longer by now, has not passed";
+  EXPECT_FALSE(remote().online());
+  all_.unreachable = false;
+  pass(2 * kProbeAwayMin);
+  EXPECT_TRUE(remote().online()) << "and soon again: it may have been starting";
+}
+
 TEST_F(RemoteDriveTest, ADriveThatWasRemovedIsAskedNothingAnyMore) {
   pass(seconds(20));
   EXPECT_GT(calls_["drive.info"], 2) << "until then it is looked after";

@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include <memory>
+#include <set>
 
 #include "cluster/drive_service.h"
 #include "cluster/remote_drive.h"
@@ -15,7 +16,8 @@ namespace ostraka::cluster {
 
 class RemoteWorld {
  public:
-  RemoteWorld(disk::Drive& drive, Clock& clock, Shard& shard) : service({clock, random_, shard}, {&drive}) {
+  RemoteWorld(disk::Drive& drive, Clock& clock, Shard& shard)
+      : service({clock, random_, shard, [this](const NodeName& node) { probed_by.insert(node); }}, {&drive}) {
     service.start();
     network.join("node2", service, shard);
     transport_ = network.transport("node1");
@@ -39,6 +41,7 @@ class RemoteWorld {
   SystemRandom random_;
 
  public:
+  std::set<NodeName> probed_by;  // the drive
   DriveService service;
   MemoryNetwork network;
   std::unique_ptr<RemoteDrive> remote;
