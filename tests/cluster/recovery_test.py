@@ -26,6 +26,7 @@ class Recovery(Case):
         """Another machine with the same name and certificate, and empty folders: all that the old one had is made again."""
         self.start()
         objects = self.put_some(20, "before", self.cluster.nodes[0].endpoint())
+        self.wait_healed()  # a write that one drive missed has no more to lose than the other drive of a node
         lost, other = self.random.sample(self.cluster.nodes, 2)
         lost.kill()
         for drive in (self.folder / lost.name).iterdir():
