@@ -27,6 +27,8 @@ find_library(ROCKSDB_LIBRARY rocksdb REQUIRED)
 find_library(ISAL_LIBRARY isal REQUIRED)
 find_library(XXHASH_LIBRARY xxhash REQUIRED)
 find_library(JEMALLOC_LIBRARY jemalloc REQUIRED)
+find_library(IPSEC_MB_LIBRARY IPSec_MB)  # optional, see net/CMakeLists.txt
+find_path(IPSEC_MB_INCLUDE intel-ipsec-mb.h)
 
 add_library(ostraka_flags INTERFACE)
 target_compile_options(ostraka_flags INTERFACE -Wall -Wextra -Wshadow -Wconversion -Werror)

@@ -42,8 +42,9 @@ KeyPtr key_of(std::string_view pem) {
   return KeyPtr(PEM_read_bio_PrivateKey(text.get(), nullptr, no_password, nullptr));
 }
 
-std::shared_ptr<SSL_CTX> new_context(const SSL_METHOD* method) {
-  std::shared_ptr<SSL_CTX> context(SSL_CTX_new(method), SSL_CTX_free);
+std::shared_ptr<SSL_CTX> new_context(const SSL_METHOD* method, OSSL_LIB_CTX* library,
+                                     const char* properties) {
+  std::shared_ptr<SSL_CTX> context(SSL_CTX_new_ex(library, properties, method), SSL_CTX_free);
   if (!context) return nullptr;
   SSL_CTX_set_min_proto_version(context.get(), TLS1_2_VERSION);
   SSL_CTX_set_options(context.get(),

@@ -38,8 +38,9 @@ X509Ptr certificate_of(std::string_view pem);
 KeyPtr key_of(std::string_view pem);
 
 // A context as both sides use it: TLS 1.2 and later, no renegotiation, no cache of sessions. nullptr when out
-// of memory.
-std::shared_ptr<SSL_CTX> new_context(const SSL_METHOD* method);
+// of memory. library, properties: where the algorithms come from (net/aes_gcm.h); nullptr: OpenSSL's own.
+std::shared_ptr<SSL_CTX> new_context(const SSL_METHOD* method, OSSL_LIB_CTX* library = nullptr,
+                                     const char* properties = nullptr);
 
 struct CertificateFiles {
   std::string_view chain, chain_path;  // PEM, and what messages call it

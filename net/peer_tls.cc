@@ -8,6 +8,7 @@
 
 #include "base/bytes.h"
 #include "base/log.h"
+#include "net/aes_gcm.h"
 #include "net/limits.h"
 #include "net/openssl.h"
 
@@ -100,7 +101,8 @@ Result<std::string> check_peer(SSL* session, const std::string& trust_domain) {
 // What a client and a server side have in common.
 Result<std::shared_ptr<SSL_CTX>> context_of(const SSL_METHOD* method, const CertificateFiles& pair,
                                             std::string_view authorities, const std::string& folder) {
-  std::shared_ptr<SSL_CTX> context = new_context(method);
+  const AesGcm& ciphers = aes_gcm();
+  std::shared_ptr<SSL_CTX> context = new_context(method, ciphers.library, ciphers.properties);
   if (!context) return fail(Errc::internal, openssl_error());
   TRY_VOID(use_certificate(context.get(), pair));
   const auto trusted = add_trusted(SSL_CTX_get_cert_store(context.get()), authorities);
@@ -212,6 +214,7 @@ Result<PeerTls::Sides> PeerTls::build(const Files& files, const std::string& fol
 Result<std::shared_ptr<PeerTls>> PeerTls::load(Fs& fs, std::string folder) {
   TRY(files, read_files(fs, folder));
   TRY(sides, build(files, folder));
+  log::info("TLS between nodes aes_gcm={}", aes_gcm().used);
   return std::shared_ptr<PeerTls>(new PeerTls(fs, std::move(folder), std::move(sides), std::move(files)));
 }
 

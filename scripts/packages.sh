@@ -18,6 +18,11 @@ runtime_packages=(
   libstdc++6 libgcc-s1
 )
 balancer_packages=(haproxy)
+# Optional, and in Debian for amd64 only: AES-GCM between nodes (net/README.md).
+if [ "$(dpkg --print-architecture 2>/dev/null)" = amd64 ]; then
+  build_packages+=(libipsec-mb-dev)
+  runtime_packages+=(libipsec-mb1)
+fi
 command -v go >/dev/null || test_packages+=(golang-go)
 
 install_packages() {
