@@ -391,20 +391,19 @@ WriteSpec write_of_tombstone(disk::ObjectRef ref, bool conditional, Precondition
   return write;
 }
 
-Task<Result<Written>> write_version(CorePtr core, Ctx& ctx, WriteSpec spec) {
+Task<Result<Written>> write_version(CorePtr core, Ctx& ctx, WriteSpec& spec) {
   const DataId data = spec.body ? spec.body->data : DataId{};
   const CorePtr stager = spec.body && spec.body->core ? spec.body->core : core;
   Result<std::unique_ptr<control::Lease>> lease =
       co_await core->context.locks.acquire(ctx, core->commit_lease(spec.ref));
-  const bool keeps_body = spec.slot_moves;
   if (!lease) {
-    if (!data.is_nil() && !keeps_body) discard_body(stager, ctx, data);
+    if (!data.is_nil() && !spec.keeps_body) discard_body(stager, ctx, data);
     co_return tl::unexpected<Error>(std::move(lease).error());
   }
   Coordinator coordinator(core, ctx, spec);
   Result<Written> written = co_await coordinator.run();
   const bool unused = written ? written->record == nullptr : !coordinator.in_doubt();
-  if (unused && !data.is_nil() && (coordinator.begun() || !keeps_body)) discard_body(stager, ctx, data);
+  if (unused && !data.is_nil() && (coordinator.begun() || !spec.keeps_body)) discard_body(stager, ctx, data);
   co_return written;
 }
 

@@ -28,9 +28,10 @@ struct WriteSpec {
   Precondition precondition;
   bool only_if_present = false;  // an absent key needs no tombstone: succeeds without writing
   std::shared_ptr<Doubt> doubt;  // filled in by a write that ends with in_doubt; null: nobody wants to know
+  // A body that was not begun with stays as it was, for another try; otherwise it is discarded.
+  bool keeps_body = false;
   // A slot of the group is on its way between drives. All drives are asked about the key first, and nothing
   // is begun unless as many answer for the group as are needed: a body that was sent to too few is lost.
-  // unavailable: it was not begun, and the body is as it was.
   bool slot_moves = false;
   // All drives are asked first, likewise, and nothing is begun unless every drive in service that is to take
   // it answers for the group: unavailable. For a moment in which a slot is expected to answer again.
@@ -46,8 +47,9 @@ struct Written {
       replaced;  // null when the key was absent or its version is not known
 };
 
-// A body that was not committed, for certain, is discarded; with slot_moves only if it was begun.
-Task<Result<Written>> write_version(CorePtr core, Ctx& ctx, WriteSpec spec);
+// A body that was not committed, for certain, is discarded; with keeps_body only if it was begun. The spec is
+// good for another try, but for a body that was begun. unavailable: nothing was written.
+Task<Result<Written>> write_version(CorePtr core, Ctx& ctx, WriteSpec& spec);
 
 // In the background.
 void discard_body(const CorePtr& core, const Ctx& ctx, DataId data);

@@ -70,7 +70,7 @@ Task<Result<Committed>> commit_version(CorePtr core, Ctx& ctx, CommitSpec spec) 
   purge_due_tombstones(core, ctx);
   WriteSpec write = write_of(std::move(spec));
   if (write.body) forget_what_stayed(*core, *write.body);
-  CO_TRY(written, co_await write_version(core, ctx, std::move(write)));
+  CO_TRY(written, co_await write_version(core, ctx, write));
   Committed committed;
   committed.record = *written.record;
   committed.replaced = std::move(written.replaced);
@@ -83,7 +83,7 @@ Task<Result<std::shared_ptr<const disk::VersionRecord>>> erase_key(CorePtr core,
   purge_due_tombstones(core, ctx);
   const std::int64_t now_ms = core->context.clock.unix_ms();
   WriteSpec write = write_of_tombstone(std::move(ref), conditional, std::move(precondition), now_ms);
-  CO_TRY(written, co_await write_version(core, ctx, std::move(write)));
+  CO_TRY(written, co_await write_version(core, ctx, write));
   co_return std::move(written.replaced);
 }
 

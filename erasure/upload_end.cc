@@ -175,7 +175,7 @@ Task<Result<RowEnd>> end_upload_row(CorePtr core, Ctx& ctx, const disk::ObjectRe
   if (std::chrono::milliseconds(age_ms) <= kUploadRowAge) co_return RowEnd::unknown;
   WriteSpec erase = write_of_tombstone(row, false, nullptr, core->context.clock.unix_ms());
   erase.only_if_present = false;  // some drive has it, though it may be below its quorum
-  CO_TRY_VOID(co_await write_version(core, ctx, std::move(erase)));
+  CO_TRY_VOID(co_await write_version(core, ctx, erase));
   co_return look.all_answered() ? RowEnd::gone : RowEnd::there_yet;
 }
 
@@ -200,7 +200,7 @@ Task<> erase_lost_part(CorePtr core, Ctx& ctx, disk::ObjectRef row, VersionId lo
     return fail(Errc::conflict, "the part was uploaded again");
   };
   WriteSpec erase = write_of_tombstone(std::move(row), false, std::move(same), now_ms);
-  static_cast<void>(co_await write_version(core, ctx, std::move(erase)));  // or the next heal does
+  static_cast<void>(co_await write_version(core, ctx, erase));  // or the next heal does
 }
 
 }  // namespace ostraka::erasure

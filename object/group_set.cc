@@ -46,6 +46,9 @@ class GroupSet::Tries {
     co_return patient;
   }
 
+  // A slot is on its way, or has moved since the last try.
+  bool under_way() const { return group_.moving() || group_.now() != set_; }
+
   // What comes now is another matter: with patience of its own.
   void begin_anew() noexcept { until_.reset(); }
 
@@ -57,7 +60,7 @@ class GroupSet::Tries {
       const disk::ObjectRef asked = core->stamped(ref);
       const erasure::Settled settled = co_await erasure::settle(core, ctx, asked, version);
       if (settled != erasure::Settled::doubt || !enough_in_service()) co_return settled;
-      if (!group_.moving() && group_.now() == set_) co_return settled;
+      if (!under_way()) co_return settled;
       const bool patient = co_await pause(ctx);
       if (!patient) co_return settled;
     }
@@ -181,21 +184,25 @@ Task<Result<erasure::Written>> GroupSet::write(Ctx& ctx, erasure::WriteSpec spec
   const bool staged = has_files(spec.body);
   const bool tombstone = spec.record.kind == disk::RecordKind::tombstone;
   Clock& clock = tries.core()->context.clock;
-  spec.slot_moves = staged;
-  for (;;) {
-    if (staged) co_await follow_slots(ctx, *spec.body, tries.core());
+  erasure::purge_due_tombstones(tries.core(), ctx);
+  spec.keeps_body = staged;
+  // Where nothing moves, the first try asks no more drives than it must.
+  bool moves = moving() || (staged && spec.body->core && spec.body->core != tries.core());
+  for (;; moves = true) {
+    if (staged && moves) co_await follow_slots(ctx, *spec.body, tries.core());
     const TimePoint since = lacking();
-    spec.whole = !tombstone && (since == TimePoint{} || clock.now() < since + kMoveSpare);
+    spec.slot_moves = staged && moves;
+    spec.whole = moves && !tombstone && (since == TimePoint{} || clock.now() < since + kMoveSpare);
     const auto doubt = std::make_shared<erasure::Doubt>();
-    erasure::WriteSpec kept = spec;
-    kept.doubt = doubt;
-    Result<erasure::Written> written = co_await erasure::write_version(tries.core(), ctx, std::move(kept));
+    spec.doubt = doubt;
+    Result<erasure::Written> written = co_await erasure::write_version(tries.core(), ctx, spec);
     if (spec.whole && doubt->begun) set_lacking({});
     if (written) co_return written;
     bool again = false;
     if (spec.whole && !doubt->begun && written.failed_with(Errc::unavailable) && lacking() == TimePoint{})
       set_lacking(clock.now());
     if (written.failed_with(Errc::in_doubt)) {
+      if (!moves && !tries.under_way()) co_return written;
       const erasure::Settled settled = co_await tries.decide(ctx, spec.ref, doubt->version);
       if (settled == erasure::Settled::kept) {
         erasure::Written done;
@@ -208,15 +215,15 @@ Task<Result<erasure::Written>> GroupSet::write(Ctx& ctx, erasure::WriteSpec spec
       again = co_await tries.again(ctx, written.error());
     }
     if (again) continue;
-    if (staged && !doubt->begun) erasure::discard_body(spec.body->core, ctx, spec.body->data);
+    if (staged && !doubt->begun) {
+      const auto stager = spec.body->core ? spec.body->core : tries.core();
+      erasure::discard_body(stager, ctx, spec.body->data);
+    }
     co_return written;
   }
 }
 
 Task<Result<erasure::Committed>> GroupSet::commit(Ctx& ctx, erasure::CommitSpec spec) {
-  const SetPtr set = now();
-  const bool left_behind = has_files(spec.body) && spec.body->core && spec.body->core != set->core();
-  if (!moving() && !left_behind) co_return co_await set->commit(ctx, std::move(spec));
   erasure::WriteSpec write_spec = erasure::write_of(std::move(spec));
   CO_TRY(written, co_await write(ctx, std::move(write_spec)));
   erasure::Committed committed;
@@ -228,9 +235,7 @@ Task<Result<erasure::Committed>> GroupSet::commit(Ctx& ctx, erasure::CommitSpec 
 Task<Result<std::shared_ptr<const disk::VersionRecord>>> GroupSet::erase(Ctx& ctx, disk::ObjectRef ref,
                                                                          bool conditional,
                                                                          erasure::Precondition precondition) {
-  const SetPtr set = now();
-  if (!moving()) co_return co_await set->erase(ctx, std::move(ref), conditional, std::move(precondition));
-  const std::int64_t now_ms = set->core()->context.clock.unix_ms();
+  const std::int64_t now_ms = now()->core()->context.clock.unix_ms();
   erasure::WriteSpec write_spec =
       erasure::write_of_tombstone(std::move(ref), conditional, std::move(precondition), now_ms);
   CO_TRY(written, co_await write(ctx, std::move(write_spec)));

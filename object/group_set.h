@@ -70,7 +70,6 @@ class GroupSet final : public erasure::ErasureSet {
  private:
   class Tries;
   class Reader;
-  // While a slot of the group is on its way.
   Task<Result<erasure::Written>> write(Ctx& ctx, erasure::WriteSpec spec);
   TimePoint lacking() const noexcept;
   void set_lacking(TimePoint since) noexcept;

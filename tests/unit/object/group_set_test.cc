@@ -48,6 +48,17 @@ class MovingSlot : public ::testing::Test {
     next->sets[group] = erasure::make_erasure_set(w.context, group, 1, geometry, std::move(drives));
     w.sets->follow(std::move(next));
   }
+  // The move begins and seals when the next version comes, which is too late for it, and ends 3 s later.
+  void seal_before_commit() {
+    w.faulty[from]->follow([this](std::string_view call) {
+      if (call == "commit" && !w.sets->any_moving()) {
+        tell_moving(true);
+        seal();
+        w.gate.spawn(w.shard.executor(), arrive_later(this, seconds(3)));
+      }
+      return erasure::Fate{};
+    });
+  }
   static Task<> arrive_later(MovingSlot* self, Duration after) {
     co_await sleep_for(self->w.clock, after);
     self->arrive();
@@ -118,6 +129,24 @@ TEST_F(GroupSetTest, AWriteWaitsForASlotThatMoves) {
   EXPECT_TRUE(put.has_value()) << put.error().detail;
   EXPECT_GE(w.clock.now() - began, seconds(3));
   EXPECT_EQ(*w.get("key"), "second");
+}
+
+// They began when nothing moved, and the slot is sealed before their version comes.
+TEST_F(GroupSetTest, AWriteThatBeganBeforeTheMoveWaitsAsWell) {
+  seal_before_commit();
+  const TimePoint began = w.clock.now();
+  const auto put = w.put("key", "second");
+  EXPECT_TRUE(put.has_value()) << put.error().detail;
+  EXPECT_GE(w.clock.now() - began, seconds(3));
+  EXPECT_EQ(*w.get("key"), "second");
+}
+
+TEST_F(GroupSetTest, ADeleteThatBeganBeforeTheMoveWaitsAsWell) {
+  seal_before_commit();
+  const TimePoint began = w.clock.now();
+  EXPECT_TRUE(w.erase("key").has_value());
+  EXPECT_GE(w.clock.now() - began, seconds(3));
+  EXPECT_TRUE(w.get("key").failed_with(Errc::no_such_key));
 }
 
 // Its shards lie on the drives before it is known where they belong.
