@@ -268,6 +268,10 @@ Task<Result<>> DriveReplacer::replace(Ctx& ctx, std::size_t slot, std::string mo
   const std::vector<std::size_t> slots{slot};
   const std::vector<RegisteredDrive> drives{anew};
   CO_TRY_VOID(co_await update_register(ctx, slots, drives));
+  // Which may take as long as the control store is away.
+  const auto still = co_await drive.look_at_folder(ctx);
+  if (!still || !still->format || *still->format || still->mount_point != anew.mount_point)
+    co_return fail(Errc::unavailable, "its file system went, or something came, while it was registered");
   drive.require_incarnation(prepared.incarnation);
   std::vector<disk::Drive::SystemRecord> records(d_.embedded == nullptr ? 0 : 1);
   if (!records.empty()) records[0].name = cluster::kBehindRecord;

@@ -4,7 +4,9 @@
 
 #include <gmock/gmock.h>
 
+#include <atomic>
 #include <fstream>
+#include <memory>
 
 #include "cluster/placement.h"
 #include "tests/unit/cmd/node_fixture.h"
@@ -246,6 +248,24 @@ TEST_F(DriveReplacerTest, AFolderWithoutItsFileSystemIsNotFormatted) {
   for (int i = 0; i < 150; ++i) work();
   EXPECT_TRUE(stdfs::is_empty(folders_[5]));
   EXPECT_EQ(epoch(0), 1U);
+}
+
+// It takes a while to write down that there is another drive now.
+TEST_F(DriveReplacerTest, WhatIsUnmountedWhileItIsRegisteredIsNotFormatted) {
+  fs_.mount(folders_[2]);
+  start();
+  const auto mounted = std::make_shared<std::atomic<bool>>(true);
+  node_->control_store().watch(std::string(cluster::kDriveRegister),
+                               [this, mounted](const std::string&, const control::DocumentPtr&) {
+                                 if (mounted->exchange(false)) fs_.unmount(folders_[2]);
+                               });
+  empty_folder(2);
+  ASSERT_TRUE(soon([&] { return info(2).problem.find("may just not be mounted") != std::string::npos; }))
+      << info(2).problem;
+  EXPECT_FALSE(*mounted);
+  EXPECT_FALSE(stdfs::exists(disk::format_path(folders_[2])));
+  fs_.mount(folders_[2]);
+  EXPECT_TRUE(soon([&] { return back_and_known(2); })) << info(2).problem;
 }
 
 TEST_F(DriveReplacerTest, AFolderWithSomethingInItIsLeftAlone) {
