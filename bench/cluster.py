@@ -2,7 +2,7 @@
 """What a cluster costs beside one node, on one machine: PUT and GET of 10 MiB and 4 KiB, first by one node over 8 drives (6+2), then by 4 nodes
 with 2 drives each, over mutual TLS, with etcd. The CPU seconds of all nodes are added; etcd's are told apart. Clients go to the nodes in turn.
 
-usage: bench/cluster.py [--build build/release] [--dir /dev/shm/ostraka-bench-cluster] [--quick]
+usage: bench/cluster.py [--build build/release] [--dir /dev/shm/ostraka-bench-cluster] [--threads N] [--quick]
 exits 1 when an operation failed, or when 10 MiB cost over 2.5 times of what one node spends
 """
 import argparse, os, re, secrets, shutil, signal, subprocess, sys, time, urllib.request
@@ -76,9 +76,13 @@ def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--build", default=f"{ROOT}/build/release")
     parser.add_argument("--dir", default="/dev/shm/ostraka-bench-cluster")
+    parser.add_argument("--threads", type=int, default=0, help="of each server, the one node too; 0: as many as there are CPUs, which 4 nodes on one "
+                        "machine then have four times")
     parser.add_argument("--quick", action="store_true", help="a tenth of the work")
     args = parser.parse_args()
     scale = 10 if args.quick else 1
+    if args.threads:
+        os.environ["OSTRAKA_THREADS"] = str(args.threads)
     shutil.rmtree(args.dir, ignore_errors=True)
     os.makedirs(args.dir)
     failed = False
