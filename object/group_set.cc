@@ -186,7 +186,8 @@ Task<Result<erasure::Written>> GroupSet::write(Ctx& ctx, erasure::WriteSpec spec
   Clock& clock = tries.core()->context.clock;
   erasure::purge_due_tombstones(tries.core(), ctx);
   spec.keeps_body = staged;
-  // Where nothing moves, the first try asks no more drives than it must.
+  // Where nothing moves, the first try asks no more drives than it must. So a staged body is lost where a
+  // move begins and seals a slot between this look and the commit: an error for the client, and nothing else.
   bool moves = moving() || (staged && spec.body->core && spec.body->core != tries.core());
   for (;; moves = true) {
     if (staged && moves) co_await follow_slots(ctx, *spec.body, tries.core());
