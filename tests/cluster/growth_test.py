@@ -2,7 +2,7 @@
 
     growth_test.py Quick               what is in the default suite
     growth_test.py Long LongDeaths     more data, and deaths in the middle
-    growth_test.py HandOver            a death that leaves groups without a spare shard; by hand, since a GET in some runs still gets 503
+    growth_test.py HandOver            a death that leaves groups without a spare shard; by hand: what was written in the moment before it was sealed may lack a shard
 
 Needs boto3: the interpreter of build/clients-venv.
 """

@@ -12,6 +12,9 @@ using std::chrono::seconds;
 namespace {
 
 constexpr unsigned kWriters = 3, kWrites = 4;
+// The longest that the deletion of a bucket waits for a node that stands, and some more: its leases, what it
+// may write without them, and the writes that it has begun.
+constexpr Duration kStands = seconds(200);
 
 }  // namespace
 
@@ -130,6 +133,67 @@ Task<> Scenario::delete_bucket(std::shared_ptr<BucketLife> life) {
   }
   --life->busy;
   --working_;
+}
+
+// A node stands for so long that a bucket which it knows is deleted without it; then it goes on, mostly
+// without etcd, and is asked to write there at once. All others are well.
+Task<> Scenario::delete_behind_a_node() {
+  SimRandom& random = world_.random;
+  const std::vector<SimNode*> members = world_.members();
+  const std::size_t one = random.below(members.size());
+  const std::size_t other = (one + 1 + random.below(members.size() - 1)) % members.size();
+  SimNode& stands = *members[one];
+  auto life = std::make_shared<BucketLife>();
+  life->name = fmt::format("/behind{}", buckets_behind_++);
+  life->begun = world_.clock.now();
+  asked_ = stands.index;
+  S3Request making;
+  making.method = "PUT";
+  making.target = life->name;
+  auto asking_for_it = ask("bucket", std::move(making));
+  const S3Reply made = co_await std::move(asking_for_it);
+  life->made = made.ok();
+  buckets_.push_back(life);
+  if (life->made) {
+    life->known_by.insert(stands.index);
+    // What etcd has sent it would be the first that it hears.
+    const std::vector<std::string> all = hosts();
+    const bool alone = random.chance(0.8);
+    for (std::size_t i = members.size(); i < all.size() && alone; ++i) {
+      world_.net.link(stands.name, all[i]).cut = true;
+      world_.net.link(all[i], stands.name).cut = true;
+    }
+    world_.pause(stands.index, 2 * kStands);
+    asked_ = members[other]->index;
+    const TimePoint limit = world_.clock.now() + kStands;
+    while (!life->deleted && world_.clock.now() < limit) {
+      co_await sleep_for(world_.clock, seconds(2));
+      S3Request request;
+      request.method = "DELETE";
+      request.target = life->name;
+      auto asking = ask("bucket", std::move(request));
+      const S3Reply reply = co_await std::move(asking);
+      life->deleted = reply.ok();
+      if (!reply.ok()) life->in_doubt = true;
+    }
+    if (life->deleted) world_.probes.hit("cluster: a bucket is deleted while a node that knows it stands");
+    world_.go_on(stands.index);
+    asked_ = stands.index;
+    for (unsigned i = 0; i < kWrites; ++i) {
+      const std::string key = fmt::format("{}/{}", life->name, i);
+      S3Request request;
+      request.method = "PUT";
+      request.target = key;
+      request.body = key;
+      auto asking = ask("behind", std::move(request));
+      const S3Reply put = co_await std::move(asking);
+      life->keys[key] = put.ok() ? BucketLife::Key::there : BucketLife::Key::unknown;
+      const Duration pause = milliseconds(random.below(1500));
+      co_await sleep_for(world_.clock, pause);
+    }
+    world_.net.mend_all();
+  }
+  asked_.reset();
 }
 
 // In peace: at every node.

@@ -102,8 +102,8 @@ Task<> Scenario::grow_and_shrink() {
   }
   const bool shrinks = !shrunk_ && spare.part && random.chance(0.6);
   const TimePoint drained_at = world_.clock.now() + milliseconds(random.below(30'000));
-  const TimePoint back_at = drained_at + milliseconds(random.below(20'000));
-  bool drained = false, back = !random.chance(0.3);
+  const TimePoint back_at = drained_at + milliseconds(random.below(10'000));
+  bool drained = false, back = !random.chance(0.5);
   while (!ended_) {
     const Duration pause = milliseconds(random.between(200, 3000));
     co_await wait_out(pause);

@@ -105,6 +105,7 @@ constexpr std::string_view kClusterFaults[] = {
 constexpr std::string_view kClusterWork[] = {
     "beyond: more is damaged than parity bears",
     "cluster: a bucket is deleted",
+    "cluster: a bucket is deleted while a node that knows it stands",
     "cluster: a bucket that is written to is not deleted",
     "cluster: a commit lease goes on from a node that is not heard of",
     "cluster: a node that etcd does not reach does not know a new bucket",

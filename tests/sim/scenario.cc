@@ -161,6 +161,7 @@ Task<> Scenario::converge() {
   else
     co_await calm();
   if (given_up_) co_return;
+  if (world_.is_cluster() && spec_.net_faults && world_.random.chance(0.25)) co_await delete_behind_a_node();
   std::vector<std::string> keys;
   for (const auto& [key, history] : model_.registers) keys.push_back(key);
   const bool all_there = co_await all_online(seconds(60));

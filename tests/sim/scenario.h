@@ -168,6 +168,7 @@ class Scenario {
   Task<> bucket_client();
   Task<> write_to_bucket(std::shared_ptr<BucketLife> life, unsigned writer);
   Task<> delete_bucket(std::shared_ptr<BucketLife> life);
+  Task<> delete_behind_a_node();
   Task<> look_at_buckets();
   void check_unknown(const BucketLife& life, const S3Reply& reply, TimePoint begin, const std::string& what);
   void check_bucket(const BucketLife& life, const S3Reply& listed, const std::string& node);
@@ -184,6 +185,7 @@ class Scenario {
   unsigned working_ = 0;                                        // clients
   std::optional<std::size_t> asked_;                            // the node that all requests go to; none: any
   std::vector<std::shared_ptr<BucketLife>> buckets_;            // of this round
+  unsigned buckets_behind_ = 0;                                 // ever, by delete_behind_a_node()
   bool long_round_ = false;                                     // beyond what leases and graces last
   bool wild_clocks_ = false;                                    // by more than a minute
   std::vector<TimePoint> deaf_until_;    // by node: since then it hears of each change in etcd, and soon
