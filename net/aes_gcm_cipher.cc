@@ -296,6 +296,12 @@ int end(void* context, unsigned char*, std::size_t* out_size, std::size_t) {
   return static_cast<Cipher*>(context)->end();
 }
 
+// EVP_Cipher's: without input, the end.
+int pass(void* context, unsigned char* out, std::size_t* out_size, std::size_t room, const unsigned char* in,
+         std::size_t size) {
+  return in != nullptr ? update(context, out, out_size, room, in, size) : end(context, out, out_size, room);
+}
+
 int set(void* context, const OSSL_PARAM* params) {
   return static_cast<Cipher*>(context)->set(params);
 }
@@ -365,6 +371,7 @@ const OSSL_DISPATCH* table() {
       entry(OSSL_FUNC_CIPHER_DECRYPT_INIT, begin<false>),
       entry(OSSL_FUNC_CIPHER_UPDATE, update),
       entry(OSSL_FUNC_CIPHER_FINAL, end),
+      entry(OSSL_FUNC_CIPHER_CIPHER, pass),
       entry(OSSL_FUNC_CIPHER_GET_PARAMS, describe<KeyBytes>),
       entry(OSSL_FUNC_CIPHER_GETTABLE_PARAMS, describable),
       entry(OSSL_FUNC_CIPHER_GET_CTX_PARAMS, get),

@@ -6,6 +6,7 @@
 #include <filesystem>
 #include <thread>
 
+#include "net/aes_gcm.h"
 #include "net/http_client.h"
 #include "test_pki.h"
 #include "test_server.h"
@@ -144,6 +145,31 @@ TEST_F(PeerTlsTest, PeersAndS3OverTlsShareThePort) {
   RawTls peer(other.fd(), {.alpn = kPeer, .own = pki_.node("node3")});
   EXPECT_TRUE(peer.ask(kRequest).ends_with("peer=node3 tls"));
   EXPECT_EQ(peer.server_name(), "node1");
+}
+
+// A session begins in the context of S3, or of nobody, and changes to the peers': with their ciphers.
+TEST_F(PeerTlsTest, OnlyPeersGetTheFastCiphers) {
+  if (aes_gcm().library == nullptr) GTEST_SKIP() << "AES-GCM is " << aes_gcm().used;
+  for (const bool s3_tls : {false, true}) {
+    start(with_peers(s3_tls));
+    std::uint64_t before = aes_gcm_keys();
+    {
+      const RawClient socket(server_->port());
+      RawTls peer(socket.fd(), {.alpn = kPeer, .own = pki_.node("node3")});  // with OpenSSL's own
+      EXPECT_TRUE(peer.ask(kRequest).ends_with("peer=node3 tls"));
+    }
+    // One side's: to read and to write, for the handshake and then for the session.
+    EXPECT_EQ(aes_gcm_keys() - before, 4) << s3_tls;
+    before = aes_gcm_keys();
+    EXPECT_EQ(ask(node2_, "node1"), "peer=node2 tls");
+    EXPECT_EQ(aes_gcm_keys() - before, 8) << s3_tls;
+    if (s3_tls) {
+      before = aes_gcm_keys();
+      EXPECT_EQ(ask(TlsClientContext::trust(s3_.certificate).value(), "localhost"), "hello");
+      EXPECT_EQ(aes_gcm_keys(), before);
+    }
+    stop();
+  }
 }
 
 TEST_F(PeerTlsTest, OnlyNodesOfTheClusterAreLetIn) {
