@@ -29,7 +29,7 @@ disk::DriveInfo silent_drive(const disk::Drive& drive, const std::string& path, 
 }
 
 std::string_view state_word(const disk::DriveInfo& drive) {
-  if (drive.online) return drive.refilling ? "refilling" : "ok";
+  if (drive.online) return drive.refilling ? "refilling" : is_full(drive) ? "full" : "ok";
   return to_string(drive.state == disk::DriveState::ok ? disk::DriveState::away : drive.state);
 }
 

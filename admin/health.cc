@@ -7,6 +7,9 @@
 namespace ostraka::admin {
 namespace {
 
+// Small objects may still find room a little above the reserve; most do not. On tiny drives: a thousandth.
+constexpr std::uint64_t kFullBelowBytes = 1U << 20;
+
 std::string plural(std::uint64_t n, std::string_view noun) {
   return fmt::format("{} {}{}", n, noun, n == 1 ? "" : "s");
 }
@@ -21,6 +24,29 @@ std::string missing_names(std::span<const disk::DriveInfo> drives) {
     out += (named++ == 0 ? "" : ", ") + drive.path;
   }
   if (missing > 3) out += fmt::format(" and {} more", missing - 3);
+  return out;
+}
+
+// Why fewer drives may be lost than are spare; empty when nothing is short.
+std::string shortage(std::span<const disk::DriveInfo> drives) {
+  std::string full;
+  std::uint64_t full_count = 0, waiting = 0;
+  for (const disk::DriveInfo& drive : drives) {
+    waiting = std::max(waiting, drive.heal_queue);  // an entry is recorded on each drive that committed
+    if (!is_full(drive) || ++full_count > 3) continue;
+    full += (full.empty() ? "" : ", ") + drive.path;
+  }
+  if (full_count > 3) full += fmt::format(" and {} more", full_count - 3);
+  std::string out;
+  if (full_count > 0) {
+    out = fmt::format(" {} {} full ({}): what is written goes without {}; add drives or delete objects.",
+                      plural(full_count, "drive"), full_count == 1 ? "is" : "are", full,
+                      full_count == 1 ? "it" : "them");
+  }
+  if (waiting > 0) {
+    out += fmt::format(" At least {} {} to be healed: until then fewer drives may be lost for {}.",
+                       plural(waiting, "key"), waiting == 1 ? "waits" : "wait", waiting == 1 ? "it" : "them");
+  }
   return out;
 }
 
@@ -53,6 +79,11 @@ std::string describe(const Assessment& a, std::span<const disk::DriveInfo> drive
 }
 
 }  // namespace
+
+bool is_full(const disk::DriveInfo& drive) noexcept {
+  return drive.online && drive.total_bytes > 0 &&
+         drive.free_bytes < std::min(kFullBelowBytes, drive.total_bytes / 1000);
+}
 
 std::string_view to_string(Health health) noexcept {
   switch (health) {
@@ -94,11 +125,13 @@ Assessment assess(const Layout& layout, std::span<const disk::DriveInfo> drives)
   for (const disk::DriveInfo& drive : drives) out.online += drive.online ? 1 : 0;
   out.write_spare = fewest > write_need ? fewest - write_need : 0;
   out.read_spare = fewest > read_need ? fewest - read_need : 0;
-  out.health = fewest < read_need           ? Health::unavailable
-               : fewest < write_need        ? Health::read_only
-               : out.online < drives.size() ? Health::degraded
-                                            : Health::ok;
-  out.sentence = describe(out, drives);
+  const std::string shortage_text = shortage(drives);
+  const bool whole = out.online == drives.size() && shortage_text.empty();
+  out.health = fewest < read_need    ? Health::unavailable
+               : fewest < write_need ? Health::read_only
+               : whole               ? Health::ok
+                                     : Health::degraded;
+  out.sentence = describe(out, drives) + shortage_text;
   return out;
 }
 

@@ -21,12 +21,15 @@ struct Layout {
 };
 
 enum class Health : std::uint8_t {
-  ok,           // every drive is there
-  degraded,     // drives are missing; everything can be read and written
+  ok,           // every drive is there and takes writes, and nothing waits to be healed
+  degraded,     // drives are missing or full, or keys wait; everything can be read, and written to the others
   read_only,    // some set is below its write quorum; everything can be read
   unavailable,  // some set can not even be read
 };
 std::string_view to_string(Health health) noexcept;
+
+// At its reserve, or within a MiB of it: hardly anything more is written to it.
+bool is_full(const disk::DriveInfo& drive) noexcept;
 
 struct Assessment {
   Health health = Health::ok;

@@ -39,7 +39,7 @@ th { color: var(--soft); font-size: .82rem; font-weight: 600; }
 tr:last-child td { border-bottom: 0; }
 td.number, th.number { text-align: right; font-variant-numeric: tabular-nums; white-space: nowrap; }
 td.path { font-family: ui-monospace, monospace; font-size: .87rem; overflow-wrap: anywhere; min-width: 10rem; }
-.state { font-weight: 600; color: var(--good); } .state.missing { color: var(--bad); } .state.refilling { color: var(--warn); }
+.state { font-weight: 600; color: var(--good); } .state.missing { color: var(--bad); } .state.refilling, .state.full { color: var(--warn); }
 .problem { color: var(--soft); font-size: .85rem; overflow-wrap: anywhere; }
 meter { width: 100%; min-width: 6rem; height: .6rem; }
 footer { margin-top: 2rem; color: var(--soft); font-size: .85rem; }
@@ -80,7 +80,7 @@ function cell(row, text, kind) {
   if (kind) td.className = kind;
   return td;
 }
-const STATES = { ok: "online", refilling: "online, being refilled", away: "missing", stalled: "does not answer",
+const STATES = { ok: "online", refilling: "online, being refilled", full: "full", away: "missing", stalled: "does not answer",
   failing: "taken out: it fails" };
 function ms(us) { return us >= 99500 ? (us / 1e6).toFixed(1) + " s" : (us / 1000).toFixed(us >= 9950 ? 0 : 1) + " ms"; }
 function latency(l) { return l.calls ? ms(l.p50_us) + " / " + ms(l.p99_us) : "–"; }

@@ -45,6 +45,27 @@ TEST(HealthTest, NamesTheMissingDrives) {
   EXPECT_THAT(two.sentence, HasSubstr("no further drive"));
 }
 
+TEST(HealthTest, AFullDriveDegradesAndIsNamed) {
+  std::vector<disk::DriveInfo> all = drives(6);
+  for (disk::DriveInfo& drive : all) drive.total_bytes = drive.free_bytes = 1U << 30;
+  EXPECT_EQ(assess(one_set(4, 2), all).health, Health::ok);
+  all[1].free_bytes = 0;
+  const Assessment a = assess(one_set(4, 2), all);
+  EXPECT_EQ(a.health, Health::degraded);
+  EXPECT_THAT(a.sentence, HasSubstr("1 drive is full (/d2)"));
+  all[1].online = false;  // missing, and not full as well
+  EXPECT_THAT(assess(one_set(4, 2), all).sentence, Not(HasSubstr("full")));
+}
+
+TEST(HealthTest, WhatWaitsToBeHealedDegrades) {
+  std::vector<disk::DriveInfo> all = drives(6);
+  all[0].heal_queue = 60;
+  all[5].heal_queue = 8;
+  const Assessment a = assess(one_set(4, 2), all);
+  EXPECT_EQ(a.health, Health::degraded);
+  EXPECT_THAT(a.sentence, HasSubstr("At least 60 keys wait to be healed"));
+}
+
 TEST(HealthTest, TooFewToReadIsUnavailable) {
   const Assessment a = assess(one_set(4, 2), drives(6, {1, 2, 3}));
   EXPECT_EQ(a.health, Health::unavailable);
