@@ -1,6 +1,7 @@
 #include "net/tls_stream.h"
 
 #include <openssl/err.h>
+#include <openssl/x509_vfy.h>
 #include <sys/socket.h>
 
 #include <algorithm>
@@ -135,6 +136,9 @@ TlsStream::Step TlsStream::handshake() {
   if (outcome != 1) {
     Step step = failed_or_wants(outcome);
     step.failed = step.failed || step.want == Want::nothing;  // ended in the middle
+    const long verdict = SSL_get_verify_result(session_);
+    if (!failure_.empty() && verdict != X509_V_OK)  // expired, another authority, ...
+      failure_ += std::string(": ") + X509_verify_cert_error_string(verdict);
     return step;
   }
   if (!check_) return {};
