@@ -5,6 +5,7 @@
 
 #include <nlohmann/json.hpp>
 #include <set>
+#include <string_view>
 
 #include "admin/metric_text.h"
 #include "admin/status_page.h"
@@ -202,15 +203,30 @@ Assessment AdminService::assess_drives(const std::vector<disk::DriveInfo>& drive
     const std::lock_guard lock(layout_mutex_);
     layout = layout_;
   }
+  const ClusterState cluster = cluster_state(drives);
   const std::size_t slots = context_.drives->size();
-  if (drives.size() == slots) return assess(layout, drives);
+  if (drives.size() == slots) return assess(layout, drives, cluster);
   // From slots to places in the list, which has no removed drives.
   std::vector<std::uint16_t> places(slots, UINT16_MAX);
   for (std::size_t i = 0; i < drives.size(); ++i)
     if (drives[i].slot < slots) places[drives[i].slot] = static_cast<std::uint16_t>(i);
   for (auto& set : layout.sets)
     for (std::uint16_t& drive : set) drive = drive < slots ? places[drive] : UINT16_MAX;
-  return assess(layout, drives);
+  return assess(layout, drives, cluster);
+}
+
+// A node is reached when one of its drives is: their probes and calls tell within seconds.
+ClusterState AdminService::cluster_state(const std::vector<disk::DriveInfo>& drives) const {
+  std::set<std::string_view> nodes, reached;
+  for (const disk::DriveInfo& drive : drives) {
+    const std::string_view node = context_.drives->entry(drive.slot).node;
+    nodes.insert(node);
+    if (drive.online) reached.insert(node);
+  }
+  const control::WriteFence* const fence = fence_.load(std::memory_order_acquire);
+  return {.nodes = nodes.size(),
+          .nodes_reached = reached.size(),
+          .may_write = fence == nullptr || fence->may_write()};
 }
 
 void AdminService::refresh_process_gauges() {

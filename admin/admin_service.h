@@ -10,6 +10,7 @@
 
 #include "admin/health.h"
 #include "base/metrics.h"
+#include "control/write_fence.h"
 #include "disk/drive_roster.h"
 #include "net/service.h"
 #include "object/usage.h"
@@ -59,6 +60,10 @@ class AdminService final : public net::Service {
   // From now on the metrics of buckets are fresh whenever metrics are asked for. It outlives all requests.
   // Thread safe.
   void lead_usage_to(object::Usage& usage) noexcept { usage_.store(&usage, std::memory_order_release); }
+  // From now on health says so when this node may not write. It outlives all requests. Thread safe.
+  void ask_to_write(const control::WriteFence& fence) noexcept {
+    fence_.store(&fence, std::memory_order_release);
+  }
   // From now on not ready: load balancers should send no more. Thread safe. why: for people; a literal.
   void become_unready(const char* why) noexcept { unready_.store(why, std::memory_order_relaxed); }
   // Asks every drive that was not removed, at most a second, and sets their gauges. By slot.
@@ -71,6 +76,7 @@ class AdminService final : public net::Service {
     Gauge &total_bytes, &free_bytes, &used_bytes;
   };
   DriveGauges gauges_of(std::size_t slot) const;
+  ClusterState cluster_state(const std::vector<disk::DriveInfo>& drives) const;
   Task<std::string> status_json(Ctx& ctx);
   struct Answer {
     unsigned status = 200;
@@ -92,6 +98,7 @@ class AdminService final : public net::Service {
   std::atomic<const char*> unready_{nullptr};
   std::atomic<net::Service*> api_{nullptr};
   std::atomic<object::Usage*> usage_{nullptr};
+  std::atomic<const control::WriteFence*> fence_{nullptr};
 };
 
 // True for the four paths that also answer on the S3 address: GET of exactly these, not signed for S3.

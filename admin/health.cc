@@ -50,6 +50,21 @@ std::string shortage(std::span<const disk::DriveInfo> drives) {
   return out;
 }
 
+// Why nothing can be written though there are drives enough; empty when it can.
+std::string bar_to_writes(const ClusterState& cluster) {
+  if (2 * cluster.nodes_reached <= cluster.nodes) {
+    return fmt::format(
+        "{} of {} nodes answer: everything can be read, but writing needs more than half of them.",
+        cluster.nodes_reached, cluster.nodes);
+  }
+  if (!cluster.may_write) {
+    return "This node does not write: it cannot know whether it has missed a change, since it reaches "
+           "neither "
+           "etcd nor a majority of nodes that have missed none. Everything can be read.";
+  }
+  return {};
+}
+
 std::string describe(const Assessment& a, std::span<const disk::DriveInfo> drives) {
   const auto missing = static_cast<unsigned>(drives.size()) - a.online;
   if (missing == 0) {
@@ -111,7 +126,8 @@ Assessment assess_start(std::size_t needed, std::span<const disk::DriveInfo> dri
   return out;
 }
 
-Assessment assess(const Layout& layout, std::span<const disk::DriveInfo> drives) {
+Assessment assess(const Layout& layout, std::span<const disk::DriveInfo> drives,
+                  const ClusterState& cluster) {
   const unsigned write_need = layout.geometry.write_quorum();
   // The election of a version needs r answers, its body k shards.
   const unsigned read_need = std::max<unsigned>(layout.geometry.read_quorum(), layout.geometry.data_shards);
@@ -132,6 +148,11 @@ Assessment assess(const Layout& layout, std::span<const disk::DriveInfo> drives)
                : whole               ? Health::ok
                                      : Health::degraded;
   out.sentence = describe(out, drives) + shortage_text;
+  if (const std::string bar = bar_to_writes(cluster); !bar.empty() && out.health < Health::read_only) {
+    out.health = Health::read_only;
+    out.write_spare = 0;
+    out.sentence = bar;
+  }
   return out;
 }
 

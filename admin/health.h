@@ -23,13 +23,19 @@ struct Layout {
 enum class Health : std::uint8_t {
   ok,           // every drive is there and takes writes, and nothing waits to be healed
   degraded,     // drives are missing or full, or keys wait; everything can be read, and written to the others
-  read_only,    // some set is below its write quorum; everything can be read
+  read_only,    // some set is below its write quorum, or the node may not write; everything can be read
   unavailable,  // some set can not even be read
 };
 std::string_view to_string(Health health) noexcept;
 
 // At its reserve, or within a MiB of it: hardly anything more is written to it.
 bool is_full(const disk::DriveInfo& drive) noexcept;
+
+// What writes need of a cluster besides drives.
+struct ClusterState {
+  std::size_t nodes = 1, nodes_reached = 1;  // more than half of them hold a key's commit lease
+  bool may_write = true;  // this node knows all changes of the control store that others rely on
+};
 
 struct Assessment {
   Health health = Health::ok;
@@ -40,7 +46,8 @@ struct Assessment {
 };
 
 // drives: in the order that layout.sets refers to.
-Assessment assess(const Layout& layout, std::span<const disk::DriveInfo> drives);
+Assessment assess(const Layout& layout, std::span<const disk::DriveInfo> drives,
+                  const ClusterState& cluster = {});
 // Before the node serves at all: it waits until `needed` drives answer.
 Assessment assess_start(std::size_t needed, std::span<const disk::DriveInfo> drives);
 

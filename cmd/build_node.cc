@@ -234,6 +234,7 @@ class ServingNode final : public Node {
         cluster::WritePermitDeps{deps_.peers->transport, control_.membership(), deps_.clock, shard},
         deps_.peers->self, nodes_at_start());
     permit_->start();
+    console_.ask_to_write(*permit_);
     deps_.peers->serve(std::string(kControlCalls), permit_.get());
   }
 

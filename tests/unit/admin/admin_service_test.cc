@@ -157,6 +157,45 @@ TEST_F(AdminServiceTest, ReadyWhileWritesHaveTheirQuorum) {
   EXPECT_EQ(get("/health/live").head_.status, 200U);
 }
 
+class Fence final : public control::WriteFence {
+ public:
+  bool may_write() const noexcept override { return may_write_; }
+  Task<Result<>> wait_until_known(Ctx&, std::uint64_t) override { co_return Result<>(); }
+  bool may_write_ = false;
+};
+
+TEST_F(AdminServiceTest, ReadyWhileTheNodeMayWrite) {
+  Fence fence;
+  service_->ask_to_write(fence);
+  EXPECT_EQ(get("/health/ready").head_.status, 503U);
+  const KeptAnswer told = get("/health/cluster");
+  EXPECT_EQ(told.head_.status, 503U);
+  EXPECT_EQ(nlohmann::json::parse(told.body_)["status"], "read_only");
+  fence.may_write_ = true;
+  EXPECT_EQ(get("/health/ready").head_.status, 200U);
+}
+
+// Three nodes with one drive of the set and one that holds nothing: two of them are not enough.
+TEST_F(AdminServiceTest, ReadyWhileMostNodesAnswer) {
+  const auto roster = std::make_shared<disk::DriveRoster>();
+  for (const char* node : {"node4", "node5"}) {
+    drives_.push_back(std::make_unique<InfoDrive>(online_drive()));
+    roster->add({drives_.back().get(), node, "", 0});
+  }
+  for (const std::size_t i : {0U, 1U, 2U})
+    roster->add({drives_[i].get(), fmt::format("node{}", i + 1), "", 0});
+  AdminContext context{clock_, fs_, metrics_, gate_, roster, *erasure::make_geometry(2, 1), 2, {}};
+  AdminService service(std::move(context));
+  service.begin_serving({*erasure::make_geometry(2, 1), {{2, 3, 4}}});
+  const disk::DriveInfo away;
+  for (const std::size_t i : {0U, 3U}) drives_[i]->become(away);
+  EXPECT_EQ(ask(service, "/health/ready").head_.status, 200U);
+  drives_[4]->become(away);
+  const KeptAnswer told = ask(service, "/health/ready");
+  EXPECT_EQ(told.head_.status, 503U);
+  EXPECT_THAT(told.body_, HasSubstr("2 of 5 nodes answer"));
+}
+
 // A slot is given out for good, so what is told of the others goes on by their slots.
 TEST_F(AdminServiceTest, OfARemovedDriveNothingIsToldAnyMore) {
   drives_.push_back(std::make_unique<InfoDrive>(online_drive()));

@@ -45,6 +45,25 @@ TEST(HealthTest, NamesTheMissingDrives) {
   EXPECT_THAT(two.sentence, HasSubstr("no further drive"));
 }
 
+TEST(HealthTest, WritesNeedMoreThanHalfOfTheNodes) {
+  ClusterState cluster{.nodes = 7, .nodes_reached = 4};
+  EXPECT_EQ(assess(one_set(4, 2), drives(6), cluster).health, Health::ok);
+  cluster.nodes_reached = 3;
+  const Assessment a = assess(one_set(4, 2), drives(6), cluster);
+  EXPECT_EQ(a.health, Health::read_only);
+  EXPECT_EQ(a.write_spare, 0U);
+  EXPECT_EQ(a.sentence,
+            "3 of 7 nodes answer: everything can be read, but writing needs more than half of them.");
+  EXPECT_EQ(assess(one_set(4, 2), drives(6), {.nodes = 2, .nodes_reached = 1}).health, Health::read_only);
+  EXPECT_EQ(assess(one_set(4, 2), drives(6, {1, 2, 3}), cluster).health, Health::unavailable) << "is worse";
+}
+
+TEST(HealthTest, ANodeThatMayNotWriteSaysSo) {
+  const Assessment a = assess(one_set(4, 2), drives(6), {.nodes = 4, .nodes_reached = 4, .may_write = false});
+  EXPECT_EQ(a.health, Health::read_only);
+  EXPECT_THAT(a.sentence, HasSubstr("This node does not write"));
+}
+
 TEST(HealthTest, AFullDriveDegradesAndIsNamed) {
   std::vector<disk::DriveInfo> all = drives(6);
   for (disk::DriveInfo& drive : all) drive.total_bytes = drive.free_bytes = 1U << 30;
