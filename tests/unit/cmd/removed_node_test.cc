@@ -58,8 +58,9 @@ class RemovedNodeTest : public NodeRequests {
 
 // Others that took it for the leader could not ask it, and balancers should send it nobody.
 TEST_F(RemovedNodeTest, LeadsNoMoreAndIsNotReady) {
-  tell_topology();
   EXPECT_EQ(ready().status, 200U) << ready().text;
+  tell_topology();
+  EXPECT_EQ(ready().text.substr(0, 19), "1 of 2 nodes answer") << "n2 never does";
   EXPECT_EQ(leader(), "n1");
   for (std::size_t slot = 0; slot < 5; ++slot) topology_.slots[slot].state = cluster::SlotState::removed;
   tell_topology();
