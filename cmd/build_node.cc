@@ -22,6 +22,7 @@
 #include "cmd/drive_replacer.h"
 #include "cmd/node_control_store.h"
 #include "cmd/rebalance_side.h"
+#include "cmd/shared_settings.h"
 #include "cmd/starting_s3.h"
 #include "cmd/table_follower.h"
 #include "cmd/topology_follower.h"
@@ -122,9 +123,11 @@ class ServingNode final : public Node {
         classes_(classes),
         drives_(std::move(drives)),
         roster_(roster_of(drives_)),
+        settings_(deps.peers ? shared_settings(config, classes.reduced.parity_shards, drives_.deployment)
+                             : nlohmann::json()),
         hlc_(random_origin(deps.random)),
         control_({deps.clock, deps.random, deps.fs, background_, locks_, here(drives_), config.control_store,
-                  self_of(deps), deps.peers.has_value(), deps.dial}),
+                  self_of(deps, settings_), deps.peers.has_value(), deps.dial}),
         epochs_(control_, drives_.deployment, std::string(kPlacementDocument)),
         console_({deps.clock,
                   deps.fs,
@@ -141,13 +144,18 @@ class ServingNode final : public Node {
     meet_peers(ctx.shard);
     CO_TRY_VOID(co_await control_.load(ctx));
     follow_the_cluster(ctx.shard);
+    // So that whoever finds the node serving can write at once; and it knows by then who joined before it.
+    if (permit_) co_await permit_->wait_for_one(deps_.clock.now() + std::chrono::seconds(5));
+    if (deps_.peers) {
+      const Result<> alike =
+          check_shared_settings(deps_.peers->self, settings_, control_.membership().members());
+      if (!alike) co_return alike;
+    }
     replacer_ = std::make_unique<DriveReplacer>(replacer_deps());
     CO_TRY_VOID(co_await replacer_->begin(ctx));
     CO_TRY(placement, co_await load_placement(ctx, control_, drives_));
     CO_TRY_VOID(tables_->begin(std::move(placement)));
     tables_->watch(control_);
-    // So that whoever finds the node serving can write at once.
-    if (permit_) co_await permit_->wait_for_one(deps_.clock.now() + std::chrono::seconds(5));
     buckets_ = std::make_unique<object::BucketStore>(control_, deps_.clock, deps_.random, config_.region,
                                                      bucket_cluster());
     buckets_->start(ctx.shard);
@@ -199,12 +207,12 @@ class ServingNode final : public Node {
     return out;
   }
 
-  static control::Member self_of(const Deps& deps) {
+  static control::Member self_of(const Deps& deps, const nlohmann::json& settings) {
     control::Member self;
     if (!deps.peers) return self;
     self.name = deps.peers->self;
     self.address = deps.peers->address;
-    self.facts = nlohmann::json{{"version", std::string(version())}}.dump();
+    self.facts = facts_of(settings);
     return self;
   }
 
@@ -465,6 +473,7 @@ class ServingNode final : public Node {
   const object::StorageClasses classes_;
   const NodeDrives drives_;                          // that the node began with
   const std::shared_ptr<disk::DriveRoster> roster_;  // all that there are now
+  const nlohmann::json settings_;                    // that all nodes have to be told alike
   Gate background_;
   Event stopping_;
   Hlc hlc_;

@@ -59,6 +59,15 @@ class Recovery(Case):
             node.command = told
             node.start()
             self.cluster.wait_ready()
+        self.assertEqual(node.stop(), 0)
+        node.command = lambda: [*told(), "--region", "elsewhere-1"]
+        node.start()
+        wait_for(lambda: 'setting region: node' in node.log_tail(5), "it says which setting differs, and waits")
+        self.assertFalse(node.ready())
+        node.kill()
+        node.command = told
+        node.start()
+        self.cluster.wait_ready()
 
     def test_etcd_restored(self):
         """From a snapshot: what was known then is known again; a bucket made since is not, and its name may be used again."""
