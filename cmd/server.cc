@@ -11,7 +11,9 @@
 #include <cstdio>
 
 #include "admin/health.h"
+#include "base/check.h"
 #include "base/log.h"
+#include "cluster/namesake.h"
 #include "cmd/build_node.h"
 #include "cmd/join_cluster.h"
 #include "cmd/open_drives.h"
@@ -290,14 +292,29 @@ Task<Result<>> serve(Process& process, Deps deps, NodeDrives drives) {
   co_return serving;
 }
 
+// Nobody else may be this node: what became of its drives is decided from here on.
+Task<Result<Membership>> join_alone(Ctx& ctx, const JoinDeps& deps,
+                                    const std::shared_ptr<net::PeerTls>& tls) {
+  const auto own = [&deps](const cluster::DriveUrl& url) { return url.node == deps.self; };
+  const auto& drives = deps.config.cluster_drives;
+  const auto url = std::find_if(drives.begin(), drives.end(), own);
+  CHECK(url != drives.end());
+  const net::HostPort address{url->node, url->port};
+  auto checking = cluster::check_no_namesake(ctx.shard, deps.random, tls, deps.self, address);
+  CO_TRY_VOID(co_await std::move(checking));
+  auto joining = join_cluster(ctx, deps);
+  co_return co_await std::move(joining);
+}
+
 // Without a membership and without an error when a signal ended it.
 Task<Result<std::optional<Membership>>> join(Shard* main, boost::asio::basic_signal_set<IoExecutor>* signals,
-                                             JoinDeps deps, WaitingServers::Config waiting) {
+                                             JoinDeps deps, std::shared_ptr<net::PeerTls> tls,
+                                             WaitingServers::Config waiting) {
   Gate tasks;
   Event stop;
   tasks.spawn(main->executor(), wait_for_signal(signals, &stop));
   WaitingServers servers(deps.clock, std::move(waiting));
-  JoinOnce once = [&deps](Ctx& ctx) { return join_cluster(ctx, deps); };
+  JoinOnce once = [&deps, &tls](Ctx& ctx) { return join_alone(ctx, deps, tls); };
   auto waiting_to_join = wait_to_join(*main, servers, stop, std::move(once));
   Result<std::optional<Membership>> out = co_await std::move(waiting_to_join);
   signals->cancel();
@@ -307,8 +324,8 @@ Task<Result<std::optional<Membership>>> join(Shard* main, boost::asio::basic_sig
 
 // And which folders are this node's own.
 Result<std::optional<Membership>> join_as(Shard& main, boost::asio::basic_signal_set<IoExecutor>& signals,
-                                          JoinDeps deps, WaitingServers::Config waiting,
-                                          std::vector<std::string>& folders) {
+                                          JoinDeps deps, std::shared_ptr<net::PeerTls> tls,
+                                          WaitingServers::Config waiting, std::vector<std::string>& folders) {
   folders.clear();
   for (const cluster::DriveUrl& url : deps.config.cluster_drives)
     if (url.node == deps.self) folders.push_back(url.folder);
@@ -319,7 +336,7 @@ Result<std::optional<Membership>> join_as(Shard& main, boost::asio::basic_signal
                     "as http://{}:PORT/FOLDER, or give the node the certificate of its own",
                     deps.self, deps.config.cluster_certs_dir, deps.self));
   }
-  return run_to_end(main, join(&main, &signals, std::move(deps), std::move(waiting)));
+  return run_to_end(main, join(&main, &signals, std::move(deps), std::move(tls), std::move(waiting)));
 }
 
 erasure::Geometry geometry_of(const cluster::Topology& topology) {
@@ -392,8 +409,8 @@ int run_server(const ServerConfig& given) {
     WaitingServers::Config waiting{http_config(config, address, tls, files_max),
                                    http_config(config, config.console_address, tls, files_max),
                                    config.s3_probes};
-    auto joined =
-        join_as(main, signals, {clock, random, fs, config, self}, std::move(waiting), opening.folders);
+    auto joined = join_as(main, signals, {clock, random, fs, config, self}, peer_tls, std::move(waiting),
+                          opening.folders);
     if (!joined) return say(joined.error());
     if (!*joined) return 0;
     cluster = std::move(*joined);

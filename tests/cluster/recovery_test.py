@@ -69,6 +69,23 @@ class Recovery(Case):
         node.start()
         self.cluster.wait_ready()
 
+    def test_a_name_is_one_nodes(self):
+        """A second machine with a node's certificate waits while the first one runs, and changes nothing."""
+        self.start()
+        first, machine = self.cluster.nodes[1], self.cluster.nodes[2]
+        told = machine.command
+        self.assertEqual(machine.stop(), 0)
+        machine.command = first.command
+        machine.start()
+        wait_for(lambda: f"another process runs as {first.name}" in machine.log_tail(5), "it finds the first one")
+        self.assertFalse(machine.ready())
+        self.assertTrue(first.ready())
+        machine.kill()
+        machine.command = told
+        machine.start()
+        self.cluster.wait_ready()
+        self.assert_there(self.put_some(3, "after", first.endpoint()), machine.endpoint())
+
     def test_etcd_restored(self):
         """From a snapshot: what was known then is known again; a bucket made since is not, and its name may be used again."""
         self.start()

@@ -15,6 +15,7 @@
 #include "../net/test_pki.h"
 #include "base/encoding.h"
 #include "cluster/limits.h"
+#include "cluster/namesake.h"
 #include "cluster/peer_breaker.h"
 #include "cluster/peer_frame.h"
 #include "cluster/peer_server.h"
@@ -320,6 +321,20 @@ TEST_F(TransportTest, ANodeThatIsAwayFailsFastAndIsFoundAgain) {
   }
   EXPECT_TRUE(reached);
   EXPECT_EQ(unreachable.value(), 0);
+}
+
+TEST_F(TransportTest, AnotherProcessOfTheSameNameIsFound) {
+  serve();
+  const auto check = [this](const std::shared_ptr<net::PeerTls>& as, const NodeName& self) {
+    return run_to_end(here_, check_no_namesake(here_, random_, as, self, {"127.0.0.1", port_}));
+  };
+  const Result<> found = check(tls1_, "node1");
+  ASSERT_TRUE(found.failed_with(Errc::unavailable));
+  EXPECT_EQ(found.error().detail.find("another process runs as node1 at 127.0.0.1:"), 0U)
+      << found.error().detail;
+  EXPECT_TRUE(check(tls2_, "node2")) << "what answers there is somebody else";
+  stop();
+  EXPECT_TRUE(check(tls1_, "node1"));
 }
 
 TEST_F(TransportTest, ANodeThatDoesNotTrustUsIsUnavailable) {
