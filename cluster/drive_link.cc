@@ -204,6 +204,11 @@ void DriveLink::probe_soon() {
 
 void DriveLink::node_called() {
   if (closed_ || online()) return;
+  // Two nodes that each miss a drive of the other one call each other by looking for it.
+  const TimePoint now = deps_.clock.now();
+  TimePoint last = called_.load(std::memory_order_relaxed);
+  if (last != TimePoint::min() && now < last + kProbeAwayMax) return;
+  if (!called_.compare_exchange_strong(last, now, std::memory_order_relaxed)) return;
   expected_ = true;
   on_home(&DriveLink::wake_probe);
 }
@@ -297,7 +302,7 @@ Task<> DriveLink::probe_again_and_again(std::shared_ptr<DriveLink> self) {
     auto waiting = self->until_probe(until);
     co_await std::move(waiting);
     // a moment between two of them, however many calls fail
-    if (!self->stopping_ && clock.now() < begun + kProbeAwayMin) {
+    while (!self->stopping_ && clock.now() < begun + kProbeAwayMin) {
       self->probe_wake_.reset();
       co_await self->probe_wake_.wait_until(clock, begun + kProbeAwayMin);
     }

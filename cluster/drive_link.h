@@ -76,6 +76,7 @@ class DriveLink : public std::enable_shared_from_this<DriveLink> {
   std::atomic<bool> errands_wait_{false};
   std::atomic<bool> suspected_{false};                       // a probe has been asked for
   std::atomic<bool> expected_{false};                        // its node has called
+  std::atomic<TimePoint> called_{TimePoint::min()};          // when that was heeded
   std::atomic<bool> closed_{false};                          // the home shard may be gone
   std::atomic<bool> left_{false};                            // it is none of the cluster any more
   std::atomic<TimePoint> garbage_logged_{TimePoint::min()};  // quiet until then
