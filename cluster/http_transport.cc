@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
 #include "base/check.h"
@@ -15,8 +16,9 @@ namespace ostraka::cluster {
 namespace {
 
 constexpr std::size_t kMaxHelloBytes = 64U << 10;
-// An attempt that the caller gave up after less time says nothing of the node.
-constexpr Duration kTellingAttempt = std::chrono::milliseconds(250);
+// An attempt that the caller gave up after less time than the connect timeout, divided by this, says nothing
+// of the node, which may just be short of CPU.
+constexpr int kTellingShare = 2;
 
 std::uint64_t target_bytes(const std::vector<disk::BlockTarget>& into) {
   std::uint64_t bytes = 0;
@@ -61,7 +63,11 @@ struct HttpTransport::Peer {
             metrics.histogram("ostraka_peer_call_seconds", "from a call to its answer", {{"peer", name}})) {}
   const NodeName name;
   PeerBreaker breaker;
-  std::atomic<unsigned> version{0};  // that was agreed on; 0: none yet
+  std::atomic<unsigned> version{0};                // that was agreed on; 0: none yet
+  std::atomic<bool> foreign{false};                // it speaks no version that this node does
+  std::atomic<TimePoint> heard{TimePoint::min()};  // when it last answered, on any shard
+  // When its host last refused a connection; min(): not since one was made.
+  std::atomic<TimePoint> refused{TimePoint::min()};
   Counter& calls;
   Counter& errors;
   Gauge& unreachable;
@@ -123,6 +129,8 @@ net::HttpCaller& HttpTransport::client_of(Shard& shard) {
     config.stall_timeout = config_.stall_timeout;
     config.dead_after = config_.dead_after;
     config.max_idle_per_peer = config_.max_idle_per_peer;
+    // Few, as nodes begin to need connections all at once; but enough that one round of them tells.
+    config.max_connects_per_peer = kBreakerFailures;
     config.on_connect = [this, &clock = shard.clock()](const net::ConnectOutcome& outcome) {
       connect_ended(clock, outcome);
     };
@@ -132,8 +140,15 @@ net::HttpCaller& HttpTransport::client_of(Shard& shard) {
 }
 
 void HttpTransport::connect_ended(Clock& clock, const net::ConnectOutcome& outcome) {
-  if (outcome.connected || (outcome.ran_out && outcome.took < kTellingAttempt)) return;
-  if (const auto peer = find(outcome.tls_name)) note_failure(*peer, clock.now(), outcome.why);
+  const auto peer = find(outcome.tls_name);
+  if (!peer) return;
+  const TimePoint now = clock.now();
+  if (outcome.connected) peer->refused.store(TimePoint::min(), std::memory_order_relaxed);
+  if (outcome.refused) peer->refused.store(now, std::memory_order_relaxed);
+  if (outcome.connected || outcome.alive) return;
+  if (outcome.ran_out && outcome.took < config_.connect_timeout / kTellingShare) return;
+  if (outcome.silent && peer->heard.load(std::memory_order_relaxed) > now - outcome.took) return;
+  note_failure(*peer, now, outcome.why);
 }
 
 void HttpTransport::note_failure(Peer& peer, TimePoint now, const std::string& why) {
@@ -143,7 +158,8 @@ void HttpTransport::note_failure(Peer& peer, TimePoint now, const std::string& w
             peer.name, why);
 }
 
-void HttpTransport::note_success(Peer& peer) {
+void HttpTransport::note_success(Peer& peer, TimePoint now) {
+  peer.heard.store(now, std::memory_order_relaxed);
   if (!peer.breaker.worked()) return;
   peer.unreachable.set(0);
   log::info("peer {} is reached again", peer.name);
@@ -151,6 +167,12 @@ void HttpTransport::note_success(Peer& peer) {
 
 void HttpTransport::heard_from(const NodeName& node) {
   if (const auto peer = find(node)) peer->breaker.try_again();
+}
+
+std::optional<TimePoint> HttpTransport::refused_at(const NodeName& node) const {
+  const auto peer = find(node);
+  const TimePoint at = peer ? peer->refused.load(std::memory_order_relaxed) : TimePoint::min();
+  return at == TimePoint::min() ? std::nullopt : std::optional(at);
 }
 
 net::ClientRequest HttpTransport::request_to(const Peer& peer, const Ctx& ctx) const {
@@ -223,7 +245,7 @@ Task<Result<PeerAnswer>> HttpTransport::exchange(Ctx& ctx, Peer& peer, PeerCall 
   if (!response) {
     co_return tl::unexpected<Error>(Error{response.code(), peer.name + ": " + response.error().detail});
   }
-  note_success(peer);
+  note_success(peer, clock.now());
   // An older release than the one that was agreed with runs there now.
   if (response->status == 404) peer.version.store(0, std::memory_order_relaxed);
   if (response->status != 200 || !response->content_length)
@@ -280,19 +302,23 @@ Task<Result<PeerHello>> HttpTransport::negotiate(Ctx& ctx, Peer& peer, bool may_
   if (!hello) {
     // Connected, and then sent away or not answered: a node that does not trust our certificate, or hangs.
     // (That connecting failed is noted where it is tried.)
-    const bool telling = clock.now() - begin >= kTellingAttempt || !hello.failed_with(Errc::deadline);
-    if (!hello.failed_with(Errc::unavailable) && telling)
-      note_failure(peer, clock.now(), hello.error().detail);
+    const TimePoint now = clock.now();
+    const bool telling =
+        !hello.failed_with(Errc::deadline) || (now - begin >= config_.connect_timeout / kTellingShare &&
+                                               peer.heard.load(std::memory_order_relaxed) <= begin);
+    if (!hello.failed_with(Errc::unavailable) && telling) note_failure(peer, now, hello.error().detail);
     co_return fail(Errc::unavailable, peer.name + ": " + hello.error().detail);
   }
-  note_success(peer);
+  note_success(peer, clock.now());
   if (hello->newest_version < kOldestPeerVersion || hello->oldest_version > kNewestPeerVersion) {
-    co_return fail(Errc::unsupported_version,
-                   peer.name + " (" + hello->build + ") speaks versions " +
-                       std::to_string(hello->oldest_version) + " to " +
-                       std::to_string(hello->newest_version) + " of the peer protocol, and we " +
-                       std::to_string(kOldestPeerVersion) + " to " + std::to_string(kNewestPeerVersion));
+    std::string difference =
+        fmt::format("{} ({}) speaks versions {} to {} of the peer protocol, and we {} to {}", peer.name,
+                    hello->build, hello->oldest_version, hello->newest_version, kOldestPeerVersion,
+                    kNewestPeerVersion);
+    if (!peer.foreign.exchange(true)) log::warn("{}: no calls until one of us is another release", difference);
+    co_return fail(Errc::unsupported_version, std::move(difference));
   }
+  peer.foreign = false;
   co_return hello;
 }
 

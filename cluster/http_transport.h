@@ -19,12 +19,12 @@
 namespace ostraka::cluster {
 
 struct HttpTransportConfig {
-  std::shared_ptr<const net::TlsConnector> tls;  // net::PeerTls; nullptr: plain HTTP, in tests
-  Duration connect_timeout = std::chrono::seconds(2);
-  Duration stall_timeout = std::chrono::seconds(60);  // for calls without a deadline
-  Duration dead_after = std::chrono::seconds(12);     // without a sign of life from the other host
-  std::size_t max_idle_per_peer = 32;                 // kept connections, a shard
-  net::HttpDial dial = {};                            // empty: over the network
+  std::shared_ptr<const net::TlsConnector> tls;        // net::PeerTls; nullptr: plain HTTP, in tests
+  Duration connect_timeout = std::chrono::seconds(2);  // as HttpClientConfig's
+  Duration stall_timeout = std::chrono::seconds(60);   // for calls without a deadline
+  Duration dead_after = std::chrono::seconds(12);      // without a sign of life from the other host
+  std::size_t max_idle_per_peer = 32;                  // kept connections, a shard
+  net::HttpDial dial = {};                             // empty: over the network
 };
 
 // What a node says of itself.
@@ -48,6 +48,7 @@ class HttpTransport final : public Transport {
   Task<Result<PeerAnswer>> call(Ctx& ctx, const NodeName& node, PeerCall call,
                                 std::vector<disk::BlockTarget> into) override;
   void heard_from(const NodeName& node) override;
+  std::optional<TimePoint> refused_at(const NodeName& node) const override;
   // Asks anew. Errors as those of a call.
   Task<Result<PeerHello>> hello(Ctx& ctx, const NodeName& node);
   // Closes all connections, on their shards, which must run. No call may be under way, and none follows.
@@ -69,7 +70,7 @@ class HttpTransport final : public Transport {
   Task<Result<PeerHello>> negotiate(Ctx& ctx, Peer& peer, bool may_connect);
   Task<Result<PeerHello>> ask_hello(Ctx& ctx, Peer& peer, bool may_connect);
   void note_failure(Peer& peer, TimePoint now, const std::string& why);
-  void note_success(Peer& peer);
+  void note_success(Peer& peer, TimePoint now);
   static Task<> drop(Pool* pool);
 
   Random& random_;

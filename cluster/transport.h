@@ -78,6 +78,9 @@ class Transport {
                                         std::vector<disk::BlockTarget> into) = 0;
   // The node has called this one: where it was put aside, the next call tries again. Thread safe.
   virtual void heard_from(const NodeName& /*node*/) {}
+  // When the node's host last said that no process listens there; nullopt: it never did, or a connection was
+  // made since. Thread safe.
+  virtual std::optional<TimePoint> refused_at(const NodeName& /*node*/) const { return std::nullopt; }
 };
 
 // The other end. Thread safe: called from every shard.

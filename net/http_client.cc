@@ -1,27 +1,17 @@
 #include "net/http_client.h"
 
-#include <netinet/in.h>
-#include <netinet/tcp.h>
-#include <sys/socket.h>
-
 #include <algorithm>
 #include <array>
-#include <boost/asio/as_tuple.hpp>
-#include <boost/asio/ip/tcp.hpp>
 #include <charconv>
 
 #include "base/encoding.h"
+#include "net/http_client_peer.h"
 #include "net/http_head.h"
-#include "net/input_buffer.h"
 #include "net/wire_body.h"
-#include "runtime/event.h"
 
 namespace ostraka::net {
 namespace {
 
-using Tcp = boost::asio::ip::tcp;
-constexpr auto kAwaitTuple = boost::asio::as_tuple(kAwait);
-constexpr std::size_t kMaxLastKnown = 1024;     // hosts
 constexpr std::size_t kSendBytes = 256U << 10;  // of a streamed request body, at a time
 
 bool has_control(std::string_view text) noexcept {
@@ -62,43 +52,7 @@ bool has_no_body(std::string_view method, unsigned status) noexcept {
   return method == "HEAD" || status == 204 || status == 304;
 }
 
-// Shared with the handler of a lookup: once it has begun, nothing can cut it short.
-struct Lookup {
-  explicit Lookup(const IoExecutor& executor) : resolver(executor) {}
-  boost::asio::ip::basic_resolver<Tcp, IoExecutor> resolver;
-  boost::system::error_code error;
-  std::vector<Tcp::endpoint> endpoints;
-  Event done;
-};
-
-// The kernel's watch over a connection whose other end may be gone without a word.
-void set_dead_after(int socket, Duration dead_after) {
-  const auto ms = std::chrono::duration_cast<std::chrono::milliseconds>(dead_after).count();
-  const int on = 1, probes = 3;
-  const int period_s = static_cast<int>(std::max<std::int64_t>(1, ms / 1000 / (probes + 1)));
-  const auto limit_ms = static_cast<unsigned>(ms);
-  // Best effort: without them a dead connection is only noticed later.
-  ::setsockopt(socket, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof on);
-  ::setsockopt(socket, IPPROTO_TCP, TCP_KEEPIDLE, &period_s, sizeof period_s);
-  ::setsockopt(socket, IPPROTO_TCP, TCP_KEEPINTVL, &period_s, sizeof period_s);
-  ::setsockopt(socket, IPPROTO_TCP, TCP_KEEPCNT, &probes, sizeof probes);
-  ::setsockopt(socket, IPPROTO_TCP, TCP_USER_TIMEOUT, &limit_ms, sizeof limit_ms);
-}
-
 }  // namespace
-
-// One connection.
-struct HttpClient::Wire {
-  Wire(StreamWatch& watch, Key k) : key(std::move(k)), stream(watch) {}
-  const Key key;
-  Stream stream;
-  InputBuffer input;
-  TimePoint idle_since{};
-  std::uint64_t generation = 0;  // of the certificates
-  bool reused = false;
-  bool answered = false;  // a byte of the current response has come
-  bool keep_alive = false;
-};
 
 // Gives the connection back when it has been read to the end.
 class HttpClient::ResponseBody final : public BodySource {
@@ -131,7 +85,9 @@ HttpClient::HttpClient(Shard& shard, HttpClientConfig config)
     : shard_(shard),
       config_(std::move(config)),
       watch_(shard, std::clamp<Duration>(std::min(config_.connect_timeout, config_.stall_timeout) / 8,
-                                         std::chrono::milliseconds(1), std::chrono::milliseconds(20))) {}
+                                         std::chrono::milliseconds(1), std::chrono::milliseconds(20))),
+      look_period_(std::clamp<Duration>(config_.connect_timeout / 16, std::chrono::milliseconds(1),
+                                        std::chrono::milliseconds(50))) {}
 
 HttpClient::~HttpClient() = default;
 
@@ -144,120 +100,6 @@ Duration HttpClient::stall_of(const ClientRequest& request) const noexcept {
   return request.stall.value_or(config_.stall_timeout);
 }
 
-std::size_t HttpClient::idle_connections() const noexcept {
-  std::size_t count = 0;
-  for (const auto& [key, wires] : idle_) count += wires.size();
-  return count;
-}
-
-void HttpClient::abort() {
-  watch_.close_all();
-  idle_.clear();
-}
-
-void HttpClient::drop_expired() {
-  const TimePoint oldest = shard_.clock().now() - config_.keep_idle;
-  for (auto peer = idle_.begin(); peer != idle_.end();) {
-    std::erase_if(peer->second,
-                  [oldest](const std::unique_ptr<Wire>& wire) { return wire->idle_since < oldest; });
-    peer = peer->second.empty() ? idle_.erase(peer) : std::next(peer);
-  }
-}
-
-bool HttpClient::is_current(const Wire& wire) const noexcept {
-  return !wire.key.tls || wire.generation == config_.tls->generation();
-}
-
-std::unique_ptr<HttpClient::Wire> HttpClient::take_idle(const Key& key) {
-  drop_expired();
-  const auto peer = idle_.find(key);
-  while (peer != idle_.end() && !peer->second.empty()) {
-    std::unique_ptr<Wire> wire = std::move(peer->second.back());
-    peer->second.pop_back();
-    if (is_current(*wire) && wire->stream.is_quiet()) {
-      wire->reused = true;
-      return wire;
-    }
-  }
-  return nullptr;
-}
-
-void HttpClient::give_back(std::unique_ptr<Wire> wire) {
-  drop_expired();
-  auto& wires = idle_[wire->key];
-  if (wires.size() >= config_.max_idle_per_peer || !is_current(*wire)) return;
-  wire->idle_since = shard_.clock().now();
-  wires.push_back(std::move(wire));
-}
-
-HttpClient::Key HttpClient::key_of(const ClientRequest& request) {
-  return {request.peer.host, request.peer.port, request.tls,
-          request.tls_name.empty() ? request.peer.host : request.tls_name};
-}
-
-Task<Result<HttpClient::Endpoints>> HttpClient::look_up(const HostPort& peer, TimePoint deadline) {
-  boost::system::error_code error;
-  const auto literal = boost::asio::ip::make_address(peer.host, error);
-  if (!error) co_return Endpoints{Tcp::endpoint(literal, peer.port)};
-  const auto lookup = std::make_shared<Lookup>(shard_.executor());
-  auto found = [lookup](const boost::system::error_code& failure, const auto& results) {
-    lookup->error = failure;
-    for (const auto& entry : results) lookup->endpoints.push_back(entry.endpoint());
-    lookup->done.set();
-  };
-  lookup->resolver.async_resolve(peer.host, std::to_string(peer.port), std::move(found));
-  const bool in_time = co_await lookup->done.wait_until(shard_.clock(), deadline);
-  if (!in_time) lookup->resolver.cancel();  // one that still waits for the resolver's thread need not begin
-  const std::pair<std::string, std::uint16_t> key(peer.host, peer.port);
-  if (in_time && !lookup->error) {
-    if (last_known_.size() >= kMaxLastKnown) last_known_.clear();
-    last_known_[key] = lookup->endpoints;
-    co_return std::move(lookup->endpoints);
-  }
-  if (const auto last = last_known_.find(key); last != last_known_.end()) co_return last->second;
-  const std::string why = in_time ? lookup->error.message() : "its name is not found in time";
-  co_return fail(Errc::unavailable, peer.host + ": " + why);
-}
-
-Task<Result<std::unique_ptr<HttpClient::Wire>>> HttpClient::connect(const ClientRequest& request) {
-  const TimePoint begin = shard_.clock().now();
-  const TimePoint limit = deadline_after(begin, config_.connect_timeout);
-  const TimePoint own = std::min(request.deadline, request.end_by);
-  auto wire = co_await try_connect(request, std::min(limit, own));
-  if (config_.on_connect) {
-    const TimePoint end = shard_.clock().now();
-    ConnectOutcome outcome{.peer = request.peer, .tls_name = request.tls_name, .took = end - begin};
-    outcome.connected = wire.has_value();
-    outcome.ran_out = !wire && own < limit && end >= own;
-    if (!wire) outcome.why = wire.error().detail;
-    config_.on_connect(outcome);
-  }
-  co_return wire;
-}
-
-Task<Result<std::unique_ptr<HttpClient::Wire>>> HttpClient::try_connect(const ClientRequest& request,
-                                                                        TimePoint deadline) {
-  const TimePoint now = shard_.clock().now();
-  const TimePoint found_by = std::max(now, deadline - (deadline - now) / 4);  // time for the rest
-  CO_TRY(endpoints, co_await look_up(request.peer, found_by));
-  std::string why = "no address";
-  for (const Tcp::endpoint& endpoint : endpoints) {
-    auto wire = std::make_unique<Wire>(watch_, key_of(request));
-    Result<> connected = co_await wire->stream.connect(endpoint, deadline);
-    if (connected && config_.dead_after > Duration())
-      set_dead_after(wire->stream.native_handle(), config_.dead_after);
-    if (connected && request.tls) {
-      wire->generation = config_.tls->generation();
-      auto session = config_.tls->connect(wire->stream.native_handle(), wire->key.tls_name);
-      if (!session) co_return fail(Errc::unavailable, "no TLS session for " + to_string(request.peer));
-      connected = co_await wire->stream.start_tls(std::move(session), deadline);
-    }
-    if (connected) co_return wire;
-    why = connected.error().detail;
-  }
-  co_return fail(Errc::unavailable, "cannot connect to " + to_string(request.peer) + ": " + why);
-}
-
 Task<Result<ClientResponse>> HttpClient::request(ClientRequest request) {
   CO_TRY_VOID(check(request));
   if (request.tls && !config_.tls) co_return fail(Errc::invalid_argument, "no TLS context to trust");
@@ -266,9 +108,12 @@ Task<Result<ClientResponse>> HttpClient::request(ClientRequest request) {
     std::unique_ptr<Wire> wire = take_idle(key_of(request));
     if (!wire && !request.may_connect) co_return fail(Errc::unavailable, "no connection is kept");
     if (!wire) {
-      auto connected = co_await connect(request);
-      if (!connected) co_return tl::unexpected<Error>(std::move(connected).error());
-      wire = std::move(*connected);
+      CO_TRY(obtained, co_await obtain(request));
+      wire = std::move(obtained);
+      if (std::min(request.deadline, request.end_by) <= shard_.clock().now()) {
+        give_back(std::move(wire));  // in time for others
+        co_return fail(Errc::deadline);
+      }
     }
     wire->answered = false;
     const bool reused = wire->reused;
@@ -336,6 +181,7 @@ Task<Result<ClientResponse>> HttpClient::receive(std::unique_ptr<Wire>& wire, co
       CO_TRY(got, co_await wire->stream.read(room, MutableByteSpan(), deadline));
       if (got == 0) co_return fail(Errc::closed, "the server closed the connection without an answer");
       wire->answered = true;
+      ++wire->contact->signs;
       input.filled_more(got);
       continue;
     }

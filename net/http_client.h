@@ -26,16 +26,25 @@ struct ConnectOutcome {
   const std::string& tls_name;
   bool connected = false;
   bool ran_out = false;  // the request's own deadline came before anything was known
-  Duration took{};
+  bool silent = false;   // that or the connect timeout came, and nothing was heard of the peer
+  bool alive = false;    // that or the connect timeout came, but something was heard of the peer
+  bool refused = false;  // by the host: no process listens there
+  Duration took{};       // silent: for how long, without what our own thread stood still
   std::string why = {};  // it failed
 };
 
 struct HttpClientConfig {
-  std::shared_ptr<const TlsConnector> tls;             // needed only for requests with tls
-  Duration connect_timeout = std::chrono::seconds(5);  // with the TLS handshake
-  Duration stall_timeout = std::chrono::seconds(30);   // for the peer to take or send some bytes
-  Duration keep_idle = std::chrono::seconds(20);       // how long an unused connection is kept
-  std::size_t max_idle_per_peer = 16;
+  std::shared_ptr<const TlsConnector> tls;  // needed only for requests with tls
+  // For a connection with its TLS handshake, as long as nothing is heard of the peer: what comes of a
+  // handshake, and answers to others, are signs of life. In all three times as long. Time in which the
+  // shard's own thread did not get to run does not count.
+  Duration connect_timeout = std::chrono::seconds(5);
+  Duration stall_timeout = std::chrono::seconds(30);  // for the peer to take or send some bytes
+  Duration keep_idle = std::chrono::seconds(20);      // how long an unused connection is kept
+  std::size_t max_idle_per_peer = 16;                 // 0: none is used twice
+  // At a time: a handshake costs both ends about a millisecond of CPU. Who comes later waits in line, for a
+  // connection that is given back or for its turn; when the peer refuses one, all in line are turned away.
+  std::size_t max_connects_per_peer = 4;
   // After so long without a sign of life from the other host, a connection breaks even when nothing is sent
   // on it, or nothing gets through. Zero: the kernel's times, which are hours.
   Duration dead_after{};
@@ -105,7 +114,10 @@ class HttpClient final : public HttpCaller {
   std::size_t idle_connections() const noexcept;
 
  private:
+  struct Contact;
   struct Wire;
+  struct Seeker;
+  struct Peer;
   class ResponseBody;
   struct Key {
     std::string host;
@@ -117,8 +129,16 @@ class HttpClient final : public HttpCaller {
   using Endpoints = std::vector<boost::asio::ip::tcp::endpoint>;
   static Key key_of(const ClientRequest& request);
   Duration stall_of(const ClientRequest& request) const noexcept;
-  Task<Result<std::unique_ptr<Wire>>> connect(const ClientRequest& request);
-  Task<Result<std::unique_ptr<Wire>>> try_connect(const ClientRequest& request, TimePoint deadline);
+  Peer& peer_of(const Key& key);
+  Task<Result<std::unique_ptr<Wire>>> obtain(const ClientRequest& request);
+  void admit(Peer& peer);
+  static void turn_away(Peer& peer, const Error& why);
+  void watch_seekers();
+  void look();
+  static void note_progress(Seeker& seeker);
+  bool takes_too_long(Seeker& seeker, Duration passed) const;
+  Task<Result<std::unique_ptr<Wire>>> connect(const ClientRequest& request, Peer& peer, Seeker& self);
+  Task<Result<std::unique_ptr<Wire>>> try_connect(const ClientRequest& request, Seeker& self);
   Task<Result<Endpoints>> look_up(const HostPort& peer, TimePoint deadline);
   std::unique_ptr<Wire> take_idle(const Key& key);
   void give_back(std::unique_ptr<Wire> wire);
@@ -130,7 +150,11 @@ class HttpClient final : public HttpCaller {
   Shard& shard_;
   const HttpClientConfig config_;
   StreamWatch watch_;
-  std::map<Key, std::vector<std::unique_ptr<Wire>>> idle_;
+  const Duration look_period_;
+  TimePoint looked_{};
+  std::unique_ptr<Clock::Timer> look_timer_;  // runs only while somebody needs a connection
+  std::map<Key, std::unique_ptr<Peer>> peers_;
+  std::uint64_t aborts_ = 0;
   std::map<std::pair<std::string, std::uint16_t>, Endpoints>
       last_known_;  // for when names cannot be looked up
 };

@@ -176,6 +176,7 @@ Task<> HttpServer::stop_accepting() {
 Task<> HttpServer::refresh_certificates() {
   Clock& clock = shards_[0].clock();
   for (;;) {
+    if (config_.peers) config_.peers->tls->tell_expiry(clock.unix_ms() / 1000);
     const TimePoint next = deadline_after(clock.now(), config_.tls_refresh);
     const bool stop = co_await listener_->stop_refreshing.wait_until(clock, next);
     if (stop) co_return;

@@ -173,7 +173,7 @@ PeerTls::PeerTls(Fs& fs, std::string folder, Sides sides, Files files)
       self_(sides.self),
       sides_(std::move(sides)),
       in_use_(std::move(files)),
-      expires_unix_s_(sides_.expires_unix_s) {}
+      expires_unix_s_(sides_.validity.until) {}
 
 Result<PeerTls::Files> PeerTls::read_files(Fs& fs, const std::string& folder) {
   TRY(authorities, fs.read_file(folder + "/ca.crt", kMaxPemBytes));
@@ -207,7 +207,8 @@ Result<PeerTls::Sides> PeerTls::build(const Files& files, const std::string& fol
   auto self = identity_of(leaf);
   if (!self) return fail(Errc::malformed, chain_path + ": " + self.error().detail);
   out.self = std::move(*self);
-  out.expires_unix_s = unix_seconds(X509_get0_notAfter(leaf));
+  out.validity.from = unix_seconds(X509_get0_notBefore(leaf));
+  out.validity.until = unix_seconds(X509_get0_notAfter(leaf));
   return out;
 }
 
@@ -247,9 +248,16 @@ Task<> PeerTls::refresh() {
   sides_ = std::move(*fresh);
   in_use_ = std::move(*files);
   complained_.clear();
-  expires_unix_s_.store(sides_.expires_unix_s, std::memory_order_relaxed);
+  expires_unix_s_.store(sides_.validity.until, std::memory_order_relaxed);
   generation_.fetch_add(1, std::memory_order_relaxed);
   log::info("cluster certificates reloaded folder={}", folder_);
+}
+
+bool PeerTls::tell_expiry(std::int64_t now) {
+  const std::lock_guard lock(mutex_);
+  const auto notice = expiry_.look(now, sides_.validity);
+  if (notice && log::enabled(notice->level)) log::write(notice->level, notice->text);
+  return notice.has_value();
 }
 
 PeerTls::Sides PeerTls::sides() const {

@@ -9,6 +9,7 @@
 #include <string>
 
 #include "base/result.h"
+#include "net/certificate_expiry.h"
 #include "net/spiffe.h"
 #include "net/tls.h"
 #include "runtime/fs.h"
@@ -32,6 +33,10 @@ class PeerTls final : public TlsConnector {
   std::uint64_t generation() const noexcept override { return generation_.load(std::memory_order_relaxed); }
   std::int64_t expires_unix_s() const noexcept { return expires_unix_s_.load(std::memory_order_relaxed); }
 
+  // Logs that the certificate in use is about to expire, when it is time to say so. now: unix seconds.
+  // Returns whether it did.
+  bool tell_expiry(std::int64_t now);
+
   // node: the only one that is accepted at the other end.
   std::unique_ptr<TlsStream> connect(int socket, const std::string& node) const override;
   // A server's session: a peer is checked, and its name is TlsStream::peer(). All others get the certificate
@@ -47,7 +52,7 @@ class PeerTls final : public TlsConnector {
   struct Sides {
     Context client, server, nobody;  // nobody: refuses all that are no peers
     NodeIdentity self;
-    std::int64_t expires_unix_s = 0;
+    Validity validity;
   };
   PeerTls(Fs& fs, std::string folder, Sides sides, Files files);
   static Result<Files> read_files(Fs& fs, const std::string& folder);
@@ -62,6 +67,7 @@ class PeerTls final : public TlsConnector {
   Sides sides_;
   Files in_use_;
   std::string complained_;  // of what was logged last
+  CertificateExpiry expiry_{folder_ + "/node.crt"};
   std::atomic<std::uint64_t> generation_{1};
   std::atomic<std::int64_t> expires_unix_s_;
   WorkerPool reader_{"peer-tls-reader", 1};  // the folder may be on a slow or dead drive

@@ -22,6 +22,11 @@ bool would_block(int error) noexcept {
   return error == EAGAIN || error == EWOULDBLOCK || error == EINTR;
 }
 
+tl::unexpected<Error> not_connected(int why) {
+  return fail(why == ECONNREFUSED ? Errc::unavailable : Errc::closed,
+              boost::system::error_code(why, boost::system::system_category()).message());
+}
+
 }  // namespace
 
 SocketHandle::~SocketHandle() {
@@ -69,18 +74,12 @@ Task<Result<>> Stream::connect(boost::asio::ip::tcp::endpoint to, TimePoint dead
   if (error) co_return fail(Errc::closed, error.message());
   if (::connect(socket_.native_handle(), to.data(), static_cast<socklen_t>(to.size())) == 0)
     co_return Result<>();
-  if (errno != EINPROGRESS && errno != EINTR) {
-    co_return fail(Errc::closed,
-                   boost::system::error_code(errno, boost::system::system_category()).message());
-  }
+  if (errno != EINPROGRESS && errno != EINTR) co_return not_connected(errno);
   CO_TRY_VOID(co_await wait(Want::write, deadline));
   int outcome = 0;
   socklen_t size = sizeof outcome;
   ::getsockopt(socket_.native_handle(), SOL_SOCKET, SO_ERROR, &outcome, &size);
-  if (outcome != 0) {
-    co_return fail(Errc::closed,
-                   boost::system::error_code(outcome, boost::system::system_category()).message());
-  }
+  if (outcome != 0) co_return not_connected(outcome);
   co_return Result<>();
 }
 

@@ -53,6 +53,7 @@ class Stream
 
   // Takes over a connected socket. is_v6: its address family.
   Result<> adopt(SocketHandle socket, bool is_v6);
+  // Error besides: unavailable (the host refuses it: nobody listens there).
   Task<Result<>> connect(boost::asio::ip::tcp::endpoint to, TimePoint deadline);
   int native_handle() { return socket_.native_handle(); }
   // From here on, all bytes go through TLS. Shakes hands.

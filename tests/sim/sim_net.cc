@@ -16,7 +16,8 @@ using std::chrono::seconds;
 namespace {
 
 constexpr Duration kConnectAgain = milliseconds(300);  // what is lost on the way is sent again
-constexpr Duration kFirstResend = milliseconds(200);   // doubled up to
+constexpr std::string_view kRefuses = " refuses the connection";
+constexpr Duration kFirstResend = milliseconds(200);  // doubled up to
 constexpr Duration kLongestResend = milliseconds(3200);
 constexpr Duration kDeadAfter = seconds(12);  // without a sign of life, as HttpTransportConfig::dead_after
 
@@ -430,6 +431,7 @@ Task<Result<SimNet::ConnectionPtr>> SimNet::Caller::connect(const net::ClientReq
     net::ConnectOutcome outcome{.peer = request.peer, .tls_name = request.tls_name, .took = end - begin};
     outcome.connected = made.has_value();
     outcome.ran_out = !made && own < limit && end >= own;
+    outcome.refused = !made && made.error().detail.ends_with(kRefuses);
     if (!made) outcome.why = made.error().detail;
     config_.on_connect(outcome);
   }
@@ -447,7 +449,7 @@ Task<Result<SimNet::ConnectionPtr>> SimNet::Caller::try_connect(std::string peer
     const auto found = net_.listeners_.find(peer);
     const bool through = !net_.is_cut(host_, peer) && !net_.is_cut(peer, host_);
     if (through && found == net_.listeners_.end())
-      co_return fail(Errc::unavailable, peer + " refuses the connection");
+      co_return fail(Errc::unavailable, peer + std::string(kRefuses));
     if (through && !found->second.line->stopped()) {
       auto connection = std::make_shared<Connection>();
       connection->number = ++net_.made_;

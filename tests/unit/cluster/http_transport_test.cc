@@ -304,11 +304,16 @@ TEST_F(TransportTest, ANodeThatIsAwayFailsFastAndIsFoundAgain) {
   serve();
   connect(port_, tls2_);
   EXPECT_TRUE(call("test.echo", "", {}, {}, 20s, "node7").failed_with(Errc::unavailable));
+  EXPECT_FALSE(transport_->refused_at("node7"));
+  EXPECT_TRUE(call("test.echo"));
+  EXPECT_FALSE(transport_->refused_at("node1"));
+  const TimePoint stopped = here_.clock().now();
   stop();
   for (unsigned i = 0; i < kBreakerFailures; ++i)
     EXPECT_TRUE(call("test.echo").failed_with(Errc::unavailable));
   Gauge& unreachable = metrics_.gauge("ostraka_peer_unreachable", "", {{"peer", "node1"}});
   EXPECT_EQ(unreachable.value(), 1);
+  EXPECT_GE(transport_->refused_at("node1"), stopped);
   const auto refused = call("test.echo");
   ASSERT_TRUE(refused.failed_with(Errc::unavailable));
   EXPECT_NE(refused.error().detail.find("no connection is kept"), std::string::npos)
@@ -321,6 +326,7 @@ TEST_F(TransportTest, ANodeThatIsAwayFailsFastAndIsFoundAgain) {
   }
   EXPECT_TRUE(reached);
   EXPECT_EQ(unreachable.value(), 0);
+  EXPECT_FALSE(transport_->refused_at("node1"));
 }
 
 TEST_F(TransportTest, AnotherProcessOfTheSameNameIsFound) {

@@ -108,8 +108,11 @@ class MemoryNetwork::Line final : public Transport {
     auto flight = std::make_shared<Flight>();
     if (network_.script_) flight->fate = network_.script_(from_, node, call);
     const auto to = network_.nodes_.find(node);
+    if (flight->fate.refused) network_.refused_[{from_, node}] = ctx.shard.clock().now();
+    if (flight->fate.refused) co_return fail(Errc::unavailable, "refused");
     if (flight->fate.unreachable || to == network_.nodes_.end())
       co_return fail(Errc::unavailable, "cannot be reached");
+    network_.refused_.erase({from_, node});
     flight->from = from_;
     flight->to = node;
     flight->deadline = ctx.deadline;
@@ -133,6 +136,11 @@ class MemoryNetwork::Line final : public Transport {
     Result<PeerAnswer> answer = co_await std::move(waiting);
     if (stop) stop->on_request({});
     co_return deliver(std::move(answer), into);
+  }
+
+  std::optional<TimePoint> refused_at(const NodeName& node) const override {
+    const auto found = network_.refused_.find({from_, node});
+    return found == network_.refused_.end() ? std::nullopt : std::optional(found->second);
   }
 
  private:

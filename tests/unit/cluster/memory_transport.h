@@ -17,6 +17,7 @@ namespace ostraka::cluster {
 // What becomes of one call.
 struct CallFate {
   bool unreachable = false;  // nothing is sent: unavailable
+  bool refused = false;      // the same, and it is known that no process is there
   Duration delay{0};         // before the call arrives; its body is held until then
   bool call_lost = false;
   Duration answer_delay{0};
@@ -53,6 +54,7 @@ class MemoryNetwork {
   static Task<> carry(MemoryNetwork* self, std::shared_ptr<Flight> flight);
 
   std::map<NodeName, Node> nodes_;
+  std::map<std::pair<NodeName, NodeName>, TimePoint> refused_;  // from, to
   Script script_;
   Gate gate_;
 };

@@ -321,6 +321,21 @@ TEST_F(PeerTlsTest, LoadNamesWhatIsWrong) {
   EXPECT_NEAR(static_cast<double>(node1_->expires_unix_s()), static_cast<double>(now + 3600), 60.0);
 }
 
+TEST_F(PeerTlsTest, TellsThatItsCertificateExpiresUntilItIsRenewed) {
+  constexpr std::int64_t kDay = 24 * 3600;
+  const std::int64_t now = clock_.unix_ms() / 1000;
+  const std::string ca = pki_.authority().certificate;
+  write_peer_folder(folder_ + "/node1", ca, pki_.node("node1", {now - 300 * kDay, now + 31 * kDay}));
+  run_to_end(here_, node1_->refresh());
+  EXPECT_FALSE(node1_->tell_expiry(now));
+  EXPECT_TRUE(node1_->tell_expiry(now + 2 * kDay));
+  EXPECT_FALSE(node1_->tell_expiry(now + 2 * kDay + 10));
+  EXPECT_TRUE(node1_->tell_expiry(now + 3 * kDay));
+  write_peer_folder(folder_ + "/node1", ca, pki_.node("node1", {now, now + 365 * kDay}));
+  run_to_end(here_, node1_->refresh());
+  EXPECT_FALSE(node1_->tell_expiry(now + 5 * kDay));
+}
+
 TEST_F(PeerTlsTest, ClientsCannotUseUpTheConnectionsOfPeers) {
   HttpServerConfig config = with_peers(false);
   config.max_connections = 1;
