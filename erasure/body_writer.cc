@@ -240,6 +240,7 @@ class SetBodyWriter final : public BodyWriter {
     body.core = state_->core;
     for (std::size_t index = 0; index < state_->slots.size(); ++index)
       body.staged_on[index] = state_->slots[index].finished;
+    body.full = full();
     fault_point("body.staged");
     returned_ = true;
     state_->ended = true;
@@ -357,13 +358,17 @@ class SetBodyWriter final : public BodyWriter {
     co_return Result<>();
   }
 
+  unsigned full() const {
+    unsigned count = 0;
+    for (const WriteSlot& slot : state_->slots) count += slot.no_space ? 1U : 0U;
+    return count;
+  }
+
   Result<> enough_left() const {
     const unsigned live = state_->live();
     if (live >= quorum_) return {};
-    unsigned full = 0;
-    for (const WriteSlot& slot : state_->slots) full += slot.no_space ? 1U : 0U;
-    if (full > state_->slots.size() - quorum_)
-      return fail(Errc::no_space, fmt::format("{} of {} drives are full", full, state_->slots.size()));
+    if (full() > state_->slots.size() - quorum_)
+      return fail(Errc::no_space, fmt::format("{} of {} drives are full", full(), state_->slots.size()));
     return fail(Errc::unavailable, fmt::format("{} of {} drives take part in the write, {} needed", live,
                                                state_->slots.size(), quorum_));
   }

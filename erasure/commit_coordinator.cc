@@ -280,7 +280,7 @@ class Coordinator {
   }
 
   void note_refusal(const CommitRound::Answers& answers) {
-    unsigned full = 0;
+    unsigned full = spec_.body ? spec_.body->full : 0;  // and others, now
     unsigned refused = 0;
     for (const auto& answer : answers) {
       if (!answer) continue;

@@ -64,6 +64,7 @@ struct StagedBody {
   Geometry geometry;
   std::vector<Slice> inline_shards;  // n of them when inline
   std::vector<bool> staged_on;       // by slot: its shard file is durable there
+  unsigned full = 0;                 // drives that had no room for theirs
   Shard* shard = nullptr;            // that staged it; null when no files lie on the drives
   std::shared_ptr<SetCore> core;     // of the set that staged it; the same
 };

@@ -71,6 +71,8 @@ inline constexpr unsigned kLagStripes =
 inline constexpr unsigned kMaxStripesPerRead = 2;
 static_assert(kMaxStripesPerRead <= 2, "the blocks of a shard that a partial read left out must be adjacent");
 inline constexpr std::size_t kRemoteReadBytes = 1U << 20;
+// Computing a block reads all the others of its stripe, so it pays only while those are few.
+inline constexpr unsigned kMostDataForParityAtHand = 8;
 inline constexpr std::size_t kReadAheadShare = 4;  // no more than one in so many slabs is in use then
 
 inline constexpr std::size_t kDecodeTables = 64;  // survivor sets remembered, per geometry

@@ -39,7 +39,8 @@ class Gathering {
       : core_(std::move(core)), ctx_(ctx), ref_(ref), want_(want), round_(core_, ctx, core_->size()) {
     spec_.with_inline = want == Want::data;
     answers_.resize(core_->size());
-    order_ = core_->preference();
+    // A body is read from the data shards: their drives pin it when they are asked.
+    order_ = core_->preference(want == Want::data ? SetCore::Order::data_first : SetCore::Order::nearest);
   }
 
   Task<> run(Breadth breadth) {

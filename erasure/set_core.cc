@@ -21,6 +21,9 @@ SetMetrics::SetMetrics(MetricRegistry& registry)
                                     "Stripe reads that went to parity because a shard was slow")),
       decoded_stripes(
           registry.counter("ostraka_decoded_stripes_total", "Stripes reconstructed while reading")),
+      spared_stripes(
+          registry.counter("ostraka_spared_stripes_total",
+                           "Stripes read with parity of this node instead of data of another one")),
       corrupt_shards(
           registry.counter("ostraka_corrupt_shards_total", "Shards found missing or corrupt while reading")),
       heal_entries(registry.counter("ostraka_heal_entries_total", "Entries written to the heal queue")),
@@ -75,14 +78,17 @@ unsigned SetCore::online() const noexcept {
   return count;
 }
 
-std::vector<std::uint8_t> SetCore::preference() const {
+std::vector<std::uint8_t> SetCore::preference(Order by) const {
+  enum Rank : std::uint8_t { best, good, slow_one, away, ranks };
   // one look at each drive, since it may come or go meanwhile
   std::array<std::uint8_t, kMaxSetDrives> rank{};
-  for (unsigned slot = 0; slot < size(); ++slot)
-    rank[slot] = !drives[slot]->online() ? 2 : slow(slot) ? 1 : 0;
+  for (unsigned slot = 0; slot < size(); ++slot) {
+    const Rank healthy = by == Order::nearest && drives[slot]->remote() ? good : best;
+    rank[slot] = !drives[slot]->online() ? away : slow(slot) ? slow_one : healthy;
+  }
   std::vector<std::uint8_t> order;
   order.reserve(drives.size());
-  for (std::uint8_t wanted = 0; wanted < 3; ++wanted)
+  for (std::uint8_t wanted = best; wanted < ranks; ++wanted)
     for (unsigned slot = 0; slot < size(); ++slot)
       if (rank[slot] == wanted) order.push_back(static_cast<std::uint8_t>(slot));
   return order;

@@ -25,6 +25,7 @@ struct SetMetrics {
   Counter& in_doubt;
   Counter& hedged_reads;
   Counter& decoded_stripes;
+  Counter& spared_stripes;
   Counter& corrupt_shards;
   Counter& heal_entries;
   Counter& dropped_writers;
@@ -55,8 +56,9 @@ struct SetCore {
   bool hangs(unsigned slot) const noexcept { return stalled[slot]->hangs(context.clock.now()); }
   unsigned online() const noexcept;
   // Slots in the order to ask them: healthy ones first, then slow ones, then those out of service; data
-  // shards before parity.
-  std::vector<std::uint8_t> preference() const;
+  // shards before parity. nearest: of the healthy ones, those on this node first.
+  enum class Order : std::uint8_t { data_first, nearest };
+  std::vector<std::uint8_t> preference(Order by = Order::data_first) const;
   // Of an object of another storage class: it has other parity, but the quorum never falls below the set's,
   // since readers count on it.
   unsigned quorum_of(Geometry other) const noexcept;

@@ -31,6 +31,7 @@ struct StripeLoader::Attempt {
     bool counted = false;            // its failure has been dealt with
   };
   std::array<Asked, kMaxSetDrives> asked{};
+  std::array<bool, kMaxSetDrives> spared{};  // data shards that parity at hand stands in for
   DriveRound<Result<>> round;
 
   bool in_range(std::size_t piece, unsigned shard) const noexcept {
@@ -146,10 +147,31 @@ bool StripeLoader::start(Attempt& attempt, const Ctx& ctx, unsigned shard, std::
                              read_blocks(shared_from_this(), shard, ctx, first, std::move(targets)));
 }
 
-// The data blocks in range, unless one of them is known to be in trouble.
+// Where all of every stripe is wanted: a data shard on another node for each parity shard that lies on this
+// one is not read but computed, which costs less than a block that comes over the network.
+void StripeLoader::start_parity_at_hand(Attempt& attempt, const Ctx& ctx) {
+  const unsigned k = attempt.data_shards;
+  if (k > kMostDataForParityAtHand) return;
+  for (const StripePiece& piece : attempt.pieces)
+    if (piece.begin > 0 || piece.end < piece.stripe_bytes) return;
+  const auto remote = [this](unsigned shard) { return core_->drives[drive_of(shard)]->remote(); };
+  unsigned spare = k;  // those below it may still be spared
+  for (unsigned parity = k; parity < attempt.shards; ++parity) {
+    if (shards_[parity].avoid || remote(parity)) continue;
+    const auto spares = [&](unsigned shard) {
+      return remote(shard) && !shards_[shard].avoid && attempt.in_range(attempt.pieces.size() - 1, shard);
+    };
+    while (spare > 0 && !spares(spare - 1)) --spare;
+    if (spare == 0) return;
+    if (start(attempt, ctx, parity, 0, attempt.pieces.size(), false)) attempt.spared[--spare] = true;
+  }
+}
+
+// The data blocks in range, unless one of them is known to be in trouble or spared.
 void StripeLoader::start_needed(Attempt& attempt, const Ctx& ctx) {
+  start_parity_at_hand(attempt, ctx);
   for (unsigned shard = 0; shard < attempt.data_shards; ++shard) {
-    if (shards_[shard].avoid) continue;
+    if (shards_[shard].avoid || attempt.spared[shard]) continue;
     std::size_t begin = attempt.pieces.size();
     std::size_t end = 0;
     for (std::size_t piece = 0; piece < attempt.pieces.size(); ++piece) {
@@ -208,7 +230,8 @@ Task<Result<std::vector<BufferChain>>> StripeLoader::load(std::shared_ptr<Stripe
     for (unsigned shard = 0; shard < attempt.shards; ++shard) {
       const bool bad = attempt.failed(shard) || me.shards_[shard].avoid;
       if (!bad && attempt.asked_all(shard)) ++hopeful;
-      if (bad && shard < k && !attempt.served(shard)) needed_in_trouble = true;
+      const bool needed = shard < k ? !attempt.served(shard) : attempt.round.started(shard);
+      if (bad && needed) needed_in_trouble = true;
     }
     bool exhausted = false;
     bool more = false;
@@ -270,7 +293,9 @@ Task<Result<BufferChain>> StripeLoader::assemble(Attempt& attempt, Ctx& ctx, std
     spans[shard] = owners[shard].span();
   }
   if (!wanted.empty()) {
-    core_->metrics.decoded_stripes.add();
+    const bool spared = std::all_of(wanted.begin(), wanted.end(),
+                                    [&attempt](std::uint8_t shard) { return attempt.spared[shard]; });
+    (spared ? core_->metrics.spared_stripes : core_->metrics.decoded_stripes).add();
     const std::span<const bool> given(present.data(), n);
     const std::size_t step = std::max<std::size_t>(kHashSliceBytes / geometry_.data_shards / 64 * 64, 64);
     for (std::size_t at = 0; at < block; at += step) {

@@ -1,6 +1,7 @@
-// Loads adjacent stripes of one part: only the blocks that the range needs while all is well; any k shards,
-// and a reconstruction, when one is missing, corrupt or slow. One loader a part and reader; belongs to one
-// shard; held by shared_ptr, since slow reads outlive the wait for them.
+// Loads adjacent stripes of one part: only the blocks that the range needs while all is well, or parity on
+// this node instead of data on others; any k shards, and a reconstruction, when one is missing, corrupt or
+// slow. One loader a part and reader; belongs to one shard; held by shared_ptr, since slow reads outlive the
+// wait for them.
 #pragma once
 
 #include <memory>
@@ -39,6 +40,7 @@ class StripeLoader : public std::enable_shared_from_this<StripeLoader> {
   unsigned drive_of(unsigned shard) const noexcept;
   disk::ShardRef ref_of(unsigned shard) const;
   bool start(Attempt& attempt, const Ctx& ctx, unsigned shard, std::size_t begin, std::size_t end, bool rest);
+  void start_parity_at_hand(Attempt& attempt, const Ctx& ctx);
   void start_needed(Attempt& attempt, const Ctx& ctx);
   bool start_one_more(Attempt& attempt, const Ctx& ctx);
   void note_failures(Attempt& attempt, const Ctx& ctx);

@@ -81,6 +81,24 @@ TEST(Set, AHealthyReadAsksNoMoreThanItNeeds) {
   EXPECT_EQ(asked, 3U) << "a read quorum";
 }
 
+TEST(Set, MetadataIsAskedOfDrivesOfThisNodeFirst) {
+  World world({6, 2});
+  ASSERT_TRUE(world.run(put_small(&world, world.ref, "body")).has_value());
+  const auto asked = [&world](bool with_inline) {
+    for (const auto& drive : world.memory) drive->reads = 0;
+    Ctx ctx = world.ctx();
+    EXPECT_TRUE(world.run(world.set->read(ctx, world.ref, with_inline)).has_value());
+    std::vector<unsigned long> reads;
+    for (const auto& drive : world.memory) reads.push_back(drive->reads);
+    return reads;
+  };
+  for (std::size_t i = 0; i < 8; ++i) world.faulty[i]->set_remote(i != 3 && i != 7);
+  EXPECT_EQ(asked(false), (std::vector<unsigned long>{1, 0, 0, 1, 0, 0, 0, 1}));
+  EXPECT_EQ(asked(true), (std::vector<unsigned long>{1, 1, 1, 1, 1, 1, 0, 0})) << "the data shards";
+  world.memory[7]->set_online(false);
+  EXPECT_EQ(asked(false), (std::vector<unsigned long>{1, 1, 0, 1, 0, 0, 0, 0}));
+}
+
 TEST(Set, AnyMLostDrivesAreSurvivedAndOneMoreIsUnavailable) {
   for (const Geometry geometry :
        {Geometry{1, 1}, Geometry{2, 1}, Geometry{4, 2}, Geometry{5, 3}, Geometry{2, 2}}) {
@@ -174,6 +192,19 @@ TEST(Set, FullDrivesAreNoSpace) {
   for (unsigned slot = 0; slot < 3; ++slot) world.memory[slot]->set_full(true);
   const auto staged = world.run(stage_body(&world, std::string(200000, 'x'), {4, 2}));
   EXPECT_TRUE(staged.failed_with(Errc::no_space)) << staged.error().detail;
+}
+
+TEST(Set, DrivesThatBecameFullBeforeAndAfterStagingCountTogether) {
+  World world({4, 2});
+  for (unsigned slot = 0; slot < 2; ++slot) world.memory[slot]->set_full(true);
+  auto staged = world.run(stage_body(&world, std::string(200000, 'x'), {4, 2}));
+  ASSERT_TRUE(staged) << staged.error().detail;
+  world.memory[2]->set_full(true);
+  Ctx ctx = world.ctx();
+  CommitSpec spec;
+  spec.ref = world.ref;
+  spec.body = std::move(*staged);
+  EXPECT_TRUE(world.run(world.set->commit(ctx, std::move(spec))).failed_with(Errc::no_space));
 }
 
 Task<> put_if_absent(World* world, std::string body, int* won, int* lost, int* other) {

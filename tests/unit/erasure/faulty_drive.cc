@@ -155,7 +155,7 @@ Task<Result<std::vector<Result<disk::Held>>>> FaultyDrive::read_many(Ctx& ctx,
 }
 
 std::optional<Result<disk::Held>> FaultyDrive::try_read(const disk::ObjectRef& ref, disk::ReadSpec spec) {
-  if (script_) return std::nullopt;
+  if (remote_ || (script_ && !remembers_)) return std::nullopt;
   return inner_.try_read(ref, spec);
 }
 

@@ -55,6 +55,8 @@ class FaultyDrive final : public disk::Drive {
   // As a drive of another node: it is asked for many blocks at once, and the first read opens a file.
   void set_remote(bool remote) noexcept { remote_ = remote; }
   bool remote() const noexcept override { return remote_; }
+  // What lies in its memory is read at once, whatever the script says of calls.
+  void set_remembers(bool remembers) noexcept { remembers_ = remembers; }
 
   DriveId id() const noexcept override { return inner_.id(); }
   bool online() const noexcept override { return inner_.online(); }
@@ -116,6 +118,7 @@ class FaultyDrive final : public disk::Drive {
   Gate& gate_;
   Script script_;
   bool remote_ = false;
+  bool remembers_ = false;
 };
 
 }  // namespace ostraka::erasure

@@ -200,6 +200,9 @@ Task<Result<CommitAnswer>> MemoryDrive::commit(Ctx&, ObjectRef ref, CommitReques
   const bool heals = request.mode == disk::CommitMode::heal;
   CO_TRY_VOID(admit(ref, heals ? Epochs::any : Epochs::current));
   const VersionRecord& record = *request.record;
+  const bool frees =
+      heals || record.kind == disk::RecordKind::tombstone || record.kind == disk::RecordKind::delete_marker;
+  if (full_ && !frees) co_return fail(Errc::no_space, "full");
   CommitAnswer answer;
   const RowKey key = row_key(ref);
   if (!staged(ref, record)) {

@@ -2,6 +2,8 @@
 // them.
 #include <gtest/gtest.h>
 
+#include <set>
+
 #include "erasure/limits.h"
 #include "erasure/stripe_loader.h"
 #include "tests/unit/erasure/world.h"
@@ -14,10 +16,13 @@ using std::chrono::seconds;
 
 constexpr std::size_t kMiB = 1U << 20;
 
-// Where every drive but one is on another node. Calls are counted.
+// Where every drive but those at hand is on another node. Calls are counted.
 struct RemoteWorld : World {
-  explicit RemoteWorld(Geometry of) : World(of), geometry(of) {
-    for (std::size_t i = 1; i < faulty.size(); ++i) faulty[i]->set_remote(true);
+  explicit RemoteWorld(Geometry of, const std::set<std::size_t>& at_hand = {0}) : World(of), geometry(of) {
+    for (std::size_t i = 0; i < faulty.size(); ++i) {
+      faulty[i]->set_remote(!at_hand.contains(i));
+      faulty[i]->set_remembers(at_hand.contains(i));
+    }
     for (const auto& drive : faulty) drive->follow(counting());
   }
   FaultyDrive::Script counting() {
@@ -36,6 +41,20 @@ struct RemoteWorld : World {
     reads = 0;
     return body;
   }
+  // Which drives a GET of all of it reads from.
+  std::set<std::size_t> readers(const std::string& body) {
+    std::set<std::size_t> asked;
+    for (std::size_t i = 0; i < faulty.size(); ++i)
+      faulty[i]->follow([&asked, i](std::string_view call) {
+        if (call == "read_blocks") asked.insert(i);
+        return Fate();
+      });
+    const auto back = run(get(this, ref));
+    EXPECT_TRUE(back && *back == body);
+    for (const auto& drive : faulty) drive->follow(counting());
+    return asked;
+  }
+  std::uint64_t counted(const char* name) { return metrics.counter(name, "").value(); }
   std::shared_ptr<const Elected> elect() {
     Ctx reading = ctx();
     auto elected = run(set->read(reading, ref, true));
@@ -91,8 +110,14 @@ TEST(RemoteBody, AReaderTakesManySlabsOnlyWhileFewAreInUse) {
   EXPECT_EQ(world.reads, 5 * 4);
 }
 
-TEST(RemoteBody, RangesAreRightWhateverFails) {
-  RemoteWorld world({4, 2});
+class RemoteRanges : public testing::TestWithParam<std::set<std::size_t>> {};
+
+INSTANTIATE_TEST_SUITE_P(AtHand, RemoteRanges,
+                         testing::Values(std::set<std::size_t>{0}, std::set<std::size_t>{0, 5},
+                                         std::set<std::size_t>{4, 5}));
+
+TEST_P(RemoteRanges, AreRightWhateverFails) {
+  RemoteWorld world({4, 2}, GetParam());
   const std::string body = world.put(4 * kMiB + 777);
   SeededRandom random(6);
   for (int i = 0; i < 40; ++i) {
@@ -111,6 +136,42 @@ TEST(RemoteBody, RangesAreRightWhateverFails) {
     world.pass(seconds(6));
   }
   EXPECT_EQ(world.shard.buffers().in_use(), 0U);
+}
+
+TEST(RemoteBody, ParityAtHandSparesDataOfOtherNodes) {
+  RemoteWorld one({4, 2}, {0, 5});
+  EXPECT_EQ(one.readers(one.put(5 * kMiB + 777)), (std::set<std::size_t>{0, 1, 2, 5}));
+  EXPECT_EQ(one.counted("ostraka_spared_stripes_total"), 6U);
+  EXPECT_EQ(one.counted("ostraka_decoded_stripes_total"), 0U) << "nothing was wrong";
+  RemoteWorld two({4, 2}, {4, 5});
+  EXPECT_EQ(two.readers(two.put(2 * kMiB)), (std::set<std::size_t>{0, 1, 4, 5}));
+  RemoteWorld all({4, 2}, {0, 1, 2, 3, 4, 5});
+  EXPECT_EQ(all.readers(all.put(2 * kMiB)), (std::set<std::size_t>{0, 1, 2, 3}));
+  RemoteWorld wide({12, 3}, {13, 14});
+  EXPECT_FALSE(wide.readers(wide.put(2 * kMiB)).contains(13)) << "computing costs more there";
+}
+
+TEST(RemoteBody, ParityAtHandIsNotReadForAPartOfAStripe) {
+  RemoteWorld world({4, 2}, {0, 5});
+  const std::string body = world.put(2 * kMiB);
+  const std::size_t block = kMiB / 4;
+  EXPECT_EQ(*world.run(get_range(&world, world.ref, {2 * block, kMiB})), body.substr(2 * block, 2 * block));
+  EXPECT_EQ(world.reads, 2);
+}
+
+TEST(RemoteBody, DataOfOtherNodesIsReadWhenParityAtHandIsDamagedOrSlow) {
+  RemoteWorld world({4, 2}, {0, 5});
+  const std::string body = world.put(5 * kMiB + 777);
+  world.memory[5]->files().begin()->second->corrupt[2] = true;
+  EXPECT_TRUE(world.readers(body).contains(3));
+  EXPECT_EQ(world.counted("ostraka_corrupt_shards_total"), 1U) << "and the damage is told";
+  world.faulty[5]->follow(world.suffering({.delay = seconds(10)}));
+  const TimePoint began = world.clock.now();
+  EXPECT_TRUE(*world.run(get(&world, world.ref)) == body);
+  EXPECT_LE(world.clock.now() - began, milliseconds(50)) << "hedged once, then avoided";
+  world.pass(seconds(11));
+  world.memory[5]->set_online(false);
+  EXPECT_EQ(world.readers(body), (std::set<std::size_t>{0, 1, 2, 3}));
 }
 
 TEST(RemoteBody, BlocksDamagedInOneCallAreDecodedAroundStripeByStripe) {
