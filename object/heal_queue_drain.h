@@ -10,6 +10,7 @@
 #include <map>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <set>
 #include <string>
 #include <unordered_map>
@@ -79,7 +80,8 @@ class HealQueueDrain {
   std::int64_t oldest_ms_ = 0;                     // of those that wait for drives
   std::uint64_t most_counted_ = 0;
   bool read_again_ = true;
-  bool left_some_ = false;  // more entries than are kept in memory
+  std::optional<TimePoint> settles_at_;  // then it is read again, since counters have shrunk
+  bool left_some_ = false;               // more entries than are kept in memory
   TimePoint next_look_{}, last_read_{}, read_not_before_{};
   Gauge& entries_gauge_;
   Gauge& oldest_gauge_;

@@ -83,6 +83,53 @@ TEST(HealQueue, ForgetsWhatAnotherNodeHasTakenOff) {
   EXPECT_TRUE(status.queue.waiting.empty());
 }
 
+TEST(HealQueue, FindsWhatIsRecordedWhileOtherNodesTakeMoreOff) {
+  HealWorld w;
+  bool mine = true;
+  w.tends = [&mine](std::uint16_t) { return mine; };
+  w.restart();
+  const auto is_about = [&w](const std::string& value, const std::string& key) {
+    return erasure::decode_heal_entry(as_bytes(value))->key == key;
+  };
+  const auto take_off = [&](std::vector<std::string> keys) {
+    std::vector<std::tuple<std::size_t, std::string, std::string>> taken;
+    for (std::size_t i = 0; i < 6; ++i)
+      for (const auto& [name, value] : w.drive(i).system())
+        for (const std::string& key : keys)
+          if (name.starts_with(erasure::kHealPrefix) && is_about(value, key))
+            taken.emplace_back(i, name, value);
+    Ctx ctx = w.world.ctx();
+    for (const auto& [i, name, value] : taken) EXPECT_TRUE(w.world.run(w.drive(i).erase_system(ctx, name)));
+    return taken;
+  };
+  w.drive(5).set_online(false);
+  for (const char* key : {"a", "b", "c", "late"}) ASSERT_TRUE(w.world.put(key, "text"));
+  w.pass(seconds(3));
+  const auto late = take_off({"late"});
+  ASSERT_FALSE(late.empty());
+  mine = false;  // another node heals those
+  w.drive(5).set_online(true);
+  w.pass(seconds(10));
+  ASSERT_EQ(w.heal->status().queue.entries, 0U);
+  mine = true;
+  std::map<std::size_t, int> less;  // entries, by drive
+  for (const auto& [i, name, value] : take_off({"a", "b"})) ++less[i];
+  Ctx ctx = w.world.ctx();
+  int recorded = 0;
+  for (const auto& [i, count] : less) {
+    if (count < 2) continue;
+    const auto& [where, name, value] = late.front();
+    ASSERT_TRUE(w.world.run(w.drive(i).put_system(ctx, name, value)));
+    ++recorded;
+  }
+  ASSERT_GT(recorded, 0);
+  w.pass(milliseconds(1500));
+  EXPECT_GT(w.heal->status().queue.entries, 0U) << "it says that nothing waits";
+  w.pass(seconds(4));
+  EXPECT_TRUE(w.has(5, "late"));
+  EXPECT_EQ(w.queued(), 0U);
+}
+
 TEST(HealQueue, HealsWhatItCanAndThenWaitsForTheDriveThatIsAway) {
   HealWorld w;
   w.drive(4).set_online(false);

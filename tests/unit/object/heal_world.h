@@ -19,6 +19,7 @@ struct HealWorld {
   void restart() {
     if (heal) world.run(heal->close());
     HealDeps deps{world.clock, world.metrics, *world.sets, *world.buckets, world.roster(), {&world.shard}};
+    deps.tends = tends;
     heal = std::make_unique<HealService>(std::move(deps));
     heal->start();
   }
@@ -60,6 +61,7 @@ struct HealWorld {
   }
 
   ObjectWorld world;
+  std::function<bool(std::uint16_t)> tends;  // from the next restart on
   std::unique_ptr<HealService> heal;
 };
 
