@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <array>
 
+#include "admin/health.h"
 #include "runtime/shard.h"
 
 namespace ostraka::admin {
@@ -163,11 +164,16 @@ ApiJson rebalance_json(const cluster::RebalanceStatus& status, const std::string
 }
 
 ApiJson drive_report_json(const cluster::DriveReport& drive) {
+  disk::DriveInfo seen;
+  seen.online = drive.online;
+  seen.total_bytes = drive.total_bytes;
+  seen.free_bytes = drive.free_bytes;
   return {{"drive", to_string(drive.url)},  {"node", drive.url.node},
           {"id", to_string(drive.id)},      {"state", cluster::to_string(drive.state)},
           {"online", drive.online},         {"refilling", drive.refilling},
           {"problem", drive.problem},       {"total_bytes", drive.total_bytes},
-          {"used_bytes", drive.used_bytes}, {"groups", drive.groups},
+          {"used_bytes", drive.used_bytes}, {"free_bytes", drive.free_bytes},
+          {"full", is_full(seen)},          {"groups", drive.groups},
           {"leaving", drive.leaving},       {"arriving", drive.arriving}};
 }
 

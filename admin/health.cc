@@ -27,8 +27,9 @@ std::string missing_names(std::span<const disk::DriveInfo> drives) {
   return out;
 }
 
-// Why fewer drives may be lost than are spare; empty when nothing is short.
-std::string shortage(std::span<const disk::DriveInfo> drives) {
+// Why fewer drives may be lost than are spare; empty when nothing is short. takes_writes: enough drives of
+// every set have room.
+std::string shortage(std::span<const disk::DriveInfo> drives, bool takes_writes) {
   std::string full;
   std::uint64_t full_count = 0, waiting = 0;
   for (const disk::DriveInfo& drive : drives) {
@@ -39,9 +40,11 @@ std::string shortage(std::span<const disk::DriveInfo> drives) {
   if (full_count > 3) full += fmt::format(" and {} more", full_count - 3);
   std::string out;
   if (full_count > 0) {
-    out = fmt::format(" {} {} full ({}): what is written goes without {}; add drives or delete objects.",
-                      plural(full_count, "drive"), full_count == 1 ? "is" : "are", full,
-                      full_count == 1 ? "it" : "them");
+    out =
+        fmt::format(" {} {} full ({}): ", plural(full_count, "drive"), full_count == 1 ? "is" : "are", full);
+    out += takes_writes ? fmt::format("what is written goes without {};", full_count == 1 ? "it" : "them")
+                        : "too few have room to write, objects can be read and deleted;";
+    out += " add drives or delete objects.";
   }
   if (waiting > 0) {
     out += fmt::format(" At least {} {} to be healed: until then fewer drives may be lost for {}.",
@@ -131,17 +134,22 @@ Assessment assess(const Layout& layout, std::span<const disk::DriveInfo> drives,
   const unsigned write_need = layout.geometry.write_quorum();
   // The election of a version needs r answers, its body k shards.
   const unsigned read_need = std::max<unsigned>(layout.geometry.read_quorum(), layout.geometry.data_shards);
-  unsigned fewest = layout.geometry.drives();
+  unsigned fewest = layout.geometry.drives(), fewest_with_room = fewest;
   for (const auto& set : layout.sets) {
-    unsigned online = 0;
-    for (const std::uint16_t drive : set) online += drive < drives.size() && drives[drive].online ? 1 : 0;
+    unsigned online = 0, full = 0;
+    for (const std::uint16_t drive : set) {
+      if (drive >= drives.size()) continue;
+      online += drives[drive].online ? 1 : 0;
+      full += is_full(drives[drive]) ? 1 : 0;
+    }
     fewest = std::min(fewest, online);
+    fewest_with_room = std::min(fewest_with_room, online - full);
   }
   Assessment out;
   for (const disk::DriveInfo& drive : drives) out.online += drive.online ? 1 : 0;
-  out.write_spare = fewest > write_need ? fewest - write_need : 0;
+  out.write_spare = fewest_with_room > write_need ? fewest_with_room - write_need : 0;
   out.read_spare = fewest > read_need ? fewest - read_need : 0;
-  const std::string shortage_text = shortage(drives);
+  const std::string shortage_text = shortage(drives, fewest_with_room >= write_need || fewest < write_need);
   const bool whole = out.online == drives.size() && shortage_text.empty();
   out.health = fewest < read_need    ? Health::unavailable
                : fewest < write_need ? Health::read_only

@@ -259,6 +259,11 @@ Task<bool> DriveLink::probe() {
   if (!answer) {
     if (online() && heard_since(begun)) co_return true;  // other calls get through
     const Error& error = answer.error();
+    const bool timed_out = error.code == Errc::deadline || error.code == Errc::unavailable;
+    if (online() && timed_out && deps_.clock.now() > begun + kProbeCall + kProbeLate) {
+      wake_probe();  // it was this node that stood still: an answer may have come by now, unseen
+      co_return true;
+    }
     std::string why = error.detail.empty() ? std::string(to_string(error.code)) : error.detail;
     if (error.code == Errc::deadline) why = "does not answer";
     away(std::move(why));

@@ -53,6 +53,7 @@ constexpr std::array kMethods{
     Method{"drive.move_import", serve_move_import},
     Method{"drive.move_own", serve_move_own},
     Method{"drive.move_drop", serve_move_drop},
+    Method{"drive.move_pace", serve_move_pace},
 };
 
 std::unordered_map<DriveId, disk::Drive*, std::hash<Uuid>> by_id(const std::vector<disk::Drive*>& drives) {

@@ -3,6 +3,7 @@
 // bounded in number, and ends minutes after the peer was last heard of.
 #pragma once
 
+#include <cstdint>
 #include <functional>
 #include <memory>
 #include <vector>
@@ -22,6 +23,9 @@ struct DriveServiceDeps {
   Shard& home;  // where leases are looked after
   // A node has probed a drive here. Called on any shard; may be empty.
   std::function<void(const NodeName&)> probed_by = {};
+  // What share of the time slots may be moved, so that clients here hardly notice; 0: nothing just now. Told
+  // what was moved (work, as OtherPaces says) since it was asked last. Called on any shard; empty: 1.
+  std::function<double(std::uint64_t work, bool resting)> move_pace = {};
 };
 
 // Thread safe.

@@ -100,7 +100,7 @@ ServeCall serve_stage, serve_append, serve_finish, serve_discard, serve_open, se
 // moves of groups
 ServeCall serve_move_leave, serve_move_arrive, serve_move_status, serve_move_rows, serve_move_changes,
     serve_move_forget, serve_move_seal, serve_move_take_back, serve_move_import, serve_move_own,
-    serve_move_drop;
+    serve_move_drop, serve_move_pace;
 // the drive as a whole
 ServeCall serve_info, serve_errands, serve_groups, serve_usage, serve_list, serve_scan, serve_readmit,
     serve_recount_usage, serve_find_orphans, serve_put_system, serve_erase_system, serve_erase_system_if,

@@ -141,4 +141,15 @@ Task<Result<PeerAnswer>> serve_move_drop(DriveServiceCore& core, Ctx& ctx, const
   co_return answered(*asked.drive, done);
 }
 
+// Of the node, whatever its drives do. Every call is answered at once: nobody rests with something in hand.
+Task<Result<PeerAnswer>> serve_move_pace(DriveServiceCore& core, Ctx& /*ctx*/, const NodeName& /*from*/,
+                                         PeerCall call) {
+  CO_TRY(question, take_pace_question(call.head));
+  const auto& pace = core.deps.move_pace;
+  const double share = pace ? pace(question.work, question.resting) : 1;
+  PeerAnswer answer;
+  answer.head = put_pace_answer(share);
+  co_return answer;
+}
+
 }  // namespace ostraka::cluster

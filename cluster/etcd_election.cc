@@ -13,14 +13,13 @@ constexpr std::string_view kLeaders = "live/leader/";
 
 }  // namespace
 
-EtcdElection::EtcdElection(EtcdClient& client, EtcdFollower& follower, EtcdSession& session, std::string self)
+EtcdElection::EtcdElection(EtcdClient& client, EtcdFollower& follower, EtcdMembership& membership)
     : client_(client),
-      session_(session),
+      membership_(membership),
       prefix_(follower.prefix() + std::string(kLeaders)),
-      self_(std::move(self)),
-      lease_(session.lease()) {
+      lease_(membership.lease()) {
   follower.add(kLeaders, *this);
-  session_.watch([this](std::uint64_t lease) {
+  membership_.watch_lease([this](std::uint64_t lease) {
     {
       const std::lock_guard lock(mutex_);
       lease_ = lease;
@@ -44,7 +43,7 @@ Task<> EtcdElection::close() {
 
 std::optional<Leadership> EtcdElection::leading(std::string_view matter) const {
   Leadership out;
-  out.until = session_.until();  // first: at worst that of the lease before
+  out.until = membership_.lease_until();  // first: at worst that of the lease before
   {
     const std::lock_guard lock(mutex_);
     const auto found = leaders_.find(matter);
@@ -162,17 +161,22 @@ Task<> EtcdElection::campaign() {
   }
 }
 
-// Whether etcd answered. Who comes second finds the key there.
+// Whether etcd answered. Who comes second finds the key there; who is no member any more is told so.
 Task<bool> EtcdElection::create(std::string matter) {
   EtcdTxnSpec spec;
+  EtcdCompare member;
+  member.key = membership_.key();
+  member.of = EtcdCompare::Of::lease;
+  member.lease = membership_.lease();
   EtcdCompare absent;
   absent.key = prefix_ + matter;
   absent.of = EtcdCompare::Of::create_revision;
   EtcdPut put;
   put.key = absent.key;
-  put.value = self_;
-  put.lease = session_.lease();
+  put.value = membership_.name();
+  put.lease = member.lease;
   if (put.lease == 0) co_return true;
+  spec.compare.push_back(std::move(member));
   spec.compare.push_back(std::move(absent));
   spec.puts.push_back(std::move(put));
   const TimePoint deadline = client_.shard().clock().now() + kEtcdPatience;

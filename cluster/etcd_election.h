@@ -1,5 +1,5 @@
-// EtcdElection: the leader of a matter is who could create its key under its lease in etcd (FORMAT.md). The
-// token is the key's create_revision.
+// EtcdElection: the leader of a matter is the member who could create its key under its lease in etcd
+// (FORMAT.md). The token is the key's create_revision.
 #pragma once
 
 #include <map>
@@ -7,7 +7,7 @@
 #include <set>
 
 #include "cluster/etcd_follower.h"
-#include "cluster/etcd_session.h"
+#include "cluster/etcd_membership.h"
 #include "control/election.h"
 #include "runtime/gate.h"
 
@@ -15,8 +15,8 @@ namespace ostraka::cluster {
 
 class EtcdElection final : public control::Election, private EtcdFollower::Listener {
  public:
-  // Registers itself with the follower. self: the node's name. The other arguments outlive it.
-  EtcdElection(EtcdClient& client, EtcdFollower& follower, EtcdSession& session, std::string self);
+  // Registers itself with the follower. membership: the node's own. All arguments outlive it.
+  EtcdElection(EtcdClient& client, EtcdFollower& follower, EtcdMembership& membership);
   ~EtcdElection() override;
 
   void start();  // on the client's shard, after the follower has loaded
@@ -47,9 +47,8 @@ class EtcdElection final : public control::Election, private EtcdFollower::Liste
   void tell_changes();
 
   EtcdClient& client_;
-  EtcdSession& session_;
+  EtcdMembership& membership_;
   const std::string prefix_;
-  const std::string self_;
   Gate gate_;
   std::set<std::string, std::less<>> standing_;
   std::map<std::string, std::uint64_t, std::less<>> deposed_;  // tokens
@@ -60,7 +59,7 @@ class EtcdElection final : public control::Election, private EtcdFollower::Liste
 
   mutable std::mutex mutex_;  // guards what follows
   std::map<std::string, Leader, std::less<>> leaders_;
-  std::uint64_t lease_ = 0;  // the session's
+  std::uint64_t lease_ = 0;  // as a member
 };
 
 }  // namespace ostraka::cluster

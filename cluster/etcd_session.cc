@@ -33,6 +33,10 @@ void EtcdSession::lose(std::string_view why) {
   tell();
 }
 
+void EtcdSession::drop(std::string_view why) {
+  if (lease_ != 0) lose(why);
+}
+
 Task<> EtcdSession::pause(Duration duration) {
   const TimePoint end = client_.shard().clock().now() + duration;
   co_await stopping_.wait_until(client_.shard().clock(), end);
@@ -90,12 +94,15 @@ Task<> EtcdSession::keep() {
   Clock& clock = client_.shard().clock();
   co_await stopping_.wait_until(clock, next_);
   if (stopping_.is_set()) co_return;
-  const TimePoint sent = clock.now();
-  if (sent >= until()) {
+  const std::uint64_t lease = lease_;
+  if (lease == 0) co_return;  // dropped
+  const TimePoint sent = clock.now(), end = until();
+  if (sent >= end) {
     lose("the time has passed");
     co_return;
   }
-  const auto kept = co_await client_.keep_alive(lease_, until());
+  const auto kept = co_await client_.keep_alive(lease, end);
+  if (lease_ != lease) co_return;
   if (kept) {
     count_from(sent, kept->ttl_seconds);
   } else if (kept.failed_with(Errc::not_found)) {

@@ -6,6 +6,7 @@
 #include <atomic>
 #include <chrono>
 #include <functional>
+#include <string_view>
 #include <vector>
 
 #include "cluster/etcd_client.h"
@@ -32,10 +33,13 @@ class EtcdSession {
   void watch(Watcher watcher) { watchers_.push_back(std::move(watcher)); }
   void start();
   Task<> close();  // gives the lease back, and with it all keys under it
+  // The same now, on the client's shard; a new one is taken.
+  void drop(std::string_view why);
 
   // Thread safe:
   std::uint64_t lease() const noexcept { return lease_; }  // 0: none
   TimePoint until() const noexcept;                        // in the past: none
+  std::chrono::seconds ttl() const noexcept { return spec_.ttl; }
 
  private:
   Task<> run();

@@ -42,6 +42,10 @@ Json compare_json(const EtcdCompare& compare) {
       out["target"] = "VALUE";
       out["value"] = base64(compare.value);
       break;
+    case EtcdCompare::Of::lease:
+      out["target"] = "LEASE";
+      out["lease"] = std::to_string(compare.lease);
+      break;
   }
   return out;
 }

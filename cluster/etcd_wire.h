@@ -46,11 +46,12 @@ struct EtcdRange {
 };
 
 struct EtcdCompare {
-  enum class Of : std::uint8_t { mod_revision, create_revision, value };
+  enum class Of : std::uint8_t { mod_revision, create_revision, value, lease };
   std::string key;
   Of of = Of::mod_revision;
   std::uint64_t revision = 0;  // 0: the key is not there
   std::string value;
+  std::uint64_t lease = 0;
 };
 struct EtcdPut {
   std::string key;

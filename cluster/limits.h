@@ -44,6 +44,11 @@ inline constexpr int kMoveImports = 4;                   // of one page, whose f
 inline constexpr std::size_t kMoveRecords = 256;         // of the system column, at a time
 inline constexpr std::size_t kMoveCopyBytes = 1U << 20;  // of a shard file, at a time
 inline constexpr std::size_t kMaxMoves = 4096;           // in a plan
+// What other nodes say of how fast slots may be moved.
+inline constexpr auto kMovePaceEvery = std::chrono::milliseconds(100);  // they are asked,
+inline constexpr std::size_t kMovePaceNodes = 32;                       // so many at a time
+inline constexpr auto kMovePaceCall = std::chrono::seconds(2);
+inline constexpr auto kMovePaceLife = std::chrono::seconds(5);  // what one said counts, if no more is heard
 
 inline constexpr std::size_t kMaxPeerHead = 16U << 20;  // of a peer call or its answer: a page of a listing
 inline constexpr std::size_t kMaxPeerBody = 4U << 20;
@@ -88,9 +93,12 @@ inline constexpr std::size_t kMaxPeerWriters = 1024;
 // Commit leases on the nodes' lock servers.
 inline constexpr auto kLockLease = std::chrono::seconds(10);   // of a node that is not heard of any more
 inline constexpr auto kLockRenewal = std::chrono::seconds(3);  // by the holder
-inline constexpr auto kLockPlace = std::chrono::seconds(3);    // in a line, of a node that does not ask again
-inline constexpr auto kLockPoll = std::chrono::seconds(1);  // the longest that an answer waits for the lock
-inline constexpr auto kLockCall = std::chrono::seconds(1);  // for a node to answer, beyond that
+inline constexpr auto kLockDoubt = std::chrono::seconds(1);  // in silence; if others wait, it is asked after
+inline constexpr auto kLockPlace = std::chrono::seconds(3);  // in a line, of a node that does not ask again
+inline constexpr auto kLockPoll = std::chrono::seconds(1);   // the longest that an answer waits for the lock
+inline constexpr auto kLockCall = std::chrono::seconds(1);   // for a node to answer, beyond that
+// For as many as are needed, where none of those that have answered refuses: they may be short of CPU.
+inline constexpr auto kLockSilence = std::chrono::seconds(4);
 inline constexpr auto kLockRetry = std::chrono::milliseconds(100);
 inline constexpr auto kLockPatience = std::chrono::milliseconds(500);  // with some of the leases, not enough
 inline constexpr std::size_t kMaxLockNameBytes = 2048;
@@ -108,6 +116,8 @@ inline constexpr auto kLockSweep = std::chrono::milliseconds(500);
 
 static_assert(2 * kLockRenewal + kLockCall < kLockLease, "a renewal may be lost");
 static_assert(kLockPoll + kLockCall < kLockPlace);
+static_assert(kLockSilence + kLockRenewal + kLockCall < kLockLease,
+              "what was granted first is renewed in time");
 
 // What a node without a membership lease may still write (cluster/write_permit.h).
 inline constexpr auto kWriteGrace = std::chrono::seconds(30);  // after its lease
@@ -124,7 +134,8 @@ inline constexpr auto kProbePeriod = std::chrono::seconds(5);
 inline constexpr auto kProbeAwayMin = std::chrono::milliseconds(250);  // while it is away, doubled up to
 inline constexpr auto kProbeAwayMax = std::chrono::seconds(4);
 inline constexpr auto kProbeCall = std::chrono::seconds(2);
-inline constexpr auto kProbeSilence = std::chrono::seconds(1);  // calls are out, and none is answered
+inline constexpr auto kProbeLate = std::chrono::milliseconds(250);  // then it was this node that stood still
+inline constexpr auto kProbeSilence = std::chrono::seconds(1);      // calls are out, and none is answered
 
 static_assert(kMaxPeerPage < kMaxPeerHead);
 static_assert(kPeerRenewal * 3 < kPeerLease, "a renewal may be lost");
@@ -145,6 +156,7 @@ inline constexpr auto kEtcdRetry = std::chrono::milliseconds(100);
 inline constexpr auto kEtcdSilence = std::chrono::seconds(5);
 inline constexpr std::size_t kMaxMemberNameBytes = 255;
 inline constexpr std::size_t kMaxMemberBytes = 64U << 10;
+inline constexpr auto kMemberRetry = std::chrono::seconds(1);        // while another process has the name
 inline constexpr auto kMemberPause = std::chrono::milliseconds(50);  // between two things a member says
 inline constexpr auto kEtcdEcho = std::chrono::milliseconds(500);    // for the watch to tell of an own change
 

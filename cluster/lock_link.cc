@@ -1,6 +1,7 @@
 #include "cluster/lock_link.h"
 
 #include <algorithm>
+#include <limits>
 #include <utility>
 
 #include "cluster/limits.h"
@@ -18,7 +19,7 @@ LockLink::LockLink(const LockLinkDeps& deps, NodeName self, NodeName node)
     : deps_(deps), self_(std::move(self)), node_(std::move(node)), own_(node_ == self_) {}
 
 Task<Result<LockVerdict>> LockLink::claim(std::shared_ptr<LockLink> self, Ctx ctx, std::uint64_t id,
-                                          std::string name, Duration wait) {
+                                          std::string name, Duration wait, Duration patience) {
   if (self->own_) {
     LockOwner owner;
     owner.node = self->self_;
@@ -34,7 +35,7 @@ Task<Result<LockVerdict>> LockLink::claim(std::shared_ptr<LockLink> self, Ctx ct
   PeerCall call;
   call.method = "lock.claim";
   call.head = put_lock_claim(ask);
-  ctx.deadline = std::min(ctx.deadline, deadline_after(self->deps_.clock.now(), wait + kLockCall));
+  ctx.deadline = std::min(ctx.deadline, deadline_after(self->deps_.clock.now(), wait + patience));
   std::vector<disk::BlockTarget> nowhere;
   auto asking = self->deps_.transport.call(ctx, self->node_, std::move(call), std::move(nowhere));
   const Result<PeerAnswer> answer = co_await std::move(asking);
@@ -134,6 +135,30 @@ Task<> LockLink::renew(std::shared_ptr<LockLink> self, std::vector<LockRenewalOn
     const Result<PeerAnswer> answer = co_await std::move(telling);
     if (!answer) co_return;  // the next renewal comes in time
   }
+}
+
+Task<> LockLink::ask_after(std::shared_ptr<LockLink> self) {
+  if (self->own_) co_return;
+  {
+    const std::lock_guard lock(self->mutex_);
+    if (std::exchange(self->asking_, true)) co_return;
+  }
+  PeerCall call;
+  call.method = "lock.since";
+  Ctx ctx = call_context(self->deps_);
+  std::vector<disk::BlockTarget> nowhere;
+  auto asking = self->deps_.transport.call(ctx, self->node_, std::move(call), std::move(nowhere));
+  const Result<PeerAnswer> answer = co_await std::move(asking);
+  if (answer) {
+    if (const auto first_id = take_lock_since(answer->head))
+      self->deps_.own.end_of(self->node_, *first_id, kNoDeadline);
+  } else if (answer.failed_with(Errc::unavailable)) {
+    // Its host is there, and says that no process listens, later than one was heard of.
+    if (const auto refused = self->deps_.transport.refused_at(self->node_))
+      self->deps_.own.end_of(self->node_, std::numeric_limits<std::uint64_t>::max(), *refused);
+  }
+  const std::lock_guard lock(self->mutex_);
+  self->asking_ = false;
 }
 
 }  // namespace ostraka::cluster

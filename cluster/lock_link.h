@@ -10,6 +10,7 @@
 #include <string>
 #include <vector>
 
+#include "cluster/limits.h"
 #include "cluster/lock_message.h"
 #include "cluster/lock_server.h"
 #include "cluster/transport.h"
@@ -35,11 +36,14 @@ class LockLink final {
   const NodeName& node() const noexcept { return node_; }
   bool is_own() const noexcept { return own_; }
 
-  // As LockServer::claim(). Errors: those of Transport::call; unavailable: it was not asked.
+  // As LockServer::claim(). patience: for the node to answer, beyond `wait`. Errors: those of
+  // Transport::call; unavailable: it was not asked.
   static Task<Result<LockVerdict>> claim(std::shared_ptr<LockLink> self, Ctx ctx, std::uint64_t id,
-                                         std::string name, Duration wait);
+                                         std::string name, Duration wait, Duration patience = kLockCall);
   static void release(const std::shared_ptr<LockLink>& self, std::uint64_t id);
   static Task<> renew(std::shared_ptr<LockLink> self, std::vector<LockRenewalOne> claims);
+  // Ends what this node's lock server has of processes of the node that are gone, as far as can be found out.
+  static Task<> ask_after(std::shared_ptr<LockLink> self);
 
  private:
   struct Release {
@@ -58,6 +62,7 @@ class LockLink final {
   std::mutex mutex_;  // guards what follows
   std::vector<Release> releases_;
   bool sending_ = false;
+  bool asking_ = false;
 };
 
 }  // namespace ostraka::cluster

@@ -87,6 +87,18 @@ Result<std::vector<std::uint64_t>> take_lock_releases(const std::string& head) {
   return take_ids(in.releases());
 }
 
+std::string put_lock_since(std::uint64_t first_id) {
+  pb::LockSince out;
+  out.set_first_id(first_id);
+  return out.SerializeAsString();
+}
+
+Result<std::uint64_t> take_lock_since(const std::string& head) {
+  pb::LockSince in;
+  TRY_VOID(parse(in, head));
+  return in.first_id();
+}
+
 std::string put_lock_renewal(const std::vector<LockRenewalOne>& claims) {
   pb::LockRenewal out;
   for (const LockRenewalOne& claim : claims) {

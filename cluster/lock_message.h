@@ -31,6 +31,9 @@ Result<LockVerdict> take_lock_verdict(const std::string& head);
 std::string put_lock_releases(const std::vector<std::uint64_t>& ids);
 Result<std::vector<std::uint64_t>> take_lock_releases(const std::string& head);
 
+std::string put_lock_since(std::uint64_t first_id);
+Result<std::uint64_t> take_lock_since(const std::string& head);
+
 std::string put_lock_renewal(const std::vector<LockRenewalOne>& claims);
 Result<std::vector<LockRenewalOne>> take_lock_renewal(const std::string& head);
 

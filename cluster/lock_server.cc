@@ -7,8 +7,15 @@
 
 namespace ostraka::cluster {
 
+std::uint64_t lock_ids_from(const Clock& clock) {
+  return static_cast<std::uint64_t>(clock.unix_ms()) << 20;
+}
+
 LockServer::LockServer(const LockServerDeps& deps, LockLimits limits)
-    : clock_(deps.clock), home_(deps.home), table_(deps.clock, limits) {}
+    : clock_(deps.clock),
+      home_(deps.home),
+      first_id_(lock_ids_from(deps.clock)),
+      table_(deps.clock, limits) {}
 
 void LockServer::start() {
   gate_.spawn(home_.executor(), sweep_regularly(this));
@@ -59,6 +66,11 @@ Task<Result<PeerAnswer>> LockServer::serve(Ctx& ctx, const NodeName& from, PeerC
   if (call.method == "lock.claim") co_return co_await serve_claim(ctx, from, call.head);
   if (call.method == "lock.release") co_return serve_release(from, call.head);
   if (call.method == "lock.renew") co_return serve_renewal(from, call.head);
+  if (call.method == "lock.since") {
+    PeerAnswer answer;
+    answer.head = put_lock_since(first_id_);
+    co_return answer;
+  }
   co_return fail(Errc::unsupported_version, "no call " + call.method.substr(0, 64));
 }
 

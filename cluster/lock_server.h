@@ -13,6 +13,10 @@
 
 namespace ostraka::cluster {
 
+// Ids of claims that a node begins from now on are greater: they grow over restarts, as long as its clock
+// does, since it begins fewer than a million claims in a millisecond.
+std::uint64_t lock_ids_from(const Clock& clock);
+
 struct LockServerDeps {
   Clock& clock;
   Shard& home;  // where expiry is looked after
@@ -35,6 +39,9 @@ class LockServer final : public PeerService {
     return table_.claim(owner, name, false);
   }
   void release(const LockOwner& owner) { table_.release(owner); }
+  // Holders that may be gone, and what was found out about them: LockTable.
+  std::set<NodeName> doubted() const { return table_.doubted(); }
+  void end_of(const NodeName& node, std::uint64_t below, TimePoint told) { table_.end_of(node, below, told); }
   LockTable::Size size() const { return table_.size(); }
 
   // Errors: unsupported_version (no such call), malformed, deadline.
@@ -49,6 +56,7 @@ class LockServer final : public PeerService {
 
   Clock& clock_;
   Shard& home_;
+  const std::uint64_t first_id_;  // of this process
   LockTable table_;
   bool stopping_ = false;  // belongs to the home shard, as does wake_
   Event wake_;

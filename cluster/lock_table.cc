@@ -35,12 +35,16 @@ LockVerdict LockTable::claim_again(Named& named, const LockOwner& owner, const s
   if (named.first != name) return LockVerdict::refused;
   Lock& lock = named.second;
   if (!(lock.holder.owner == owner)) {
-    for (Claim& claim : lock.line)
-      if (claim.owner == owner) claim.expires = deadline_after(now, kLockPlace);
+    for (Claim& claim : lock.line) {
+      if (!(claim.owner == owner)) continue;
+      claim.expires = deadline_after(now, kLockPlace);
+      claim.told = now;
+    }
     settle(named, now, woken);  // somebody has it afterwards: this one waits, alive
     if (!(lock.holder.owner == owner)) return LockVerdict::waits;
   }
   lock.holder.expires = deadline_after(now, kLockLease);
+  lock.holder.told = now;
   lock.holder.repeated = true;
   return LockVerdict::granted;
 }
@@ -65,7 +69,7 @@ LockVerdict LockTable::claim_anew(const LockOwner& owner, const std::string& nam
   ++of_peer;
   if (!held) found = locks_.try_emplace(name).first;
   claims_.emplace(owner, &*found);
-  Claim claim{owner, deadline_after(now, held ? Duration(kLockPlace) : Duration(kLockLease))};
+  Claim claim{owner, deadline_after(now, held ? Duration(kLockPlace) : Duration(kLockLease)), now};
   if (held) {
     claim.repeated = true;  // whoever waits asks again
     found->second.line.push_back(std::move(claim));
@@ -156,6 +160,35 @@ void LockTable::sweep() {
   call(woken);
 }
 
+std::set<NodeName> LockTable::doubted() const {
+  const TimePoint long_ago = clock_.now() - kLockDoubt;
+  std::set<NodeName> out;
+  const std::lock_guard lock(mutex_);
+  for (const Named& named : locks_) {
+    const Lock& its = named.second;
+    if (!its.line.empty() && its.holder.told <= long_ago) out.insert(its.holder.owner.node);
+  }
+  return out;
+}
+
+void LockTable::end_of(const NodeName& node, std::uint64_t below, TimePoint told) {
+  Woken woken;
+  {
+    const TimePoint now = clock_.now();
+    const std::lock_guard lock(mutex_);
+    if (!peers_.contains(node)) return;
+    std::vector<LockOwner> ended;
+    for (const auto& [owner, named] : claims_)
+      if (owner.node == node && owner.id < below && claim_of(named->second, owner).told < told)
+        ended.push_back(owner);
+    std::sort(ended.begin(), ended.end(), [](const auto& a, const auto& b) { return a.id < b.id; });
+    for (const LockOwner& owner : ended)
+      if (const auto known = claims_.find(owner); known != claims_.end())
+        end(*known->second, owner, now, woken);
+  }
+  call(woken);
+}
+
 void LockTable::shut() {
   Woken woken;
   {
@@ -234,6 +267,12 @@ void LockTable::take_wake(Claim& claim, Woken& woken) {
   if (!claim.parked) return;
   woken.push_back(std::exchange(claim.parked, nullptr));
   --parked_;
+}
+
+const LockTable::Claim& LockTable::claim_of(const Lock& lock, const LockOwner& owner) {
+  if (lock.holder.owner == owner) return lock.holder;
+  return *std::find_if(lock.line.begin(), lock.line.end(),
+                       [&owner](const Claim& waiting) { return waiting.owner == owner; });
 }
 
 const LockTable::Claim* LockTable::of_node(const Lock& lock, const NodeName& node) {

@@ -6,6 +6,7 @@
 #include <functional>
 #include <list>
 #include <mutex>
+#include <set>
 #include <string>
 #include <unordered_map>
 #include <utility>
@@ -60,6 +61,10 @@ class LockTable {
   Wake unpark(const LockOwner& owner);  // empty: it is not parked
   // Ends what has not been renewed. claim() does so by itself for the name that it is about.
   void sweep();
+  // Nodes that have what others wait for, and have said nothing about it for kLockDoubt.
+  std::set<NodeName> doubted() const;
+  // Ends the node's claims with ids below `below` of which it was last heard before `told`.
+  void end_of(const NodeName& node, std::uint64_t below, TimePoint told);
   // Ends all there is, and refuses from now on.
   void shut();
 
@@ -72,6 +77,7 @@ class LockTable {
   struct Claim {
     LockOwner owner;
     TimePoint expires;
+    TimePoint told;         // when its node was last heard of it
     bool repeated = false;  // so that another call for it may still be on its way when it ends
     Wake parked = nullptr;
   };
@@ -99,6 +105,7 @@ class LockTable {
   void remember(const LockOwner& owner, TimePoint now);
   void forget(const LockOwner& owner);
   void take_wake(Claim& claim, Woken& woken);
+  static const Claim& claim_of(const Lock& lock, const LockOwner& owner);
   static const Claim* of_node(const Lock& lock, const NodeName& node);
 
   Clock& clock_;

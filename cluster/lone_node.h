@@ -15,6 +15,7 @@ class LoneMembership final : public control::Membership {
   explicit LoneMembership(control::Member self);
   std::vector<control::MemberPtr> members() const override;
   TimePoint lease_until() const noexcept override { return kNoDeadline; }
+  bool displaced() const noexcept override { return false; }
   Task<Result<>> wait_until_known(Ctx& ctx, std::uint64_t revision) override;
   Hold hold(std::uint64_t) override { return nullptr; }
   std::uint64_t known_revision() const override { return members().front()->revision; }

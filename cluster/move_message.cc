@@ -1,12 +1,16 @@
 #include "cluster/move_message.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "base/limits.h"
 #include "cluster/drive_message.h"
+#include "cluster/limits.h"
 
 namespace ostraka::cluster {
 namespace {
+
+constexpr unsigned kPaceUnit = 1000;  // what a share of the time is told in
 
 tl::unexpected<Error> malformed(const char* what) {
   return fail(Errc::malformed, std::string("move call: ") + what);
@@ -143,6 +147,34 @@ Result<disk::MoveStatus> take_move_status(pb::MoveStatusAnswer& in) {
     status.groups.emplace_back(static_cast<std::uint16_t>(in.groups(i)), place);
   }
   return status;
+}
+
+std::string put_pace_question(const PaceQuestion& question) {
+  pb::MovePaceRequest out;
+  out.set_work(question.work);
+  out.set_resting(question.resting);
+  return out.SerializeAsString();
+}
+
+Result<PaceQuestion> take_pace_question(std::string_view head) {
+  pb::MovePaceRequest in;
+  if (head.size() > kMaxCallHead || !in.ParseFromArray(head.data(), static_cast<int>(head.size())))
+    return malformed("a question for the pace");
+  return PaceQuestion{in.work(), in.resting()};
+}
+
+std::string put_pace_answer(double share) {
+  pb::MovePaceAnswer out;
+  out.set_share(static_cast<std::uint32_t>(std::clamp(share, 0.0, 1.0) * kPaceUnit));
+  return out.SerializeAsString();
+}
+
+Result<double> take_pace_answer(std::string_view head) {
+  pb::MovePaceAnswer in;
+  if (head.size() > kMaxCallHead || !in.ParseFromArray(head.data(), static_cast<int>(head.size())) ||
+      in.share() > kPaceUnit)
+    return malformed("a pace");
+  return in.share() / static_cast<double>(kPaceUnit);
 }
 
 void put_lacking(pb::MoveLackingAnswer& out, const std::vector<disk::ShardRef>& files) {

@@ -2,6 +2,11 @@
 // drive_message.h.
 #pragma once
 
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
 #include "cluster/peer.pb.h"
 #include "disk/group_move.h"
 
@@ -22,6 +27,15 @@ Result<disk::MoveImport> take_import(pb::MoveImportRequest& in);
 
 void put_move_status(pb::MoveStatusAnswer& out, const disk::MoveStatus& status);
 Result<disk::MoveStatus> take_move_status(pb::MoveStatusAnswer& in);
+
+struct PaceQuestion {
+  std::uint64_t work = 0;
+  bool resting = false;
+};
+std::string put_pace_question(const PaceQuestion& question);
+Result<PaceQuestion> take_pace_question(std::string_view head);
+std::string put_pace_answer(double share);               // of the time, 0 to 1
+Result<double> take_pace_answer(std::string_view head);  // likewise
 
 void put_lacking(pb::MoveLackingAnswer& out, const std::vector<disk::ShardRef>& files);
 Result<std::vector<disk::ShardRef>> take_lacking(const pb::MoveLackingAnswer& in);

@@ -14,7 +14,8 @@ inline constexpr std::string_view kPeerPath = "/peer/v";          // then the ve
 inline constexpr std::string_view kHelloPath = "/peer/v1/hello";  // of all versions, for ever
 inline constexpr std::string_view kDeadlineHeader = "X-Ostraka-Deadline-Ms";
 inline constexpr std::string_view kRequestIdHeader = "X-Ostraka-Request-Id";
-inline constexpr unsigned kOldestPeerVersion = 1, kNewestPeerVersion = 1;
+// What this build speaks. In a file of their own (peer_versions.cc), so that a test can link another release.
+extern const unsigned kOldestPeerVersion, kNewestPeerVersion;
 
 // The rest of a message that breaks off is Errc::closed.
 Task<Result<>> read_exactly(net::BodySource& body, MutableByteSpan out);

@@ -21,12 +21,6 @@ std::size_t majority_of(std::size_t servers) {
   return servers / 2 + 1;
 }
 
-// Ids grow over restarts, as long as the clock does, and a node begins fewer than a million claims in a
-// millisecond.
-std::uint64_t first_id(const Clock& clock) {
-  return static_cast<std::uint64_t>(clock.unix_ms()) << 20;
-}
-
 struct Count {
   std::size_t granted = 0, refused = 0, lost = 0;
 };
@@ -97,7 +91,7 @@ struct QuorumLockService::Contest {
 };
 
 QuorumLockService::QuorumLockService(const QuorumLockDeps& deps, NodeName self)
-    : deps_(deps), self_(std::move(self)), last_id_(first_id(deps.clock)) {
+    : deps_(deps), self_(std::move(self)), last_id_(lock_ids_from(deps.clock)) {
   set_nodes({});
 }
 
@@ -105,6 +99,7 @@ QuorumLockService::~QuorumLockService() = default;
 
 void QuorumLockService::start() {
   gate_.spawn(deps_.home.executor(), renew_regularly(this));
+  gate_.spawn(deps_.home.executor(), doubt_regularly(this));
 }
 
 Task<> QuorumLockService::close() {
@@ -115,6 +110,7 @@ Task<> QuorumLockService::close() {
 
 Task<> QuorumLockService::stop(QuorumLockService* self) {
   self->wake_.set();
+  self->stopped_.set();
   co_return;
 }
 
@@ -228,7 +224,8 @@ Task<Result<QuorumLockService::HoldPtr>> QuorumLockService::try_at_once(Ctx& ctx
   Claimed claimed(*this, hold);
   auto fan = std::make_shared<FanOut<Verdict>>(links->size());
   for (std::size_t i = 0; i < links->size(); ++i) {
-    Task<Verdict> ask = LockLink::claim((*links)[i], ctx, hold->id, hold->name, Duration::zero());
+    Task<Verdict> ask =
+        LockLink::claim((*links)[i], ctx, hold->id, hold->name, Duration::zero(), kLockSilence);
     if (!fan->start(ctx.shard.executor(), gate_, i, std::move(ask)))
       co_return fail(Errc::closed, "the locks are closed");
   }
@@ -236,9 +233,18 @@ Task<Result<QuorumLockService::HoldPtr>> QuorumLockService::try_at_once(Ctx& ctx
     const Count so_far = count(answers);
     return so_far.granted >= need || so_far.refused + so_far.lost > bearable;
   };
-  const TimePoint until = std::min(ctx.deadline, deadline_after(deps_.clock.now(), kLockCall));
+  const TimePoint asked = deps_.clock.now();
+  const TimePoint until = std::min(ctx.deadline, deadline_after(asked, kLockCall));
   co_await fan->wait(deps_.clock, until, decided);
-  const Count got = count(fan->answers());
+  Count got = count(fan->answers());
+  if (!decided(fan->answers()) && got.refused == 0) {
+    std::function<bool(const FanOut<Verdict>::Answers&)> news = [decided](const auto& answers) {
+      return decided(answers) || count(answers).refused > 0;
+    };
+    const TimePoint silence = std::min(ctx.deadline, deadline_after(asked, kLockSilence));
+    co_await fan->wait(deps_.clock, silence, news);
+    got = count(fan->answers());
+  }
   for (std::size_t i = 0; i < links->size(); ++i) {
     const auto& answer = fan->answers()[i];
     hold->spared[i] =
@@ -334,6 +340,22 @@ Task<> QuorumLockService::renew_regularly(QuorumLockService* self) {
     self->wake_.reset();
     co_await self->wake_.wait_until(self->deps_.clock, self->deps_.clock.now() + kLockRenewal);
     self->renew();
+  }
+}
+
+Task<> QuorumLockService::doubt_regularly(QuorumLockService* self) {
+  while (!self->stopping_) {
+    co_await self->stopped_.wait_until(self->deps_.clock, self->deps_.clock.now() + kLockSweep);
+    for (const NodeName& node : self->deps_.own.doubted()) {
+      std::shared_ptr<LockLink> link;
+      {
+        const std::lock_guard lock(self->mutex_);
+        const auto known = self->known_.find(node);
+        if (known != self->known_.end()) link = known->second;
+      }
+      if (link && !self->stopping_)
+        self->gate_.spawn(self->deps_.home.executor(), LockLink::ask_after(std::move(link)));
+    }
   }
 }
 

@@ -12,7 +12,9 @@
 // then what has less than a majority for a while is let go of, after a random time.
 //
 // A claim carries an id that grows, by which a server tells a newer claim of a node from one that was held up
-// on the way. A node that is lost loses its leases after kLockLease.
+// on the way. A node that is lost loses its leases after kLockLease. Where somebody waits for one of which
+// nothing was heard for kLockDoubt, each server asks the holder since when its process runs: what older ones
+// claimed ends at once, as does all of it when the holder's host says that nobody listens there.
 #pragma once
 
 #include <atomic>
@@ -89,6 +91,7 @@ class QuorumLockService final : public control::LockService {
                             Ctx ctx);
   static Task<> renew_regularly(QuorumLockService* self);
   void renew();
+  static Task<> doubt_regularly(QuorumLockService* self);
   static Task<> stop(QuorumLockService* self);
 
   const QuorumLockDeps deps_;
@@ -96,7 +99,7 @@ class QuorumLockService final : public control::LockService {
   LocalLockService here_;
   std::atomic<std::uint64_t> last_id_;
   std::atomic<bool> stopping_ = false;
-  Event wake_;  // belongs to the home shard
+  Event wake_, stopped_;  // belong to the home shard
   Gate gate_;
 
   mutable std::mutex mutex_;  // guards what follows

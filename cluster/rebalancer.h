@@ -61,6 +61,7 @@ struct DriveReport {
   bool online = false, refilling = false;
   std::string problem;
   std::uint64_t total_bytes = 0, used_bytes = 0;  // 0: not known
+  std::uint64_t free_bytes = 0;                   // above the reserve
   unsigned groups = 0;                            // that have a slot on it
   unsigned leaving = 0, arriving = 0;             // slots, of moves that were decided
 };

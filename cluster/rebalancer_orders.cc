@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "base/log.h"
+#include "cluster/drive_register.h"
 #include "cluster/rebalancer.h"
 
 namespace ostraka::cluster {
@@ -44,6 +45,7 @@ Task<Result<std::vector<DriveReport>>> Rebalancer::drives(Ctx& ctx) {
     report.problem = looks[i].info.problem;
     report.total_bytes = looks[i].info.total_bytes;
     report.used_bytes = looks[i].info.used_bytes;
+    report.free_bytes = looks[i].info.free_bytes;
     report.groups = groups_on(table, slot.id);
     for (const MoveDocument::Move& move : moves.moves) {
       if (move.giving_up) continue;
@@ -56,7 +58,15 @@ Task<Result<std::vector<DriveReport>>> Rebalancer::drives(Ctx& ctx) {
 }
 
 Task<Result<std::uint64_t>> Rebalancer::add(Ctx& ctx, std::vector<DriveUrl> drives) {
-  std::function<Result<Topology>(const Topology&)> change = [this, &drives](const Topology& before) {
+  std::function<Result<Topology>(const Topology&)> change =
+      [this, &drives](const Topology& before) -> Result<Topology> {
+    const control::DocumentPtr document = deps_.moves.control.get(kDriveRegister);
+    DriveRegister known;
+    if (document) {
+      TRY(decoded, decode_drive_register(document->content));
+      known = std::move(decoded);
+    }
+    TRY_VOID(check_all_started(before, known, drives));
     return add_drives(before, drives, deps_.moves.random);
   };
   auto changing = change_topology(deps_.moves.control, deps_.membership, ctx, std::move(change));

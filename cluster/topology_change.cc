@@ -119,6 +119,27 @@ Result<Topology> add_drives(const Topology& before, const std::vector<DriveUrl>&
   return after;
 }
 
+Result<> check_all_started(const Topology& before, const DriveRegister& known,
+                           const std::vector<DriveUrl>& drives) {
+  if (drives.empty() || drives_of_node(before, drives.front().node)) return {};  // there are no more nodes
+  for (const NodeName& node : before.nodes()) {
+    bool started = false;
+    for (std::size_t i = 0; i < before.slots.size(); ++i) {
+      const Topology::Slot& slot = before.slots[i];
+      if (slot.state == SlotState::removed || slot.url.node != node) continue;
+      started = started || !slot.added || (i < known.size() && known[i].has_value());
+    }
+    if (started) continue;
+    return fail(Errc::conflict,
+                fmt::format("{0} was added and has never been started, and nodes join one at a time, since "
+                            "each counts among those of which a majority has to answer for writes: start "
+                            "{0}, then add {1}. If {0} was added by mistake: `ostraka admin node drain {0}`, "
+                            "then `node remove {0}`",
+                            node, drives.front().node));
+  }
+  return {};
+}
+
 Result<Topology> drain_drives(const Topology& before, const std::vector<DriveUrl>& drives,
                               const std::vector<DriveLook>& looks, bool bears_less) {
   TRY(slots, slots_of(before, drives));

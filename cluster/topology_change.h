@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "cluster/drive_register.h"
 #include "cluster/move_document.h"
 #include "cluster/placement.h"
 #include "cluster/topology.h"
@@ -28,6 +29,10 @@ struct DriveLook {
 //
 // Drives of one node; of one that is new only when it comes with them.
 Result<Topology> add_drives(const Topology& before, const std::vector<DriveUrl>& drives, Random& random);
+// Nodes join one at a time: conflict where the drives are of a new node, and one that was added before has
+// never been started, so that none of its drives is registered.
+Result<> check_all_started(const Topology& before, const DriveRegister& known,
+                           const std::vector<DriveUrl>& drives);
 // looks: by slot. bears_less: the operator knows that losing a node may then cost more than parity makes
 // good. What drains already goes on doing so.
 Result<Topology> drain_drives(const Topology& before, const std::vector<DriveUrl>& drives,

@@ -47,14 +47,19 @@ Task<> WritePermit::stop(WritePermit* self) {
 }
 
 bool WritePermit::may_write() const noexcept {
+  if (deps_.membership.displaced()) return false;
   const TimePoint now = deps_.clock.now();
   if (now - kWriteGrace < deps_.membership.lease_until()) return true;
   return now.time_since_epoch().count() < permitted_until_.load(std::memory_order_relaxed);
 }
 
+bool WritePermit::will_have_lease() const noexcept {
+  return deps_.membership.lease_until() > deps_.clock.now() + kPermitPeriod + kPermitCall;
+}
+
 Task<> WritePermit::renew_regularly(WritePermit* self) {
   while (!self->stopping_) {
-    if (!self->has_lease()) co_await self->ask_for_permit();
+    if (!self->will_have_lease()) co_await self->ask_for_permit();
     if (self->stopping_) co_return;
     if (std::exchange(self->wrote_, self->may_write()) != self->wrote_)
       log::warn("without a membership lease: writes are {}", self->wrote_ ? "accepted again" : "refused");
@@ -92,6 +97,7 @@ Task<> WritePermit::ask_for_permit() {
   const TimePoint asked = deps_.clock.now();
   const std::uint64_t revision = deps_.membership.known_revision();
   if (revision == 0) co_return;  // nothing is known yet
+  if (deps_.membership.displaced()) co_return;
   Ctx ctx{deps_.home, asked + kPermitCall, "permit"};
   const std::vector<NodeName> all = nodes();
   const std::shared_ptr<Answers> fan = co_await ask_all(ctx, all, revision, true);
@@ -118,6 +124,7 @@ Task<Result<WritePermit::Said>> WritePermit::ask(WritePermit* self, Ctx ctx, Nod
   pb::RevisionQuestion question;
   question.set_revision(revision);
   question.set_for_permit(for_permit);
+  question.set_process(self->deps_.process);
   PeerCall call;
   call.method = "control.revision";
   call.head = question.SerializeAsString();
@@ -141,19 +148,37 @@ Task<Result<PeerAnswer>> WritePermit::serve(Ctx& ctx, const NodeName& from, Peer
   pb::RevisionQuestion in;
   if (call.head.size() > kMaxCallHead || !in.ParseFromString(call.head))
     co_return fail(Errc::malformed, "a question about the revision");
+  if (deps_.membership.displaced())
+    co_return fail(Errc::unavailable, "another process is the member " + self_);
+  if (in.for_permit() && is_another(from, in.process()))
+    co_return fail(Errc::unavailable, "another process is the member " + from);
   const std::vector<NodeName> all = nodes();
-  if (in.for_permit() && std::binary_search(all.begin(), all.end(), from)) {
-    const TimePoint now = deps_.clock.now();
-    const std::lock_guard lock(seen_->mutex);
-    seen_->asked[from] = now;  // before the revision is looked at: whoever asks later is told of more
+  std::uint64_t known = deps_.membership.known_revision();
+  // Who knows less than this node is given nothing, so there is nothing to remember of it: it asks as long as
+  // it is cut off, and would be waited for as long.
+  if (in.for_permit() && known <= in.revision() && std::binary_search(all.begin(), all.end(), from)) {
+    {
+      const TimePoint now = deps_.clock.now();
+      const std::lock_guard lock(seen_->mutex);
+      seen_->asked[from] = now;
+    }
+    known = deps_.membership.known_revision();  // only now: whoever asks later is told of more
   }
   pb::RevisionAnswer out;
-  out.set_revision(deps_.membership.known_revision());
+  out.set_revision(known);
   out.set_somebody_asked(was_asked_by_other(from));
   if (out.revision() == 0) co_return fail(Errc::unavailable, "this node knows nothing yet");
   PeerAnswer answer;
   answer.head = out.SerializeAsString();
   co_return answer;
+}
+
+// Than the member of that name; where one of them is not known, nothing is said against it.
+bool WritePermit::is_another(const NodeName& node, const std::string& process) const {
+  if (process.empty()) return false;
+  for (const control::MemberPtr& member : deps_.membership.members())
+    if (member->name == node) return !member->process.empty() && member->process != process;
+  return false;
 }
 
 // So that what it was told may still have an effect.
@@ -179,6 +204,8 @@ TimePoint WritePermit::lease_writes_end(const std::vector<NodeName>& nodes) cons
 }
 
 Task<Result<>> WritePermit::wait_until_known(Ctx& ctx, std::uint64_t revision) {
+  if (deps_.membership.displaced())
+    co_return fail(Errc::unavailable, "another process is the member " + self_);
   CO_TRY_VOID(co_await deps_.membership.wait_until_known(ctx, revision));
   const TimePoint confirmed = deps_.clock.now();
   std::vector<NodeName> know{self_}, away;

@@ -10,6 +10,9 @@
 // little as he does. So what a node that has not confirmed may still write rests on its lease, or on an
 // answer from before: both end in a known time, and a write lasts kWriteLife at most. When the lease of a
 // node ended is seen by the watch; whether it was given answers is asked of those who could have given them.
+//
+// A process that is displaced, since another one is the member of its node's name, may write nothing. One
+// that is cut off from etcd and cannot know it is told so by the peers that it asks.
 #pragma once
 
 #include <atomic>
@@ -33,7 +36,8 @@ struct WritePermitDeps {
   Transport& transport;
   control::Membership& membership;
   Clock& clock;
-  Shard& home;  // where it is asked for
+  Shard& home;               // where it is asked for
+  std::string process = {};  // Member::process of this node
 };
 
 // Thread safe. Serves the calls "control.*".
@@ -64,13 +68,14 @@ class WritePermit final : public control::WriteFence, public PeerService {
   struct Seen {
     std::mutex mutex;
     std::map<NodeName, TimePoint> gone;   // nodes that are no members: since when
-    std::map<NodeName, TimePoint> asked;  // for a permit: when last
+    std::map<NodeName, TimePoint> asked;  // for a permit, and knew as much as this node: when last
   };
   using Answers = FanOut<Result<Said>>;
 
   static std::size_t majority_of(const std::vector<NodeName>& nodes) noexcept { return nodes.size() / 2 + 1; }
   std::vector<NodeName> nodes() const;
-  bool has_lease() const noexcept { return deps_.membership.lease_until() > deps_.clock.now(); }
+  // Also when this node looks next: so a permit is there when the lease ends, with or without the grace.
+  bool will_have_lease() const noexcept;
   static Task<> renew_regularly(WritePermit* self);
   static Task<> stop(WritePermit* self);
   Task<> ask_for_permit();
@@ -78,6 +83,7 @@ class WritePermit final : public control::WriteFence, public PeerService {
                                 bool for_permit);
   Task<std::shared_ptr<Answers>> ask_all(Ctx& ctx, std::vector<NodeName> nodes, std::uint64_t revision,
                                          bool for_permit);
+  bool is_another(const NodeName& node, const std::string& process) const;
   bool was_asked_by_other(const NodeName& than) const;
   TimePoint lease_writes_end(const std::vector<NodeName>& nodes) const;
 

@@ -273,6 +273,7 @@ std::string drive_state(const Json& drive) {
   std::string out = state == "draining" ? "draining" : flag(drive, "online") ? "in service" : "away";
   if (is_drained(drive)) out = "drained";
   if (state == "draining" && !flag(drive, "online")) out += ", away";
+  if (flag(drive, "full")) out = state == "in_service" ? "full" : out + ", full";
   if (flag(drive, "refilling")) out += ", being refilled";
   return out;
 }
@@ -348,7 +349,7 @@ std::string drive_list_text(const Json& status) {
 std::string node_list_text(const Json& status) {
   struct Node {
     std::string name;
-    std::uint64_t drives = 0, online = 0, draining = 0, groups = 0, used = 0, total = 0;
+    std::uint64_t drives = 0, online = 0, full = 0, draining = 0, groups = 0, used = 0, total = 0;
   };
   std::vector<Node> nodes;
   for (const Json& drive : member(status, "drives")) {
@@ -361,6 +362,7 @@ std::string node_list_text(const Json& status) {
     }
     ++at->drives;
     at->online += flag(drive, "online") ? 1U : 0U;
+    at->full += flag(drive, "full") ? 1U : 0U;
     at->draining += text(drive, "state") == "draining" ? 1U : 0U;
     at->groups += count(drive, "groups");
     at->used += count(drive, "used_bytes");
@@ -374,6 +376,8 @@ std::string node_list_text(const Json& status) {
     if (node.draining == node.drives) state = node.groups == 0 ? "drained" : "draining";
     out += fmt::format("{:<24} {:>3} drives  {:<14} {:>6} shards of groups  {}\n", node.name, node.drives,
                        state, node.groups, fullness_text(node.used, node.total));
+    if (node.full > 0)
+      out.insert(out.size() - 1, fmt::format(", {} drive{} full", node.full, node.full == 1 ? "" : "s"));
   }
   return out;
 }

@@ -212,6 +212,8 @@ class ServingNode final : public Node {
     if (!deps.peers) return self;
     self.name = deps.peers->self;
     self.address = deps.peers->address;
+    self.boot = deps.peers->boot;
+    self.process = to_string(make_uuid(deps.random));
     self.facts = facts_of(settings);
     return self;
   }
@@ -239,7 +241,8 @@ class ServingNode final : public Node {
   void ask_for_permits(Shard& shard) {
     if (!deps_.peers) return;
     permit_ = std::make_unique<cluster::WritePermit>(
-        cluster::WritePermitDeps{deps_.peers->transport, control_.membership(), deps_.clock, shard},
+        cluster::WritePermitDeps{deps_.peers->transport, control_.membership(), deps_.clock, shard,
+                                 control_.process()},
         deps_.peers->self, nodes_at_start());
     permit_->start();
     console_.ask_to_write(*permit_);
@@ -273,11 +276,23 @@ class ServingNode final : public Node {
         static_cast<cluster::RemoteDrive*>(drive)->node_called();  // remote() says that it is one
       }
     };
+    const auto pace = [&pacer = rebalance_->pacer()](std::uint64_t work, bool resting) {
+      return pacer.asked(work, resting);
+    };
     drive_service_ = std::make_unique<cluster::DriveService>(
-        cluster::DriveServiceDeps{deps_.clock, deps_.random, shard, probed_by}, own);
+        cluster::DriveServiceDeps{deps_.clock, deps_.random, shard, probed_by, pace}, own);
     drive_service_->start();
     deps_.peers->serve(std::string(kDriveCalls), drive_service_.get());
     deps_.peers->serve(std::string(admin::kAdminCalls), api_.get());
+  }
+
+  // While another process is the member of this node's name, the drives here are not the node's.
+  void serve_drives_if_alone() {
+    if (!drive_service_ || drives_withheld_ == control_.membership().displaced()) return;
+    drives_withheld_ = !drives_withheld_;
+    if (drives_withheld_)
+      log::error("this node's drives serve nobody, since another process runs as this node");
+    deps_.peers->serve(std::string(kDriveCalls), drives_withheld_ ? nullptr : drive_service_.get());
   }
 
   std::vector<cluster::NodeName> nodes_at_start() const {
@@ -368,9 +383,10 @@ class ServingNode final : public Node {
 
   void start_rebalancing(Shard& shard) {
     if (!deps_.peers || rebalance_) return;
-    rebalance_ = std::make_unique<RebalanceSide>(RebalanceSide::Deps{
-        deps_.clock, deps_.random, deps_.metrics, control_, control_.membership(), control_.election(),
-        drives_.deployment, roster_, [this] { return s3_->client_load(); }});
+    rebalance_ = std::make_unique<RebalanceSide>(
+        RebalanceSide::Deps{deps_.clock, deps_.random, deps_.metrics, control_, control_.membership(),
+                            control_.election(), deps_.peers->transport, deps_.peers->self,
+                            drives_.deployment, roster_, [this] { return s3_->client_load(); }});
     rebalance_->start(shard);
   }
 
@@ -422,10 +438,11 @@ class ServingNode final : public Node {
             .in_cluster = deps_.peers.has_value(),
             .deployment = drives_.deployment,
             .placement_document = std::string(kPlacementDocument),
+            .is_this_node =
+                [this] { return !deps_.peers || control_.membership().lease_until() > deps_.clock.now(); },
             .drives = drives_.local,
-            .raise_epoch = [this](std::uint16_t group, std::uint64_t epoch) {
-              sets().of_group(group).raise_epoch(epoch);
-            }};
+            .raise_epoch = [this](std::uint16_t group,
+                                  std::uint64_t epoch) { sets().of_group(group).raise_epoch(epoch); }};
   }
 
   // Looks once a second which drives have gone or come back.
@@ -437,6 +454,7 @@ class ServingNode final : public Node {
       if (cluster) {
         const TimePoint now = self->deps_.clock.now();
         cluster->set(self->control_.membership(), now, *self->permit_, *self->quorum_locks_);
+        self->serve_drives_if_alone();
       }
       const TimePoint next = self->deps_.clock.now() + kDriveWatchPeriod;
       const bool stopping = co_await self->stopping_.wait_until(self->deps_.clock, next);
@@ -508,6 +526,7 @@ class ServingNode final : public Node {
   std::unique_ptr<RebalanceSide> rebalance_;
   std::unique_ptr<admin::AdminApi> api_;
   std::unique_ptr<cluster::DriveService> drive_service_;
+  bool drives_withheld_ = false;
 };
 
 }  // namespace

@@ -63,6 +63,7 @@ struct Peers {
   // node goes on with the drives that it began with.
   std::function<std::unique_ptr<cluster::RemoteDrive>(cluster::RemoteDriveSpec spec)> remote = {};
   std::function<void(const cluster::Topology& now)> meet = {};
+  std::string boot = {};  // of the kernel, until the machine is booted again; empty: not known
 };
 
 // All but `drives` outlives the node.

@@ -186,6 +186,12 @@ Task<> DriveReplacer::note_place(Ctx& ctx, std::size_t slot) {
 // Why the empty folder must not be formatted; empty: it may be.
 Task<std::string> DriveReplacer::objection(Ctx& ctx, std::size_t slot, std::string mount_point) {
   const disk::LocalDrive& drive = *d_.drives[slot];
+  if (!d_.is_this_node()) {
+    co_return fmt::format(
+        "{}: it is empty, and is formatted anew once this node is a member of the cluster in etcd: etcd is "
+        "away, or another process runs as this node",
+        drive.folder());
+  }
   std::uint64_t revision = 0;
   const auto known = read_register(revision);
   if (!known || !place_is_known(d_.drives, *known, slot, mount_point)) {
@@ -272,6 +278,7 @@ Task<Result<>> DriveReplacer::replace(Ctx& ctx, std::size_t slot, std::string mo
   const auto still = co_await drive.look_at_folder(ctx);
   if (!still || !still->format || *still->format || still->mount_point != anew.mount_point)
     co_return fail(Errc::unavailable, "its file system went, or something came, while it was registered");
+  if (!d_.is_this_node()) co_return fail(Errc::unavailable, "this node is no member of the cluster any more");
   drive.require_incarnation(prepared.incarnation);
   std::vector<disk::Drive::SystemRecord> records(d_.embedded == nullptr ? 0 : 1);
   if (!records.empty()) records[0].name = cluster::kBehindRecord;

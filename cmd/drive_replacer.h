@@ -43,6 +43,8 @@ class DriveReplacer {
     bool in_cluster = false;                  // other nodes have drives of the deployment, too
     DeploymentId deployment;
     std::string placement_document;
+    // This process is the node's, and no other: else it formats nothing.
+    std::function<bool()> is_this_node = [] { return true; };
     std::vector<disk::LocalDrive*> drives;  // by slot; null: on another node, whose own replacer has it
     // Makes those who use the group carry the epoch from now on.
     std::function<void(std::uint16_t group, std::uint64_t epoch)> raise_epoch;

@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "base/log.h"
+#include "cluster/limits.h"
 #include "cluster/topology.h"
 #include "cmd/drive_replacer.h"
 #include "cmd/etcd_connection.h"
@@ -195,7 +196,9 @@ Task<Result<>> NodeControlStore::load_from_etcd(Ctx& ctx, std::optional<StoreMar
     co_return fail(Errc::unavailable, "no drive could be marked with where the documents are");
   store_ = in_etcd_.get();
   join();
-  co_return Result<>();
+  if (!etcd_members_) co_return Result<>();
+  const TimePoint deadline = std::min(ctx.deadline, deadline_after(d_.clock.now(), cluster::kEtcdPatience));
+  co_return co_await etcd_members_->wait_until_joined(deadline);
 }
 
 Task<Result<>> NodeControlStore::connect(Ctx& ctx) {
@@ -211,13 +214,28 @@ Task<Result<>> NodeControlStore::connect(Ctx& ctx) {
   early_watchers_.clear();
   if (!d_.in_cluster) co_return Result<>();
   session_ = std::make_unique<cluster::EtcdSession>(*client_, cluster::EtcdSessionSpec{});
-  etcd_members_ = std::make_unique<cluster::EtcdMembership>(*client_, *follower_, *session_, d_.self);
-  etcd_election_ = std::make_unique<cluster::EtcdElection>(*client_, *follower_, *session_, d_.self.name);
+  etcd_members_ = std::make_unique<cluster::EtcdMembership>(*client_, *follower_, *session_, d_.self,
+                                                            [this] { return locks(); });
+  etcd_election_ = std::make_unique<cluster::EtcdElection>(*client_, *follower_, *etcd_members_);
   in_etcd_->on_revision(
       [members = etcd_members_.get()](std::uint64_t revision) { members->set_revision(revision); });
   membership_ = etcd_members_.get();
   election_ = etcd_election_.get();
   co_return Result<>();
+}
+
+// Of the drives in service: no other process on this machine has one of them.
+std::vector<std::string> NodeControlStore::locks() const {
+  std::vector<std::string> out;
+  for (const disk::LocalDrive* drive : d_.drives)
+    if (const auto file = drive->lock_file())
+      out.push_back(fmt::format("{:x}:{:x}", file->device, file->inode));
+  return out;
+}
+
+Result<> NodeControlStore::check_not_displaced() const {
+  if (!membership_->displaced()) return {};
+  return fail(Errc::unavailable, "another process is the member " + d_.self.name);
 }
 
 // Once the documents are known, so that who sees this node knows what it knows.
@@ -241,6 +259,7 @@ Task<> NodeControlStore::close() {
 
 Task<Result<>> NodeControlStore::sync_drive(Ctx& ctx, disk::LocalDrive& drive) {
   if (embedded_) co_return co_await embedded_->sync_drive(ctx, drive);
+  if (etcd_members_) etcd_members_->say_locks();
   const Result<> marked = co_await mark_late(ctx, drive);
   if (!marked && complained_of_.insert(&drive).second)
     log::error("drive not marked with where the control store is drive={} reason={}", drive.folder(),
@@ -277,11 +296,13 @@ std::vector<control::DocumentPtr> NodeControlStore::list(std::string_view prefix
 Task<Result<control::DocumentPtr>> NodeControlStore::put(Ctx& ctx, std::string name, std::string content,
                                                          std::optional<std::uint64_t> expected) {
   if (store_ == nullptr) co_return fail(Errc::unavailable, "the control store is not loaded");
+  CO_TRY_VOID(check_not_displaced());
   co_return co_await store_->put(ctx, std::move(name), std::move(content), expected);
 }
 
 Task<Result<>> NodeControlStore::erase(Ctx& ctx, std::string name, std::optional<std::uint64_t> expected) {
   if (store_ == nullptr) co_return fail(Errc::unavailable, "the control store is not loaded");
+  CO_TRY_VOID(check_not_displaced());
   co_return co_await store_->erase(ctx, std::move(name), expected);
 }
 

@@ -54,10 +54,11 @@ class NodeControlStore final : public control::ControlStore {
   ~NodeControlStore() override;
 
   // Call it again after unavailable. In etcd, its work runs on ctx.shard from then on, and a store that is
-  // not there yet is founded, but only when all drives answer and none says that there are documents. Other
-  // errors, for
-  // people: those of load() of the two stores; invalid_argument (the drives say that the documents are kept
-  // elsewhere).
+  // not there yet is founded, but only when all drives answer and none says that there are documents. In a
+  // cluster it waits until this process is the member of its name, and is unavailable while another one is.
+  // Other errors, for people: those of load() of the two stores; invalid_argument (the drives say that the
+  // documents are kept elsewhere). From then on changes are unavailable as well while this process is
+  // displaced.
   Task<Result<>> load(Ctx& ctx);
   // On the shard of load().
   Task<> close();
@@ -67,6 +68,7 @@ class NodeControlStore final : public control::ControlStore {
   // Of this node alone, or of a cluster after load(). Thread safe as they are.
   control::Membership& membership() noexcept { return *membership_; }
   control::Election& election() noexcept { return *election_; }
+  const std::string& process() const noexcept { return d_.self.process; }
   // A drive has come into service: gives it what it lacks. Errors also: wrong_drive (what is on it
   // contradicts where the documents are; logged once).
   Task<Result<>> sync_drive(Ctx& ctx, disk::LocalDrive& drive);
@@ -81,6 +83,8 @@ class NodeControlStore final : public control::ControlStore {
  private:
   Task<Result<>> load_embedded(Ctx& ctx, std::optional<cluster::StoreMark> mark);
   Task<Result<>> connect(Ctx& ctx);
+  std::vector<std::string> locks() const;
+  Result<> check_not_displaced() const;
   void join();
   Task<Result<>> mark_late(Ctx& ctx, disk::LocalDrive& drive);
   Task<Result<>> load_from_etcd(Ctx& ctx, std::optional<cluster::StoreMark> mark);

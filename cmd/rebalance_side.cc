@@ -1,6 +1,7 @@
 #include "cmd/rebalance_side.h"
 
 #include <utility>
+#include <vector>
 
 #include "cmd/build_node.h"
 #include "erasure/heal_queue.h"
@@ -28,9 +29,31 @@ cluster::RebalancerDeps rebalancer_deps(const RebalanceSide::Deps& deps, MovePac
           [drives = deps.drives](const DriveId& id) { return drives->find(id); }};
 }
 
+// Those that are members: one that is away has no clients.
+cluster::OtherPaces::Nodes others_of(const RebalanceSide::Deps& deps) {
+  return [&membership = deps.membership, self = deps.self] {
+    std::vector<cluster::NodeName> out;
+    for (const control::MemberPtr& member : membership.members())
+      if (member->name != self) out.push_back(member->name);
+    return out;
+  };
+}
+
 }  // namespace
 
 RebalanceSide::RebalanceSide(const Deps& deps)
-    : pacer_(deps.clock, deps.clients), rebalancer_(rebalancer_deps(deps, pacer_)) {}
+    : others_(deps.transport, deps.clock, others_of(deps)),
+      pacer_(deps.clock, deps.clients, &others_),
+      rebalancer_(rebalancer_deps(deps, pacer_)) {}
+
+void RebalanceSide::start(Shard& shard) {
+  others_.start(shard);
+  rebalancer_.start(shard);
+}
+
+Task<> RebalanceSide::close() {
+  co_await rebalancer_.close();
+  co_await others_.close();
+}
 
 }  // namespace ostraka::cmd

@@ -6,6 +6,7 @@
 #include <memory>
 
 #include "base/metrics.h"
+#include "cluster/other_paces.h"
 #include "cluster/rebalancer.h"
 #include "cmd/move_pacer.h"
 #include "control/control_store.h"
@@ -23,16 +24,20 @@ class RebalanceSide {
     control::ControlStore& control;
     control::Membership& membership;
     control::Election& election;
+    cluster::Transport& transport;
+    cluster::NodeName self;
     DeploymentId deployment;
     disk::RosterPtr drives;
     MovePacer::Clients clients;
   };
   explicit RebalanceSide(const Deps& deps);
-  void start(Shard& shard) { rebalancer_.start(shard); }
-  Task<> close() { return rebalancer_.close(); }
+  void start(Shard& shard);
+  Task<> close();
   cluster::Rebalancer& rebalancer() noexcept { return rebalancer_; }
+  MovePacer& pacer() noexcept { return pacer_; }
 
  private:
+  cluster::OtherPaces others_;
   MovePacer pacer_;
   cluster::Rebalancer rebalancer_;
 };

@@ -353,7 +353,14 @@ HostPort address_of(const ServerConfig& config, const cluster::NodeName& self) {
 
 using MakeRemote = std::function<std::unique_ptr<cluster::RemoteDrive>(cluster::RemoteDriveSpec spec)>;
 
-Peers peers_of(PeerSide& side, const cluster::Topology& topology, MakeRemote remote) {
+// Of the kernel, which all containers on a machine share; a copy of the machine has another.
+std::string boot_id(Fs& fs) {
+  std::string id = fs.read_file("/proc/sys/kernel/random/boot_id", 64).value_or(std::string());
+  std::erase(id, '\n');
+  return id;
+}
+
+Peers peers_of(PeerSide& side, Fs& fs, const cluster::Topology& topology, MakeRemote remote) {
   const cluster::NodeName& self = side.tls->self().node;
   const net::HostPort address = addresses_of(topology).at(self);
   const auto serve = [server = side.server.get()](const std::string& prefix, cluster::PeerService* service) {
@@ -363,7 +370,7 @@ Peers peers_of(PeerSide& side, const cluster::Topology& topology, MakeRemote rem
   const auto meet = [transport = side.transport.get()](const cluster::Topology& now) {
     transport->set_nodes(addresses_of(now));
   };
-  return Peers{self, to_string(address), *side.transport, serve, std::move(remote), meet};
+  return Peers{self, to_string(address), *side.transport, serve, std::move(remote), meet, boot_id(fs)};
 }
 
 }  // namespace
@@ -449,7 +456,7 @@ int run_server(const ServerConfig& given) {
         open_cluster_drives(std::move(opening), {cluster->topology, self, cluster->seen, remote, table});
     if (!opened) return say(opened.error());
     drives = std::move(*opened);
-    deps.peers.emplace(peers_of(*peers, cluster->topology, remote));
+    deps.peers.emplace(peers_of(*peers, fs, cluster->topology, remote));
   }
   Process process{config,  metrics,        workers,          shards,   main,
                   signals, std::move(tls), std::move(peers), files_max};

@@ -22,6 +22,11 @@ struct Member {
   std::int64_t since_ms = 0;   // unix time: when its process joined
   std::uint64_t revision = 0;  // of the control store: all changes up to it are known there
   std::string facts;           // a small JSON object, for example its version
+  std::string process;         // drawn at each start; empty: of a release that does not say
+  // What others of that name know by that this process has ended: they run under the same boot of a machine
+  // (empty: not known), and have locked all of these files, which it had locked for itself.
+  std::string boot;
+  std::vector<std::string> locks;
 };
 using MemberPtr = std::shared_ptr<const Member>;
 
@@ -36,8 +41,11 @@ class Membership {
   virtual std::vector<MemberPtr> members() const = 0;
   // This node's own lease holds until then at least; in the past: it has none.
   virtual TimePoint lease_until() const noexcept = 0;
+  // Another process is the member of this node's name, as far as is known: this one has no lease, and must
+  // not act as the node.
+  virtual bool displaced() const noexcept = 0;
   // Waits until each of the other members that there are has applied the control store's `revision`, or has
-  // gone. Errors: deadline, closed, unavailable (this node hears of no changes any more).
+  // gone. Errors: deadline, closed, unavailable (this node hears of no changes any more, or is displaced).
   virtual Task<Result<>> wait_until_known(Ctx& ctx, std::uint64_t revision) = 0;
   // As long as it is kept, this node does not say that it knows `revision`, or more: something that has
   // changed with it has yet to take effect here. To be called before set_revision() comes to it; may be let

@@ -263,6 +263,8 @@ Result<OpenFolder> open_drive_folder(Fs& fs, const std::string& folder, const Dr
   open.format = std::move(*before);
   TRY(lock, fs.lock(folder + "/lock"));
   open.lock = std::move(lock);
+  TRY(locked, fs.identity(folder + "/lock"));
+  open.lock_file = locked;
   TRY(id, fs.identity(format_path(folder)));
   open.format_file = id;
   TRY(complete, fs.exists(folder + "/data/ff"));

@@ -56,6 +56,7 @@ Result<> format_drive(Fs& fs, MetaIndexFactory& indexes, const std::string& fold
 // The folder of a drive in use, locked against other processes.
 struct OpenFolder {
   std::unique_ptr<Fs::Lock> lock;
+  FileId lock_file;    // what is locked
   FileId format_file;  // of format.json: tells this folder from a copy or a successor under the same path
   DriveFormat format;  // what it says
 };

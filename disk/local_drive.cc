@@ -98,6 +98,12 @@ Result<> LocalDrive::start() {
   return opened;
 }
 
+std::optional<FileId> LocalDrive::lock_file() const {
+  const std::shared_ptr<OpenDrive> life = core_.open();
+  if (!life) return std::nullopt;
+  return life->folder.lock_file;
+}
+
 Task<Result<DriveInfo>> LocalDrive::info(Ctx&) {
   DriveInfo info;
   info.id = id();

@@ -34,6 +34,8 @@ class LocalDrive final : public Drive {
   const DriveFormat& expected() const noexcept { return core_.expected; }
   bool closed() const { return core_.open() == nullptr; }  // nothing of its folder is in use
   Uuid incarnation() const;                                // of the drive in service; nil while it is away
+  // The file in the folder that keeps other processes from using it; none while it is away.
+  std::optional<FileId> lock_file() const;
   // The folder's drive is this incarnation; one of another was replaced, and is refused from now on.
   void require_incarnation(const Uuid& incarnation) { core_.require_incarnation(incarnation); }
   void set_absence_note(std::string note) { core_.set_absence_note(std::move(note)); }

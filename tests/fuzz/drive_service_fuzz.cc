@@ -19,7 +19,7 @@ constexpr std::array kMethods{
     "drive.scan",       "drive.readmit",      "drive.recount_usage",   "drive.find_orphans",
     "drive.put_system", "drive.erase_system", "drive.erase_system_if", "drive.scan_system",
     "drive.move_leave", "drive.move_status",  "drive.move_rows",       "drive.move_import",
-    "drive.move_own",
+    "drive.move_own",   "drive.move_pace",
 };
 
 }  // namespace

@@ -87,7 +87,7 @@ Task<Result<>> SimWorld::boot_member(Incarnation* born) {
     transport->set_nodes(cmd::addresses_of(now));
   };
   deps.peers.emplace(cmd::Peers{on.name, fmt::format("{}:{}", on.name, kNodePort), *born->transport, serve,
-                                remote_drives(*born), meet});
+                                remote_drives(*born), meet, on.name});
   CO_TRY(node, cmd::make_node(deps, std::move(drives), born->config));
   born->node = std::move(node);
   if (!goes_on(*born)) co_return fail(Errc::closed, "it ended while it started");

@@ -272,6 +272,7 @@ SimEtcd::Said SimEtcd::transaction(const Json& in) {
     const Entry entry = found == entries_.end() ? Entry{} : found->second;
     if (compare["target"] == "MOD") holds = holds && entry.modified == number(compare, "mod_revision");
     if (compare["target"] == "CREATE") holds = holds && entry.created == number(compare, "create_revision");
+    if (compare["target"] == "LEASE") holds = holds && entry.lease == number(compare, "lease");
     if (compare["target"] == "VALUE")
       holds = holds && found != entries_.end() && entry.value == bytes(compare, "value");
   }

@@ -46,6 +46,21 @@ TEST_F(GrowthApiTest, TellsHowFarItIs) {
   EXPECT_EQ(drive["online"], true);
   EXPECT_EQ(drive["groups"], 768);
   EXPECT_GT(drive["total_bytes"], 0);
+  EXPECT_GT(drive["free_bytes"], 0);
+  EXPECT_EQ(drive["full"], false);
+}
+
+TEST(DriveReportJson, SaysWhichAreFull) {
+  cluster::DriveReport drive;
+  drive.online = true;
+  drive.total_bytes = 1ULL << 40U;
+  EXPECT_EQ(drive_report_json(drive)["full"], true);
+  EXPECT_EQ(drive_report_json(drive)["free_bytes"], 0);
+  drive.free_bytes = 2U << 20U;
+  EXPECT_EQ(drive_report_json(drive)["full"], false);
+  drive.free_bytes = 0;
+  drive.online = false;
+  EXPECT_EQ(drive_report_json(drive)["full"], false) << "nobody knows";
 }
 
 TEST_F(GrowthApiTest, AddsDrainsTakesBackAndRemoves) {

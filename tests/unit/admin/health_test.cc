@@ -76,6 +76,25 @@ TEST(HealthTest, AFullDriveDegradesAndIsNamed) {
   EXPECT_THAT(assess(one_set(4, 2), all).sentence, Not(HasSubstr("full")));
 }
 
+TEST(HealthTest, FullDrivesTakeNoWrites) {
+  std::vector<disk::DriveInfo> all = drives(6);  // 4+2: w = 4
+  for (disk::DriveInfo& drive : all) drive.total_bytes = drive.free_bytes = 1 << 30;
+  const auto with_full = [&](std::size_t count) {
+    for (std::size_t i = 0; i < count; ++i) all[i].free_bytes = 0;
+    return assess(one_set(4, 2), all);
+  };
+  EXPECT_EQ(with_full(0).write_spare, 2U);
+  EXPECT_EQ(with_full(1).write_spare, 1U);
+  const Assessment writes = with_full(2);
+  EXPECT_EQ(writes.write_spare, 0U);
+  EXPECT_THAT(writes.sentence, HasSubstr("what is written goes without them"));
+  const Assessment none = with_full(3);
+  EXPECT_EQ(none.health, Health::degraded) << "it still serves reads and deletes";
+  EXPECT_EQ(none.write_spare, 0U);
+  EXPECT_EQ(none.read_spare, 2U);
+  EXPECT_THAT(none.sentence, HasSubstr("too few have room to write, objects can be read and deleted"));
+}
+
 TEST(HealthTest, WhatWaitsToBeHealedDegrades) {
   std::vector<disk::DriveInfo> all = drives(6);
   all[0].heal_queue = 60;

@@ -3,87 +3,24 @@
 
 #include <gtest/gtest.h>
 
-#include "cluster/etcd_control_store.h"
-#include "cluster/etcd_election.h"
-#include "cluster/etcd_membership.h"
 #include "etcd_cluster.h"
+#include "etcd_node.h"
 #include "relay.h"
 
 namespace ostraka::cluster {
 namespace {
-
-constexpr ShardSpec kSmall{.slab_bytes = 4096, .max_slabs = 1, .keep_slabs = 0};
-constexpr EtcdSessionSpec kShort{.ttl = std::chrono::seconds(2), .margin = std::chrono::milliseconds(500)};
-
-control::Member self_of(const std::string& name) {
-  control::Member out;
-  out.name = name;
-  out.address = name + ":9000";
-  out.facts = R"({"version":"1"})";
-  return out;
-}
-
-// All that one node has in etcd.
-struct Node {
-  Node(Clock& c, Shard& s, EtcdConfig config, const std::string& name)
-      : clock(c),
-        shard(s),
-        client(s, std::move(config)),
-        members(client, follower, session, self_of(name)),
-        election(client, follower, session, name) {
-    store.on_revision([this](std::uint64_t revision) { members.set_revision(revision); });
-    election.watch([this](const std::string& matter, std::optional<std::uint64_t> token) {
-      led.push_back(token ? matter : "not " + matter);
-    });
-  }
-  ~Node() { close(); }
-  void begin() {
-    Ctx ctx{shard, clock.now() + std::chrono::seconds(10), "load"};
-    const Result<> loaded = run_to_end(shard, store.load(ctx, std::nullopt));
-    ASSERT_TRUE(loaded.has_value()) << loaded.error().detail;
-    session.start();
-    members.join();
-    election.start();
-  }
-  void close() {
-    if (std::exchange(closed, true)) return;
-    run_to_end(shard, follower.close());
-    client.abort();
-    run_to_end(shard, store.close());
-    run_to_end(shard, members.close());
-    run_to_end(shard, election.close());
-    run_to_end(shard, session.close());
-  }
-  std::string seen() {
-    std::string out;
-    for (const auto& member : members.members()) out += (out.empty() ? "" : " ") + member->name;
-    return out;
-  }
-
-  Clock& clock;
-  Shard& shard;
-  EtcdClient client;
-  EtcdFollower follower{client, "/ostraka/test/"};
-  SystemRandom random;
-  EtcdControlStore store{client, follower, random};
-  EtcdSession session{client, kShort};
-  EtcdMembership members;
-  EtcdElection election;
-  std::vector<std::string> led;
-  bool closed = false;
-};
 
 class EtcdSessionTest : public testing::Test {
  protected:
   bool eventually(std::function<bool()> reached) {
     return run_to_end(shard_, reaches(&clock_, std::move(reached)));
   }
-  bool has_lease(const Node& node) { return node.members.lease_until() > clock_.now(); }
-  Result<> wait_until_known(Node& node, std::uint64_t revision, Duration timeout) {
+  bool has_lease(const EtcdNode& node) { return node.members.lease_until() > clock_.now(); }
+  Result<> wait_until_known(EtcdNode& node, std::uint64_t revision, Duration timeout) {
     Ctx ctx{shard_, clock_.now() + timeout, "wait"};
     return run_to_end(shard_, node.members.wait_until_known(ctx, revision));
   }
-  std::uint64_t put(Node& node, std::string content) {
+  std::uint64_t put(EtcdNode& node, std::string content) {
     Ctx ctx{shard_, clock_.now() + std::chrono::seconds(10), "put"};
     const auto done = run_to_end(shard_, node.store.put(ctx, "x", std::move(content), std::nullopt));
     EXPECT_TRUE(done.has_value());
@@ -96,12 +33,12 @@ class EtcdSessionTest : public testing::Test {
 
 TEST_F(EtcdSessionTest, MembersSeeEachOtherComeSpeakAndGo) {
   EtcdCluster etcd(1);
-  Node a(clock_, shard_, etcd.config(), "a");
+  EtcdNode a(clock_, shard_, etcd.config(), "a");
   a.begin();
   EXPECT_TRUE(eventually([&] { return has_lease(a); }));
   EXPECT_EQ(a.seen(), "a");
   {
-    Node b(clock_, shard_, etcd.config(), "b");
+    EtcdNode b(clock_, shard_, etcd.config(), "b");
     EXPECT_FALSE(has_lease(b));
     b.begin();
     EXPECT_TRUE(eventually([&] { return a.seen() == "a b" && b.seen() == "a b"; }));
@@ -117,7 +54,7 @@ TEST_F(EtcdSessionTest, MembersSeeEachOtherComeSpeakAndGo) {
 
 TEST_F(EtcdSessionTest, WaitsUntilAllMembersKnowAChange) {
   EtcdCluster etcd(1);
-  Node a(clock_, shard_, etcd.config(), "a"), b(clock_, shard_, etcd.config(), "b");
+  EtcdNode a(clock_, shard_, etcd.config(), "a"), b(clock_, shard_, etcd.config(), "b");
   a.begin();
   b.begin();
   ASSERT_TRUE(eventually([&] { return a.seen() == "a b"; }));
@@ -126,7 +63,7 @@ TEST_F(EtcdSessionTest, WaitsUntilAllMembersKnowAChange) {
   EXPECT_TRUE(wait_until_known(b, put(b, "2"), std::chrono::seconds(5)).has_value());
   Shard elsewhere(1, clock_, kSmall);
   {
-    Node c(clock_, elsewhere, etcd.config(), "c");
+    EtcdNode c(clock_, elsewhere, etcd.config(), "c");
     c.begin();
     ASSERT_TRUE(run_to_end(elsewhere, reaches(&clock_, [&] { return has_lease(c); })));
     ASSERT_TRUE(eventually([&] { return a.seen() == "a b c"; }));
@@ -147,7 +84,7 @@ TEST_F(EtcdSessionTest, WaitsUntilAllMembersKnowAChange) {
 
 TEST_F(EtcdSessionTest, WhatHasYetToTakeEffectIsNotSaidToBeKnown) {
   EtcdCluster etcd(1);
-  Node a(clock_, shard_, etcd.config(), "a"), b(clock_, shard_, etcd.config(), "b");
+  EtcdNode a(clock_, shard_, etcd.config(), "a"), b(clock_, shard_, etcd.config(), "b");
   std::vector<control::Membership::Hold> held;
   b.store.watch("x", [&](const std::string&, const control::DocumentPtr& now) {
     held.push_back(b.members.hold(now->revision));
@@ -169,7 +106,7 @@ TEST_F(EtcdSessionTest, WhatHasYetToTakeEffectIsNotSaidToBeKnown) {
 
 TEST_F(EtcdSessionTest, AMemberThatFollowsNothingAnyMoreIsNotWaitedFor) {
   EtcdCluster etcd(1);
-  Node a(clock_, shard_, etcd.config(), "a");
+  EtcdNode a(clock_, shard_, etcd.config(), "a");
   a.begin();
   run_to_end(shard_, a.follower.close());
   EXPECT_TRUE(wait_until_known(a, std::uint64_t{1} << 40, std::chrono::seconds(5)).failed_with(Errc::closed));
@@ -177,7 +114,7 @@ TEST_F(EtcdSessionTest, AMemberThatFollowsNothingAnyMoreIsNotWaitedFor) {
 
 TEST_F(EtcdSessionTest, AnOldPublicationThatComesLateIsCorrected) {
   EtcdCluster etcd(1);
-  Node a(clock_, shard_, etcd.config(), "a"), b(clock_, shard_, etcd.config(), "b");
+  EtcdNode a(clock_, shard_, etcd.config(), "a"), b(clock_, shard_, etcd.config(), "b");
   a.begin();
   b.begin();
   const std::uint64_t revision = put(b, "1");
@@ -207,7 +144,7 @@ TEST_F(EtcdSessionTest, AnOldPublicationThatComesLateIsCorrected) {
 TEST_F(EtcdSessionTest, ALeaseEndsByTheOwnClock) {
   EtcdCluster etcd(1);
   std::vector<std::uint64_t> leases;
-  Node a(clock_, shard_, etcd.config(), "a");
+  EtcdNode a(clock_, shard_, etcd.config(), "a");
   a.session.watch([&](std::uint64_t lease) { leases.push_back(lease); });
   a.begin();
   ASSERT_TRUE(eventually([&] { return has_lease(a); }));
@@ -230,7 +167,7 @@ TEST_F(EtcdSessionTest, OneLeadsAndAnotherAfterIt) {
   EtcdConfig through = etcd.config();
   through.endpoints[0].port = relay.port();
   {
-    Node a(clock_, shard_, through, "a"), b(clock_, shard_, etcd.config(), "b");
+    EtcdNode a(clock_, shard_, through, "a"), b(clock_, shard_, etcd.config(), "b");
     a.begin();
     b.begin();
     a.election.stand("scanner");
@@ -273,7 +210,7 @@ TEST_F(EtcdSessionTest, OneLeadsAndAnotherAfterIt) {
 
 TEST_F(EtcdSessionTest, WhoIsDeposedLeadsNoMore) {
   EtcdCluster etcd(1);
-  Node a(clock_, shard_, etcd.config(), "a"), b(clock_, shard_, etcd.config(), "b");
+  EtcdNode a(clock_, shard_, etcd.config(), "a"), b(clock_, shard_, etcd.config(), "b");
   a.begin();
   b.begin();
   a.election.stand("rebalance");
@@ -299,11 +236,18 @@ TEST(MemberCodecTest, ReadsWhatItWritesAndRefusesTheRest) {
   control::Member member = self_of("a");
   member.revision = 7;
   member.since_ms = 1'760'000'000'000;
+  member.process.clear();  // an older release
+  EXPECT_EQ(encode_member(*decode_member("a", encode_member(member))), encode_member(member));
+  member.process = "p";
+  member.boot = "b";
+  member.locks = {"1:2", "1:3"};
   const std::string text = encode_member(member);
   const auto read = decode_member("a", text);
   ASSERT_TRUE(read.has_value());
   EXPECT_EQ(encode_member(*read), text);
   EXPECT_EQ(read->revision, 7U);
+  EXPECT_EQ(read->process, "p");
+  EXPECT_EQ(read->locks, member.locks);
   member.facts = "not JSON";
   EXPECT_EQ(decode_member("a", encode_member(member))->facts, "{}");
   EXPECT_TRUE(decode_member("", text).failed_with(Errc::malformed));
@@ -311,7 +255,10 @@ TEST(MemberCodecTest, ReadsWhatItWritesAndRefusesTheRest) {
   for (const char* bad : {"", "[]", R"({"version":1})", R"({"version":"1"})",
                           R"({"version":1,"address":1,"since_ms":1,"revision":1,"facts":{}})",
                           R"({"version":1,"address":"a","since_ms":1,"revision":-1,"facts":{}})",
-                          R"({"version":1,"address":"a","since_ms":1,"revision":1,"facts":[]})"})
+                          R"({"version":1,"address":"a","since_ms":1,"revision":1,"facts":[]})",
+                          R"({"version":1,"address":"a","since_ms":1,"revision":1,"facts":{},"boot":1})",
+                          R"({"version":1,"address":"a","since_ms":1,"revision":1,"facts":{},"locks":"1:2"})",
+                          R"({"version":1,"address":"a","since_ms":1,"revision":1,"facts":{},"locks":[12]})"})
     EXPECT_TRUE(decode_member("a", bad).failed_with(Errc::malformed)) << bad;
 }
 

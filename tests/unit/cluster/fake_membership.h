@@ -15,10 +15,11 @@ namespace ostraka::cluster {
 class FakeMembership final : public control::Membership {
  public:
   // --- for the test
-  void put(const std::string& name, std::uint64_t revision) {
+  void put(const std::string& name, std::uint64_t revision, std::string process = {}) {
     control::Member member;
     member.name = name;
     member.revision = revision;
+    member.process = std::move(process);
     members_[name] = std::make_shared<const control::Member>(std::move(member));
     for (const Watcher& watcher : watchers_) watcher(name, members_[name]);
   }
@@ -27,6 +28,7 @@ class FakeMembership final : public control::Membership {
     for (const Watcher& watcher : watchers_) watcher(name, nullptr);
   }
   TimePoint lease = TimePoint::min();
+  bool is_displaced = false;
   std::uint64_t known = 0;
   std::multiset<std::uint64_t> holds;
   std::vector<std::uint64_t> asked;  // revisions of wait_until_known()
@@ -38,6 +40,7 @@ class FakeMembership final : public control::Membership {
     return out;
   }
   TimePoint lease_until() const noexcept override { return lease; }
+  bool displaced() const noexcept override { return is_displaced; }
   Task<Result<>> wait_until_known(Ctx&, std::uint64_t revision) override {
     asked.push_back(revision);
     for (const auto& [name, member] : members_)

@@ -207,5 +207,46 @@ TEST_F(LockTableTest, ShutWakesAllAndRefuses) {
   EXPECT_EQ(claim("c", 1), refused);
 }
 
+TEST_F(LockTableTest, HoldersThatOthersWaitForAreDoubtedAfterAWhile) {
+  EXPECT_EQ(claim("a", 1), granted);
+  clock_.advance(2 * kLockDoubt);
+  EXPECT_TRUE(table_.doubted().empty()) << "nobody waits";
+  EXPECT_EQ(claim("b", 1), waits);
+  EXPECT_EQ(table_.doubted(), std::set<NodeName>{"a"});
+  EXPECT_EQ(claim("a", 1), granted);
+  EXPECT_TRUE(table_.doubted().empty()) << "it was heard of";
+  clock_.advance(kLockDoubt);
+  EXPECT_EQ(table_.doubted(), std::set<NodeName>{"a"});
+}
+
+TEST_F(LockTableTest, WhatAnOlderProcessClaimedEnds) {
+  EXPECT_EQ(claim("a", 5, true, "x"), granted);
+  EXPECT_EQ(claim("b", 1, true, "x"), waits);
+  EXPECT_EQ(claim("b", 2, true, "y"), granted);
+  EXPECT_EQ(claim("a", 6, true, "y"), waits);
+  EXPECT_EQ(claim("c", 1, true, "y"), waits);
+  EXPECT_EQ(claim("a", 8, true, "z"), granted);
+  EXPECT_TRUE(park("b", 1));
+  table_.end_of("a", 7, kNoDeadline);
+  EXPECT_EQ(woken_, std::vector<std::uint64_t>{1});
+  EXPECT_EQ(claim("b", 1, true, "x"), granted);
+  EXPECT_EQ(table_.size().waiting, 1U) << "c";
+  EXPECT_EQ(claim("a", 8, true, "z"), granted) << "the new process has that";
+  EXPECT_EQ(claim("c", 2, false, "z"), refused);
+  EXPECT_EQ(claim("a", 6, true, "y"), refused) << "held up on the way";
+}
+
+TEST_F(LockTableTest, WhatWasHeardOfLaterDoesNotEnd) {
+  EXPECT_EQ(claim("a", 1, true, "x"), granted);
+  EXPECT_EQ(claim("a", 2, true, "y"), granted);
+  clock_.advance(seconds(1));
+  EXPECT_EQ(claim("a", 2, true, "y"), granted);
+  table_.end_of("a", 100, clock_.now());
+  EXPECT_EQ(claim("b", 1, false, "x"), granted);
+  EXPECT_EQ(claim("b", 2, false, "y"), refused);
+  table_.end_of("nobody", 100, kNoDeadline);
+  EXPECT_EQ(table_.size().held, 2U);
+}
+
 }  // namespace
 }  // namespace ostraka::cluster

@@ -54,6 +54,8 @@ class LockWorld {
       fate.delay += delay;
       fate.answer_delay += delay;
       fate.unreachable |= cut.contains({from, to}) || dead.contains(from) || dead.contains(to);
+      fate.refused |= gone.contains(to);
+      fate.unreachable |= gone.contains(from);
       fate.call_lost |= hung.contains(to);
       return fate;
     });
@@ -104,6 +106,7 @@ class LockWorld {
   std::map<std::string, int> calls;             // by method
   std::set<std::pair<NodeName, NodeName>> cut;  // from, to
   std::set<NodeName> dead, hung;
+  std::set<NodeName> gone;                          // their hosts say so
   Duration delay = std::chrono::microseconds(100);  // of a message
   MemoryNetwork::Script script;
 

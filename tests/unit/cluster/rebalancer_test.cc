@@ -307,6 +307,25 @@ TEST_F(RebalancerTest, WhatWasAddedByMistakeAndNeverCameMayGo) {
   EXPECT_THAT(in_use.error().detail, HasSubstr("does not answer"));
 }
 
+TEST_F(RebalancerTest, TheNextNodeIsAddedWhenTheLastOneWasThere) {
+  missing_ = {4, 5};
+  Rebalancer& one = start("n1");
+  add({4, 5});
+  const std::vector<DriveUrl> next{{"n9", 9000, "/d1"}};
+  const auto order = [&] {
+    Ctx mine = ctx();
+    return run_to_end(shard_, one.add(mine, next));
+  };
+  const Revision refused = order();
+  ASSERT_TRUE(refused.failed_with(Errc::conflict));
+  EXPECT_THAT(refused.error().detail, HasSubstr("n3 was added and has never been started"));
+  const RegisteredDrive seen;
+  control_.set(std::string(kDriveRegister), encode_drive_register({seen, seen, seen, seen, seen}));
+  const Revision added = order();
+  ASSERT_TRUE(added) << added.error().detail;
+  EXPECT_EQ(now().slots.size(), 7U);
+}
+
 TEST_F(RebalancerTest, ItRestsForClients) {
   std::uint64_t bytes = 0, looks = 0;
   pace = [&bytes, &looks](std::uint64_t n) -> Task<> { return done_resting(&bytes, &looks, n); };

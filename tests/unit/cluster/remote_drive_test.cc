@@ -163,6 +163,24 @@ TEST_F(RemoteDriveTest, ANodeThatSaysNothingIsFoundOut) {
   EXPECT_EQ(info->problem, "node2: does not answer");
 }
 
+TEST_F(RemoteDriveTest, TimeInWhichThisNodeStoodStillIsNotHeldAgainstTheOther) {
+  pass(kProbePeriod);
+  ASSERT_TRUE(remote().online());
+  fates_["drive.info"].answer_lost = true;
+  const int probes = calls_["drive.info"];
+  pass(kProbePeriod);
+  ASSERT_EQ(calls_["drive.info"], probes + 1);
+  fates_.clear();
+  clock_.advance(kProbeCall + seconds(1));
+  pass(milliseconds(0));
+  EXPECT_TRUE(remote().online());
+  pass(kProbeAwayMin);
+  EXPECT_EQ(calls_["drive.info"], probes + 2) << "it is asked again at once";
+  fates_["drive.info"].answer_lost = true;
+  pass(kProbePeriod + kProbeCall);
+  EXPECT_FALSE(remote().online());
+}
+
 TEST_F(RemoteDriveTest, ANodeThatFallsSilentIsFoundOutLongBeforeItsCallsRunOut) {
   ASSERT_EQ(call_.verdict(DriveCaller::ref("k"), call_.inline_record(1), kShard), Verdict::ok);
   pass(seconds(20));

@@ -58,6 +58,28 @@ TEST_F(TopologyChangeTest, WhatCannotBeAddedIsRefusedWithTheReason) {
   EXPECT_TRUE(add_drives(topology_, {}, random_).failed_with(Errc::invalid_argument));
 }
 
+TEST_F(TopologyChangeTest, NodesAreAddedOneAtATime) {
+  DriveRegister known(10, RegisteredDrive{});
+  EXPECT_TRUE(check_all_started(topology_, {}, drives_on(6, 6))) << "founders never count as added";
+  topology_ = *add_drives(topology_, drives_on(6, 6), random_);
+  const auto second = [&] { return check_all_started(topology_, known, drives_on(7, 7)); };
+  const auto refused = second();
+  ASSERT_TRUE(refused.failed_with(Errc::conflict));
+  EXPECT_THAT(refused.error().detail, HasSubstr("n6 was added and has never been started"));
+  EXPECT_THAT(refused.error().detail, HasSubstr("start n6, then add n7"));
+  EXPECT_TRUE(check_all_started(topology_, known, {{"n6", 9000, "/d3"}})) << "it is no further node";
+  EXPECT_TRUE(check_all_started(topology_, known, {{"n1", 9000, "/d3"}}));
+  known.resize(12);
+  EXPECT_TRUE(second().failed_with(Errc::conflict)) << "known, and not there";
+  known[11] = RegisteredDrive{};
+  EXPECT_TRUE(second()) << "one of its drives was seen";
+  known.resize(10);
+  topology_.slots[10].state = topology_.slots[11].state = SlotState::draining;
+  EXPECT_TRUE(second().failed_with(Errc::conflict)) << "it counts until it is removed";
+  topology_.slots[10].state = topology_.slots[11].state = SlotState::removed;
+  EXPECT_TRUE(second());
+}
+
 TEST_F(TopologyChangeTest, ANodeDrains) {
   const auto after = drain(drives_on(5, 5));
   ASSERT_TRUE(after.has_value()) << after.error().detail;

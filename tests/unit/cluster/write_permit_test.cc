@@ -23,7 +23,7 @@ struct PermitNode {
              const std::vector<NodeName>& all)
       : name(self),
         transport(network.transport(self)),
-        permit({*transport, membership, clock, shard}, self, all) {}
+        permit({*transport, membership, clock, shard, "process of " + self}, self, all) {}
   NodeName name;
   FakeMembership membership;
   std::unique_ptr<Transport> transport;
@@ -104,6 +104,18 @@ TEST_F(WritePermitTest, ALeaseIsAPermitAndOutlivedByIt) {
   EXPECT_FALSE(node(1).permit.may_write());
   node(1).membership.lease = clock_.now() + seconds(1);
   EXPECT_TRUE(node(1).permit.may_write());
+}
+
+// With the lease goes the time when it ended, and with that the grace: lease_until() of one that was given
+// up.
+TEST_F(WritePermitTest, BetweenLeaseAndPermitNoWriteIsRefused) {
+  const TimePoint end = clock_.now() + seconds(9);
+  node(1).membership.lease = end;
+  while (clock_.now() < end + kPermitLife) {
+    if (clock_.now() >= end) node(1).membership.lease = TimePoint::min();
+    ASSERT_TRUE(node(1).permit.may_write()) << (clock_.now() - end).count();
+    pass(milliseconds(10));
+  }
 }
 
 TEST_F(WritePermitTest, WhoeverNeverHadALeaseMayNotWrite) {
@@ -200,6 +212,28 @@ TEST_F(WritePermitTest, ANodeThatAskedForAPermitIsWaitedForFromThenOn) {
   EXPECT_LE(clock_.now() - begun, kPermitLife + kWriteLife + seconds(1));
 }
 
+// It asks on, but has been told of a change that it does not know: it gets no more permits.
+TEST_F(WritePermitTest, ANodeThatAsksInVainIsNotWaitedForLonger) {
+  lose(4);
+  pass(minutes(10));
+  ASSERT_TRUE(node(4).permit.may_write());
+  change(11, {4});
+  EXPECT_TRUE(fence(1, 11, seconds(30)).failed_with(Errc::unavailable));
+  change(12, {4});  // the mark is taken off again
+  pass(kPermitLife + kWriteLife + seconds(1));
+  EXPECT_FALSE(node(4).permit.may_write());
+  change(13, {4});  // another try
+  const TimePoint begun = clock_.now();
+  EXPECT_TRUE(fence(1, 13, seconds(30)));
+  EXPECT_LE(clock_.now() - begun, milliseconds(10));
+  // One that does know them is given permits again, and is waited for.
+  node(4).membership.known = 13;
+  pass(seconds(5));
+  ASSERT_TRUE(node(4).permit.may_write());
+  change(14, {4});
+  EXPECT_TRUE(fence(1, 14, seconds(30)).failed_with(Errc::unavailable));
+}
+
 TEST_F(WritePermitTest, AChangeThatNoMajorityKnowsIsNotWaitedFor) {
   pass(minutes(5));
   lose(2);
@@ -215,6 +249,44 @@ TEST_F(WritePermitTest, AfterAStartNothingIsKnownOfThoseThatAreAway) {
   lose(4);
   change(11, {4});
   EXPECT_TRUE(fence(1, 11, seconds(30)).failed_with(Errc::unavailable));
+}
+
+TEST_F(WritePermitTest, WhoIsDisplacedWritesNothingAndConfirmsNothing) {
+  node(1).membership.lease = TimePoint::min();  // as it is then, and with it the grace
+  pass(kPermitPeriod);
+  ASSERT_TRUE(node(1).permit.may_write()) << "a majority knows no more";
+  node(1).membership.is_displaced = true;
+  EXPECT_FALSE(node(1).permit.may_write()) << "whatever it was permitted before";
+  pass(kPermitLife);
+  EXPECT_FALSE(node(1).permit.may_write());
+  EXPECT_TRUE(fence(1, 10, seconds(30)).failed_with(Errc::unavailable));
+  lose(2);
+  cut_ = {"node3"};
+  pass(kWriteGrace + kPermitLife);
+  EXPECT_FALSE(node(2).permit.may_write()) << "nor does it count for others";
+  cut_.clear();
+  pass(kPermitLife);
+  EXPECT_TRUE(node(2).permit.may_write());
+  node(1).membership.is_displaced = false;
+  EXPECT_FALSE(node(1).permit.may_write()) << "it did not ask either";
+  pass(kPermitPeriod);
+  EXPECT_TRUE(node(1).permit.may_write());
+}
+
+// Its peers know who has its name; it is cut off from etcd, and does not.
+TEST_F(WritePermitTest, WhoseNameAnotherProcessHasGetsNoPermit) {
+  lose(1);
+  pass(minutes(10));
+  ASSERT_TRUE(node(1).permit.may_write());
+  for (std::size_t told = 2; told <= 4; ++told) node(told).membership.put("node1", 10, "another process");
+  pass(kPermitLife);
+  EXPECT_FALSE(node(1).permit.may_write());
+  for (std::size_t told = 2; told <= 4; ++told) node(told).membership.put("node1", 10, "process of node1");
+  pass(kPermitPeriod);
+  EXPECT_TRUE(node(1).permit.may_write());
+  for (std::size_t told = 2; told <= 4; ++told) node(told).membership.put("node1", 10);  // an older release
+  pass(minutes(1));
+  EXPECT_TRUE(node(1).permit.may_write());
 }
 
 TEST_F(WritePermitTest, OtherCallsAreRefused) {

@@ -60,6 +60,20 @@ TEST(RebalanceText, ListsDrivesAndNodes) {
   EXPECT_THAT(nodes, HasSubstr("drained"));
   EXPECT_THAT(nodes, HasSubstr("away"));
   EXPECT_THAT(nodes, Not(HasSubstr("node4"))) << "it is none any more";
+  EXPECT_THAT(nodes, Not(HasSubstr("full")));
+}
+
+TEST(RebalanceText, MarksFullDrives) {
+  AdminJson crowded = status();
+  for (int drive : {0, 1, 2}) crowded["drives"][drive]["full"] = drive != 2;
+  const std::string drives = drive_list_text(crowded);
+  EXPECT_THAT(drives, HasSubstr("http://node1:9000/d1                         full"));
+  EXPECT_THAT(drives, HasSubstr("drained, full"));
+  EXPECT_THAT(drives, HasSubstr("away             7 groups"));
+  EXPECT_THAT(rebalance_text(crowded), HasSubstr("http://node1:9000/d1: full, holds 1000 groups"));
+  EXPECT_THAT(node_list_text(crowded), HasSubstr("1.0 KiB of 4.0 KiB (25.0 %), 1 drive full\n"));
+  crowded["drives"][0]["refilling"] = true;
+  EXPECT_THAT(drive_list_text(crowded), HasSubstr("full, being refilled"));
 }
 
 }  // namespace

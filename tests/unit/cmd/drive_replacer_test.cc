@@ -92,6 +92,10 @@ class DriveReplacerTest : public NodeFixture {
     EXPECT_TRUE(found.has_value() && found->has_value());
     return found && *found ? **found : disk::DriveFormat{};
   }
+  static Task<bool> replace_if_lost(DriveReplacer* replacer, Ctx* ctx) {
+    co_await replacer->replace_if_lost(*ctx, 1);
+    co_return true;
+  }
   static Task<bool> note_place(DriveReplacer* replacer, Ctx* ctx) {
     co_await replacer->note_place(*ctx, 1);
     co_return true;
@@ -359,6 +363,36 @@ TEST_F(DriveReplacerTest, AMirrorThatLostADriveWhileTheNodeWasDownStarts) {
 
 // The drive has come into service, and its file system goes again before it was looked at: it has not
 // noticed.
+TEST_F(DriveReplacerTest, AProcessThatMayNotBeTheNodeFormatsNothing) {
+  start(*erasure::make_geometry(2, 1), 1);  // the node leaves the slot to the test
+  std::vector<disk::LocalDrive*> drives;
+  for (disk::Drive* drive : drives_) drives.push_back(dynamic_cast<disk::LocalDrive*>(drive));
+  bool is_this_node = false;
+  DriveReplacer replacer({.clock = clock_,
+                          .random = random_,
+                          .control = node_->control_store(),
+                          .embedded = nullptr,
+                          .deployment = deployment_,
+                          .placement_document = "cluster/placement",
+                          .is_this_node = [&] { return is_this_node; },
+                          .drives = drives,
+                          .raise_epoch = [](std::uint16_t, std::uint64_t) {}});
+  empty_folder(1);
+  ASSERT_TRUE(soon([&] { return drives[1]->closed(); }));
+  const auto formatted = [&] {
+    Ctx c = ctx();
+    wait(replace_if_lost(&replacer, &c));
+    return stdfs::exists(disk::format_path(folders_[1]));
+  };
+  const auto says_why = [&] {
+    return info(1).problem.find("another process runs as this node") != std::string::npos;
+  };
+  EXPECT_TRUE(soon([&] { return formatted() || says_why(); }));
+  EXPECT_FALSE(formatted()) << info(1).problem;
+  is_this_node = true;
+  EXPECT_TRUE(soon(formatted)) << info(1).problem;
+}
+
 TEST_F(DriveReplacerTest, OfAFolderThatIsNotMountedNoPlaceIsLearnt) {
   folders_.resize(2);
   fs_.mount(folders_[1]);
