@@ -1,17 +1,18 @@
 #!/usr/bin/env python3
-"""What a cluster costs beside one node, on one machine: PUT and GET of 10 MiB and 4 KiB, first by one node over 8 drives (6+2), then by 4 nodes
-with 2 drives each, over mutual TLS, with etcd. The CPU seconds of all nodes are added; etcd's are told apart. Clients go to the nodes in turn.
+"""What a cluster costs beside one node, on one machine: PUT and GET of 10 MiB and 4 KiB by one node over 8 drives (6+2), and by 4 nodes with 2
+drives each, over mutual TLS, with etcd. The two take turns, and each figure is the median of its rounds: one round alone is off by a tenth now
+and then. The CPU seconds of all nodes are added; etcd's are told apart. Clients go to the nodes in turn.
 
-usage: bench/cluster.py [--build build/release] [--dir /dev/shm/ostraka-bench-cluster] [--threads N] [--quick]
+usage: bench/cluster.py [--build build/release] [--dir /dev/shm/ostraka-bench-cluster] [--threads N] [--rounds N] [--quick]
 exits 1 when an operation failed, or when 10 MiB cost over 2.5 times of what one node spends
 """
-import argparse, os, re, secrets, shutil, signal, subprocess, sys, time, urllib.request
+import argparse, os, re, secrets, shutil, signal, statistics, subprocess, sys, time, urllib.request
 
 from idle import cpu_seconds
 from run import ROOT, free_port, start_server
 
 BLOCK = 174763  # of a shard of 1 MiB in a set of 6+2
-REMOTE = 0.75  # of the bytes of a GET lie on other nodes than the one that answers it
+REMOTE = 4 / 6  # of the bytes of a GET come from other nodes: two of the six blocks of a stripe lie on the one that answers, parity or data
 NODES = [f"127.0.0.{10 + n}" for n in range(1, 5)]  # each has an address of its own; nothing has to be set up for them on Linux
 PORT, CONSOLE = 9000, 9001
 LIMIT = 2.5
@@ -78,6 +79,7 @@ def main():
     parser.add_argument("--dir", default="/dev/shm/ostraka-bench-cluster")
     parser.add_argument("--threads", type=int, default=0, help="of each server, the one node too; 0: as many as there are CPUs, which 4 nodes on one "
                         "machine then have four times")
+    parser.add_argument("--rounds", type=int, default=5, help="of each line; the medians are printed")
     parser.add_argument("--quick", action="store_true", help="a tenth of the work")
     args = parser.parse_args()
     scale = 10 if args.quick else 1
@@ -107,32 +109,33 @@ def main():
         spent = sum(cpu_seconds(process.pid) for process in processes) - before
         return spent / (count * size / (1 << 30)) if size > 1 << 20 else spent / (count / 1000)
 
+    floor = min(peer_floor(args.build) for _ in range(3))
     os.makedirs(f"{args.dir}/one")
     server, port, env, _ = start_server(args.build, f"{args.dir}/one")
+    cluster = None
     try:
-        alone = [load(env, [("127.0.0.1", port)], [server], row) for row in rows]
-    finally:
-        server.send_signal(signal.SIGTERM)
-        server.wait(40)
-        shutil.rmtree(f"{args.dir}/one", ignore_errors=True)
-    floor = alone[1] + REMOTE * min(peer_floor(args.build) for _ in range(3))
-    cluster = Cluster(args.build, args.dir)
-    try:
+        cluster = Cluster(args.build, args.dir)
         etcd_before = cpu_seconds(cluster.etcd.pid)
-        print(f"{'work':12} {'one node':>10} {'4 nodes':>10} {'ratio':>6}")
-        for row, one in zip(rows, alone):
-            cost = load(cluster.env, [(node, PORT) for node in NODES], cluster.nodes, row)
+        print(f"{'work':12} {'one node':>10} {'4 nodes':>10} {'ratio':>6}   medians of {args.rounds} rounds")
+        for row in rows:
+            turns = [(load(env, [("127.0.0.1", port)], [server], row), load(cluster.env, [(node, PORT) for node in NODES], cluster.nodes, row))
+                     for _ in range(args.rounds)]
+            one, cost = (statistics.median(side) for side in zip(*turns))
             large = row[2] > 1 << 20
             over = large and cost / one > LIMIT
             failed |= over
             print(f"{row[0]:12} {one:10.3f} {cost:10.3f} {cost / one:6.2f}   s per {'GiB' if large else '1,000'}"
                   f"{f', over the limit of {LIMIT}' if over else ''}", flush=True)
             if row[0] == "GET 10 MiB":
-                print(f"{'':12} floor: one node's and bare calls for the rest {floor:.3f}: {floor / one:.2f} of one node's, ratio to it "
-                      f"{cost / floor:.2f}", flush=True)
+                least = one + REMOTE * floor
+                print(f"{'':12} floor: one node's and bare calls for the rest {least:.3f}: {least / one:.2f} of one node's, ratio to it "
+                      f"{cost / least:.2f}", flush=True)
         print(f"etcd spent {cpu_seconds(cluster.etcd.pid) - etcd_before:.2f} s meanwhile")
     finally:
-        cluster.stop()
+        server.send_signal(signal.SIGTERM)
+        if cluster:
+            cluster.stop()
+        server.wait(40)
         shutil.rmtree(args.dir, ignore_errors=True)
     sys.exit(failed)
 

@@ -1,6 +1,6 @@
-// The server without commit leases: whoever asks for one has it at once. The drives' own checks then are all
-// that keeps writers apart, and must do; the variable OSTRAKA_SABOTAGE names one rule to break besides
-// (base/sabotage.h).
+// The server without commit leases among the requests of a node: whoever asks for one has it at once. The
+// drives' own checks then are all that keeps writers apart, and must do; the variable OSTRAKA_SABOTAGE names
+// rules to break besides (base/sabotage.h), `unlocked` among them: no leases between nodes either.
 #include <cstdlib>
 #include <string_view>
 

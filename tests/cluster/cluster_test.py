@@ -11,6 +11,7 @@ import hashlib
 import http.client
 import os
 import signal
+import statistics
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -23,10 +24,12 @@ from sdk_load import SdkLoad, percentile, s3, status_of
 
 CHECKER = Path(os.environ.get("OSTRAKA_CHECKER", nodes.BINARY.with_name("linear_checker")))
 BUCKET = "cluster"
+COUNTED_WITHIN_S = 5  # what a write has missed
 REQUEST_TIMEOUT_S = 30  # api.request_timeout
 LEASE_S = 10  # of a node's membership (control/)
 WITHOUT_LEASE_S = 30  # in which a node without it goes on as before
 NORMAL_AGAIN_S = 5  # after a node died
+COMPARED_CALLS = 500  # by the hundred
 IN_DOUBT_S = 180  # in which what a lost writer left behind is old enough to be settled, and is healed
 
 
@@ -71,8 +74,10 @@ class Case(nodes.ClusterCase):
         self.assertEqual({key: listed.get(key) for key in objects}, objects, f"the listing at {through}")
 
     def wait_healed(self, seconds: float = 60, *, under_load: bool = False) -> None:
-        """No node knows of anything that waits for a drive; under load: but what was written since."""
+        """No node knows of anything that waits for a drive; under load: but what was written since. What a write has missed a moment ago is written
+        down up to a second later, and counted after that: nothing waits when that is so for some seconds on end, as docs/cluster.md tells operators."""
         since_ms, busy = time.time() * 1000, []
+        at_rest_since = None
 
         def healed() -> bool:
             for node in self.cluster.nodes:
@@ -85,8 +90,16 @@ class Case(nodes.ClusterCase):
                     busy[:] = [node.name, queue, status["refills"], status["in_flight"]]
                     return False
             return True
+
+        def stays_healed() -> bool:
+            nonlocal at_rest_since
+            if not healed():
+                at_rest_since = None
+                return False
+            at_rest_since = at_rest_since or time.monotonic()
+            return under_load or time.monotonic() - at_rest_since >= COUNTED_WITHIN_S
         try:
-            wait_for(healed, "all is healed", seconds, every_s=0.3)
+            wait_for(stays_healed, "all is healed", seconds, every_s=0.3)
         except AssertionError as error:
             raise AssertionError(f"{error}: {busy}") from None
 
@@ -142,25 +155,33 @@ class Quick(Case):
         with self.load() as load:
             load.wait_for_calls(60)
             began = time.monotonic()
-            load.wait_for_calls(160)
+            load.wait_for_calls(COMPARED_CALLS, 120)
             killed = time.monotonic()
             victim.kill()
-            wait_for(lambda: time.monotonic() > killed + NORMAL_AGAIN_S, "time passes", NORMAL_AGAIN_S + 1)
-            settled = time.monotonic()
-            load.wait_for_calls(160)
+            settled = killed + NORMAL_AGAIN_S
+            wait_for(lambda: time.monotonic() > settled, "time passes", NORMAL_AGAIN_S + 1)
+            load.wait_for_calls(COMPARED_CALLS, 120)
             ended = time.monotonic()
             victim.start()
             self.cluster.wait_ready()
             load.wait_for_calls(60)
         load.check()
-        before, after = load.latencies(began, killed), load.latencies(settled, ended)
-        print(f"p99 {percentile(before, 99) * 1000:.0f} ms before, {percentile(after, 99) * 1000:.0f} ms after", flush=True)
-        self.assertLess(percentile(after, 99), 2 * percentile(before, 99) + 0.1)
+        before, meanwhile, after = (load.latencies(*times) for times in ((began, killed), (killed, settled), (settled, ended)))
+        for name, took in (("before", before), (f"the next {NORMAL_AGAIN_S} s", meanwhile), ("after", after)):
+            print(f"{name:12} {len(took):4} calls, p50 {percentile(took, 50) * 1000:4.0f} ms, p99 {percentile(took, 99) * 1000:4.0f} ms, slowest "
+                  f"{max(took) * 1000:4.0f} ms, of each hundred {self.usually_slowest(took) * 1000:4.0f} ms", flush=True)
+        self.assertLess(self.usually_slowest(after), 1.5 * self.usually_slowest(before) + 0.05, "p99 is normal again")
+        self.assertLess(percentile(after, 50), 1.5 * percentile(before, 50) + 0.02, "so is the median")
         self.wait_healed()
         other.kill()  # now every object needs what the first one has been given
         load.assert_all_there(victim.endpoint())
         other.start()
         self.cluster.wait_ready()
+
+    @staticmethod
+    def usually_slowest(took: list[float]) -> float:
+        """Of a hundred calls, in the middle of all the hundreds: a dead node would be met in each, a machine that is busy for a second in one."""
+        return statistics.median_low(max(took[first:first + 100]) for first in range(0, max(1, len(took) - 99), 100))
 
 
 class Stopping(Case):

@@ -73,6 +73,7 @@ class Growth(Case):
         node = self.cluster.grow()
         self.node[node.name] = node
         self.cluster.nodes[1].admin("node", "add", *self.cluster.urls(node))
+        self.assertIn(f"{node.name} was added and has never been started", self.refused("node", "add", "http://node9:9000/data/d1"))
         node.start()
         return node
 

@@ -4,7 +4,9 @@ OSTRAKA_NODES     1 (the default): one node of 4 drives, 2+2, embedded control s
 OSTRAKA_ETCD      members of etcd, if not 0 for one node and 3 for more
 OSTRAKA_SET       the erasure set, if not 2+2 for one node and 6+2 for more
 OSTRAKA_SECONDS   how long it is under load (20)
-OSTRAKA_EXPECT    violation: the store is a broken one, and one that passes is a failure
+OSTRAKA_MIX       contended: all clients want two keys, on condition, and nothing is broken meanwhile
+OSTRAKA_EXPECT    violation: the store is a broken one, and one that passes is a failure. The load then pauses every few seconds, for the
+                  checker to look at what there is so far, and ends when that is enough
 """
 
 import os
@@ -13,12 +15,15 @@ from pathlib import Path
 
 import nodes
 from faults import Faults
-from recorder import BUCKET, CLIENT_TIMEOUT_S, Load, Recorder, check, read_all
+from recorder import ALL_KINDS, BUCKET, CLIENT_TIMEOUT_S, CONTENDED, Load, Recorder, check, read_all
 
 CHECKER = Path(os.environ.get("OSTRAKA_CHECKER", nodes.BINARY.with_name("linear_checker")))
 SECONDS = float(os.environ.get("OSTRAKA_SECONDS", 20))
 NODES = int(os.environ.get("OSTRAKA_NODES", 1))
 BRIEF_S = 120
+MIX = {"contended": CONTENDED, "all": ALL_KINDS}[os.environ.get("OSTRAKA_MIX", "all")]
+VIOLATION = os.environ.get("OSTRAKA_EXPECT") == "violation"
+LOOK_EVERY_S = 4 if VIOLATION else SECONDS
 MIN_ANSWERED = 5  # operations a second; fewer show nothing
 
 
@@ -35,17 +40,16 @@ class Linearizability(nodes.ClusterCase):
         self.cluster.start()
         with self.cluster.nodes[0].client() as client:
             client.create_bucket(BUCKET)
-        recorder = Recorder()
-        load = Load(recorder, str(self.seed), self.connect, enter=clients.enter)
+        recorder = Recorder(MIX)
         faults = Faults(self.cluster, clients.name, self.random, brief=SECONDS < BRIEF_S)
-        load.start()
-        end = time.monotonic() + SECONDS
-        try:
-            faults.run(lambda: time.monotonic() > end or load.stopped.is_set())
-        finally:
-            print(f"{faults.table()}\n{recorder.table()}", flush=True)
-            recorder.write(self.folder / "history.jsonl")  # to look at, if this ends here
-        load.stop()
+        if MIX is CONTENDED:
+            faults.kinds = {"nothing": lambda: faults.nothing}
+        under_load = 0.0
+        while under_load < SECONDS:
+            under_load += self.load_for(min(LOOK_EVERY_S, SECONDS - under_load), recorder, faults, f"{self.seed} {under_load}")
+            if VIOLATION and self.noticed(recorder):
+                print(f"{recorder.table()}\nnoticed after {under_load:.1f} s under load", flush=True)
+                return
         for node in self.cluster.nodes:
             node.skew(0)
         self.cluster.wait_ready()
@@ -55,6 +59,28 @@ class Linearizability(nodes.ClusterCase):
         read_all(recorder, last, str(self.seed))
         self.decide(recorder)
 
+    def load_for(self, seconds: float, recorder: Recorder, faults: Faults, seed: str) -> float:
+        """How long it was; every operation has ended."""
+        load = Load(recorder, seed, self.connect, enter=self.net.hosts["clients"].enter)
+        began = time.monotonic()
+        load.start()
+        try:
+            faults.run(lambda: time.monotonic() > began + seconds or load.stopped.is_set())
+        finally:
+            print(f"{faults.table()}\n{recorder.table()}", flush=True)
+            recorder.write(self.folder / "history.jsonl")  # to look at, if this ends here
+        took = time.monotonic() - began
+        load.stop()
+        return took
+
+    def noticed(self, recorder: Recorder) -> bool:
+        """By the checker, in what there is so far."""
+        history = self.folder / "history.jsonl"
+        recorder.write(history)
+        status, said = check(history, CHECKER)
+        print(said, flush=True)
+        return status == 1
+
     def connect(self) -> list:
         return [node.client(timeout_s=CLIENT_TIMEOUT_S) for node in self.cluster.nodes]
 
@@ -63,7 +89,7 @@ class Linearizability(nodes.ClusterCase):
         recorder.write(history)
         status, said = check(history, CHECKER)
         print(f"with the last reads:\n{recorder.table()}\n{said}", flush=True)
-        if os.environ.get("OSTRAKA_EXPECT") == "violation":
+        if VIOLATION:
             self.assertEqual(status, 1, "nobody noticed that the store is broken")
             return
         self.assertEqual(status, 0, said)

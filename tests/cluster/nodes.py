@@ -206,7 +206,7 @@ class Cluster:
     def _with_own_drives(self, name: str, command: list[str], skewed_clock: bool) -> list[str]:
         """Each process on a host has mounts of its own: the same path leads each node to its own drives."""
         preload = ["env", f"LD_PRELOAD={SKEWED_CLOCK}"] if skewed_clock else []
-        return ["sh", "-c", 'mount --bind "$0" "$1" && shift && exec "$@"', str(self.folder / name), str(self.data), *preload, *command]
+        return ["sh", "-c", 'mount --rbind "$0" "$1" && shift && exec "$@"', str(self.folder / name), str(self.data), *preload, *command]
 
     def command(self, name: str) -> list[str]:
         """How a node is started."""

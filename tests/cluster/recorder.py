@@ -21,26 +21,36 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "crash"))
 from s3 import Answer, Client, NoAnswer, xml_list  # noqa: E402: found by the line above
 
 BUCKET = "linear"
-NAMES = ("a", "b", "c", "d")
 SIZES = (40, 1000, 20_000, 200_000, 1_200_000)  # in the index, in shard files, of more than one stripe
-SIZE_WEIGHTS = (40, 30, 20, 8, 2)
-OPERATIONS = {"get": 26, "head": 8, "put": 20, "create": 12, "match": 16, "delete": 10, "list": 8}
 GENERATION_S, MAX_OPERATIONS, MAX_DOUBTS = 10, 3000, 10
 AVOID_S = 0.3  # how long a client leaves a node alone that did not answer
 CLIENT_TIMEOUT_S = 4
 CONFLICT = 409  # ConditionalRequestConflict: it had no effect
 
 
+@dataclass(frozen=True)
+class Mix:
+    names: str  # of keys, a letter each
+    operations: dict[str, int]
+    size_weights: tuple[int, ...]
+
+
+ALL_KINDS = Mix("abcd", {"get": 26, "head": 8, "put": 20, "create": 12, "match": 16, "delete": 10, "list": 8}, (40, 30, 20, 8, 2))
+# Everybody wants the same two keys, on condition: as many as can be are checked at one moment by different nodes.
+CONTENDED = Mix("ab", {"get": 15, "put": 5, "create": 25, "match": 35, "delete": 15, "list": 5}, (95, 0, 5, 0, 0))
+
+
 class Generation:
-    def __init__(self, number: int):
+    def __init__(self, number: int, mix: Mix):
         self.prefix = f"{number:06d}/"
-        self.keys = [self.prefix + name for name in NAMES]
+        self.keys = [self.prefix + name for name in mix.names]
         self.began = time.monotonic()
         self.operations: list[dict] = []
         self.doubts: Counter = Counter()
@@ -54,15 +64,16 @@ class Generation:
 class Recorder:
     """Thread safe."""
 
-    def __init__(self):
+    def __init__(self, mix: Mix = ALL_KINDS):
         self.lock = threading.Lock()
-        self.generations = [Generation(0)]
+        self.mix = mix
+        self.generations = [Generation(0, mix)]
         self.counts: Counter = Counter()  # (what, outcome)
 
     def generation(self) -> Generation:
         with self.lock:
             if self.generations[-1].worn_out():
-                self.generations.append(Generation(len(self.generations)))
+                self.generations.append(Generation(len(self.generations), self.mix))
             return self.generations[-1]
 
     def count(self, what: str, outcome: str) -> None:
@@ -121,14 +132,15 @@ class Prober:
     def body(self) -> tuple[bytes, str]:
         """A body that nobody wrote before, and its ETag."""
         self.written += 1
-        size = self.random.choices(SIZES, SIZE_WEIGHTS)[0]
+        size = self.random.choices(SIZES, self.recorder.mix.size_weights)[0]
         mark = f"{self.seed} {self.number} {self.written}\n".encode()
         body = (mark * (size // len(mark) + 1))[:max(size, len(mark))]
         return body, hashlib.md5(body).hexdigest()
 
     def once(self) -> None:
         generation = self.recorder.generation()
-        what = self.random.choices(list(OPERATIONS), list(OPERATIONS.values()))[0]
+        operations = self.recorder.mix.operations
+        what = self.random.choices(list(operations), list(operations.values()))[0]
         index = self.choose()
         client = self.clients[index]
         try:

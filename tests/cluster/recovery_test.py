@@ -2,10 +2,11 @@
 of drives, wrong clocks. Needs boto3 as that does, and etcdctl."""
 
 import shutil
+import time
 
 import netns
 import nodes
-from cluster_test import BUCKET, Case
+from cluster_test import BUCKET, LEASE_S, Case
 from nodes import wait_for
 from sdk_load import s3, status_of
 
@@ -81,10 +82,33 @@ class Recovery(Case):
         self.assertFalse(machine.ready())
         self.assertTrue(first.ready())
         machine.kill()
+        # The name leads that machine to itself, so only etcd tells it; and it has drives of its own, empty ones.
+        hosts, drives = self.folder / "names of its own", self.folder / "copy"
+        hosts.write_text("".join(f"{node.host.address if node is not first else machine.host.address} {node.name}\n" for node in self.cluster.nodes)
+                         + "".join(f"{member.host.address} {member.name}\n" for member in self.cluster.etcd))
+        for drive in range(1, self.drives + 1):
+            (drives / f"d{drive}").mkdir(parents=True)
+        machine.command = lambda: ["sh", "-c", 'mount --bind "$0" "$1" && mount --bind "$2" /etc/hosts && shift 2 && exec "$@"', str(drives),
+                                   str(self.cluster.data), str(hosts), *self.cluster.command(first.name)]
+        machine.start()
+        refused = f"another process is the member {first.name}"
+        wait_for(lambda: refused in machine.log_tail(10), "it finds the first one in etcd")
+        objects = self.put_some(6, "meanwhile", first.endpoint())
+        time.sleep(LEASE_S)  # the first one's lease is renewed, and the machine's drives stay as they are
+        self.assertFalse(machine.ready())
+        self.assertTrue(first.ready())
+        self.assertEqual([str(file) for file in drives.rglob("format.json")], [])
+        machine.kill()
+        # One that is killed has its own name back at once.
+        first.kill()
+        first.start()
+        wait_for(first.ready, "the first one is back")
+        self.assertNotIn(refused, first.log_tail(100))
         machine.command = told
         machine.start()
         self.cluster.wait_ready()
-        self.assert_there(self.put_some(3, "after", first.endpoint()), machine.endpoint())
+        objects |= self.put_some(3, "after", first.endpoint())
+        self.assert_there(objects, machine.endpoint())
 
     def test_etcd_restored(self):
         """From a snapshot: what was known then is known again; a bucket made since is not, and its name may be used again."""
