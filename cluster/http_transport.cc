@@ -1,8 +1,8 @@
 #include "cluster/http_transport.h"
 
+#include <fmt/format.h>
 #include <algorithm>
 #include <atomic>
-#include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
 #include "base/check.h"
@@ -311,11 +311,11 @@ Task<Result<PeerHello>> HttpTransport::negotiate(Ctx& ctx, Peer& peer, bool may_
   }
   note_success(peer, clock.now());
   if (hello->newest_version < kOldestPeerVersion || hello->oldest_version > kNewestPeerVersion) {
-    std::string difference =
-        fmt::format("{} ({}) speaks versions {} to {} of the peer protocol, and we {} to {}", peer.name,
-                    hello->build, hello->oldest_version, hello->newest_version, kOldestPeerVersion,
-                    kNewestPeerVersion);
-    if (!peer.foreign.exchange(true)) log::warn("{}: no calls until one of us is another release", difference);
+    std::string difference = fmt::format(
+        "{} ({}) speaks versions {} to {} of the peer protocol, and we {} to {}", peer.name, hello->build,
+        hello->oldest_version, hello->newest_version, kOldestPeerVersion, kNewestPeerVersion);
+    if (!peer.foreign.exchange(true))
+      log::warn("{}: no calls until one of us is another release", difference);
     co_return fail(Errc::unsupported_version, std::move(difference));
   }
   peer.foreign = false;
