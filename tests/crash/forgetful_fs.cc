@@ -147,11 +147,16 @@ void on_mkdir(fuse_req_t request, fuse_ino_t parent, const char* name, mode_t mo
   fuse_reply_entry(request, &out);
 }
 
+void set_modes(fuse_file_info& file) {
+  file.keep_cache = 1;
+  file.noflush = 1;  // or a killed process that closes its files waits for as long as calls hang
+}
+
 void on_create(fuse_req_t request, fuse_ino_t parent, const char* name, mode_t mode, fuse_file_info* file) {
   Node* made = make(request, parent, name, S_IFREG | (mode & 07777));
   if (made == nullptr) return;
   store_of(request).open(*made);
-  file->keep_cache = 1;
+  set_modes(*file);
   const fuse_entry_param out = entry(*made);
   fuse_reply_create(request, &out, file);
 }
@@ -182,7 +187,7 @@ void on_open(fuse_req_t request, fuse_ino_t ino, fuse_file_info* file) {
   Node* node = node_of(request, ino);
   if (node == nullptr) return;
   store_of(request).open(*node);
-  file->keep_cache = 1;
+  set_modes(*file);
   fuse_reply_open(request, file);
 }
 

@@ -9,7 +9,7 @@ from harness import BUCKET, CrashCase
 from history import describe
 from history import History
 from load import KEYS, THERE, Load, Upload
-from s3 import Client
+from s3 import Client, NoAnswer
 from values import ABSENT, Value, Values
 
 SCAN = os.environ.get("OSTRAKA_SCAN") == "1"  # in the end; takes minutes
@@ -98,14 +98,22 @@ class CrashRounds(CrashCase):
         self.assertEqual(self.node.stop(), 0)
 
     def read(self, client: Client, key: str) -> Value:
-        value = self.values.get(client, BUCKET, key)
+        value = self.read_once(client, key)
         # What a writer left that died may stay undecided until a drive that was emptied is replaced.
         until = time.monotonic() + (self.patience_s if self.history.undecided(key) else 0)
         while value is None and time.monotonic() < until:
             time.sleep(0.2)
-            value = self.values.get(client, BUCKET, key)
+            value = self.read_once(client, key)
         self.assertIsNotNone(value, f"{key} cannot be read with all drives there")
         return value
+
+    def read_once(self, client: Client, key: str) -> Value | None:
+        try:
+            return self.values.get(client, BUCKET, key)
+        except NoAnswer as broken_off:  # after a beginning that could be read
+            self.node.assert_alive()
+            print(f"{key}: {broken_off}", flush=True)
+            return None
 
     def check_uploads(self, client: Client) -> None:
         """Acknowledged parts survive: the upload can be completed after the crash. What was aborted stays so."""
