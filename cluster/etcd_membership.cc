@@ -271,11 +271,7 @@ Task<bool> EtcdMembership::put_own() {
       now = Holder{decode_or_name(self_.name, found.value), found.mod_revision, found.lease};
     }
     see_holder(done->header.revision, std::move(now));
-    if (done->succeeded) {
-      if (displaced_.exchange(false)) log::info("this process is the member {} now", self_.name);
-      complained_of_.clear();
-      co_return true;
-    }
+    if (done->succeeded) co_return true;
     if (!claim()) co_return false;
   }
   co_return false;
@@ -312,6 +308,10 @@ void EtcdMembership::see_holder(std::uint64_t revision, std::optional<Holder> no
   holder_ = std::move(now);
   if (locks_) self_.locks = locks_();
   if (!claim()) become_displaced();
+  const bool own = holder_ && holder_->lease != 0 && holder_->lease == session_.lease();
+  if (!own) return;
+  if (displaced_.exchange(false)) log::info("this process is the member {} now", self_.name);
+  complained_of_.clear();
 }
 
 // A lease that this node was a member by is given back, and with it what it leads.
@@ -355,11 +355,11 @@ void EtcdMembership::changed(std::string_view key, EtcdEvent event) {
 
 // now: null when the key has gone.
 void EtcdMembership::own_key_changed(const EtcdKeyValue& entry, const MemberPtr& now) {
-  joined_ = now ? entry.lease : 0;
   std::optional<Holder> holder;
   if (now) holder = Holder{*now, entry.mod_revision, entry.lease};
   // Without a revision: all was read anew, and it was not there.
   see_holder(entry.mod_revision == 0 ? holder_revision_ : entry.mod_revision, std::move(holder));
+  joined_ = now ? entry.lease : 0;  // after that: who has a lease is not displaced
   // An own publication whose answer was lost may be carried out after a newer one.
   const bool up_to_date = now && entry.lease == session_.lease() && now->revision >= self_.revision;
   if (!up_to_date && claim()) publish_soon();
