@@ -154,13 +154,13 @@ void StripeLoader::start_parity_at_hand(Attempt& attempt, const Ctx& ctx) {
   if (k > kMostDataForParityAtHand) return;
   for (const StripePiece& piece : attempt.pieces)
     if (piece.begin > 0 || piece.end < piece.stripe_bytes) return;
+  // A short last stripe may not reach all data shards: those are not read in full, and do not count.
+  if (!attempt.in_range(attempt.pieces.size() - 1, k - 1)) return;
   const auto remote = [this](unsigned shard) { return core_->drives[drive_of(shard)]->remote(); };
   unsigned spare = k;  // those below it may still be spared
   for (unsigned parity = k; parity < attempt.shards; ++parity) {
     if (shards_[parity].avoid || remote(parity)) continue;
-    const auto spares = [&](unsigned shard) {
-      return remote(shard) && !shards_[shard].avoid && attempt.in_range(attempt.pieces.size() - 1, shard);
-    };
+    const auto spares = [&](unsigned shard) { return remote(shard) && !shards_[shard].avoid; };
     while (spare > 0 && !spares(spare - 1)) --spare;
     if (spare == 0) return;
     if (start(attempt, ctx, parity, 0, attempt.pieces.size(), false)) attempt.spared[--spare] = true;
@@ -235,7 +235,8 @@ Task<Result<std::vector<BufferChain>>> StripeLoader::load(std::shared_ptr<Stripe
     }
     bool exhausted = false;
     bool more = false;
-    if (needed_in_trouble || hedged) {
+    const bool all_came = attempt.round.running() == 0;  // and it was not enough
+    if (needed_in_trouble || hedged || all_came) {
       for (; hopeful < k && !exhausted; ++hopeful) {
         exhausted = !me.start_one_more(attempt, ctx);
         more = more || !exhausted;

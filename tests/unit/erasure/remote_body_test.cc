@@ -151,6 +151,22 @@ TEST(RemoteBody, ParityAtHandSparesDataOfOtherNodes) {
   EXPECT_FALSE(wide.readers(wide.put(2 * kMiB)).contains(13)) << "computing costs more there";
 }
 
+TEST_P(RemoteRanges, StripesOfAnyLengthAreReadAtOnce) {
+  for (const std::uint8_t k : {std::uint8_t{4}, std::uint8_t{2}}) {
+    RemoteWorld world({k, 2}, GetParam());
+    for (const std::size_t before : {std::size_t{0}, kMiB, 2 * kMiB}) {
+      for (const std::size_t tail : {1, 64, 65, 128, 192, 193, 256, 257, 384, 385, 513, 576, 577, 777}) {
+        const std::string body = world.put(before + tail);
+        const TimePoint began = world.clock.now();
+        const auto back = world.run(get(&world, world.ref));
+        ASSERT_TRUE(back) << before << " + " << tail << ": " << back.error().detail;
+        ASSERT_TRUE(*back == body) << before << " + " << tail;
+        EXPECT_EQ(world.clock.now(), began) << "no shard was waited for in vain";
+      }
+    }
+  }
+}
+
 TEST(RemoteBody, ParityAtHandIsNotReadForAPartOfAStripe) {
   RemoteWorld world({4, 2}, {0, 5});
   const std::string body = world.put(2 * kMiB);
