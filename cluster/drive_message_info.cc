@@ -92,6 +92,7 @@ void put_info(pb::InfoAnswer& out, const disk::DriveInfo& info) {
   out.set_used_bytes(info.used_bytes);
   out.set_errors(info.errors);
   out.set_heal_queue(info.heal_queue);
+  out.set_heal_recorded(info.heal_recorded);
   out.set_state(wire_state(info.state));
   out.set_recent_errors(info.recent_errors);
   put_latency(*out.mutable_reads(), info.reads);
@@ -109,6 +110,7 @@ Result<disk::DriveInfo> take_info(pb::InfoAnswer& in) {
   info.used_bytes = in.used_bytes();
   info.errors = in.errors();
   info.heal_queue = in.heal_queue();
+  info.heal_recorded = in.heal_recorded();
   info.state = info.online ? disk::DriveState::ok : take_state(in.state());
   info.recent_errors = in.recent_errors();
   info.reads = take_latency(in.reads());

@@ -189,7 +189,7 @@ std::size_t Committer::run_batch(const std::shared_ptr<OpenDrive>& life, Ops& op
   if (written) {
     rows_.shrink();
     core_.space.wrote(batch_->bytes());
-    core_.add_heal_entries(batch.heal_entries());
+    core_.add_heal_entries(batch.heal_entries(), batch.heal_recorded());
     core_.metrics.batches.add();
     core_.metrics.batch_ops.add(answers.size());
     const TimePoint written_at = core_.clock.now();

@@ -56,6 +56,7 @@ struct DriveInfo {
   std::uint64_t used_bytes = 0;
   std::uint64_t errors = 0;           // failed calls since start
   std::uint64_t heal_queue = 0;       // entries recorded on this drive
+  std::uint64_t heal_recorded = 0;    // how many ever were, since the process that has it started
   DriveState state = DriveState::ok;  // other than ok only while it is not online
   std::uint64_t recent_errors =
       0;  // of the last minute: input/output errors and bytes that are not what was written

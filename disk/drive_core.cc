@@ -113,7 +113,8 @@ void DriveCore::note(Errc code) noexcept {
   }
 }
 
-void DriveCore::add_heal_entries(std::int64_t n) {
+void DriveCore::add_heal_entries(std::int64_t n, std::uint64_t recorded) {
+  if (recorded > 0) heal_recorded_.fetch_add(recorded, std::memory_order_relaxed);
   if (n == 0) return;
   heal_entries_.fetch_add(static_cast<std::uint64_t>(n), std::memory_order_relaxed);
   metrics.heal_queue.add(n);

@@ -99,7 +99,8 @@ class DriveCore {
   void set_smart(SmartReport report);
   std::optional<SmartReport> smart() const;
   std::uint64_t heal_entries() const noexcept { return heal_entries_.load(std::memory_order_relaxed); }
-  void add_heal_entries(std::int64_t n);
+  std::uint64_t heal_recorded() const noexcept { return heal_recorded_.load(std::memory_order_relaxed); }
+  void add_heal_entries(std::int64_t n, std::uint64_t recorded);
 
   // Groups that are being refilled here, have left or have not arrived: that a row of theirs is not here says
   // nothing, and that one is here as little.
@@ -222,6 +223,7 @@ class DriveCore {
   std::string absence_note_;
   std::optional<SmartReport> smart_;
   std::atomic<std::uint64_t> heal_entries_{0};
+  std::atomic<std::uint64_t> heal_recorded_{0};
   WaitingJobs waiting_;
   const std::unique_ptr<Workers> threads_;  // last: its threads use all of the above
 };

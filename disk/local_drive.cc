@@ -117,6 +117,7 @@ Task<Result<DriveInfo>> LocalDrive::info(Ctx&) {
   info.used_bytes = core_.space.used();
   info.errors = core_.metrics.errors.value();
   info.heal_queue = core_.heal_entries();
+  info.heal_recorded = core_.heal_recorded();
   info.state = core_.state();
   const TimePoint now = core_.clock.now();
   info.recent_errors = core_.health.recent_errors(now);

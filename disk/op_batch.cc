@@ -402,8 +402,10 @@ Result<OpAnswer> OpBatch::system(DriveOp& op) {
   }
   if (!put && !held) return OpAnswer{};
   needs_sync_ = true;
-  if (op.name.starts_with(kHealQueue))
+  if (op.name.starts_with(kHealQueue)) {
     heal_entries_ += static_cast<int>(put) - static_cast<int>(held.has_value());
+    heal_recorded_ += put && !held ? 1U : 0U;
+  }
   if (put) {
     std::string sealed = seal(op.value);
     const std::string_view part = sealed;

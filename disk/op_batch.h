@@ -42,6 +42,7 @@ class OpBatch {
   // Once it is durable (or known to have failed): files and groups follow.
   void settle(bool durable);
   std::int64_t heal_entries() const { return heal_entries_; }  // put minus erased
+  std::uint64_t heal_recorded() const { return heal_recorded_; }
 
  private:
   using Row = RowCache::Map::value_type;
@@ -113,6 +114,7 @@ class OpBatch {
   bool leaving_ = false;                                // a group began to leave in this batch
   std::size_t row_bytes_ = 0;
   std::int64_t heal_entries_ = 0;
+  std::uint64_t heal_recorded_ = 0;
   bool needs_sync_ = false;
 };
 

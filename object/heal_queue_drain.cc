@@ -73,6 +73,7 @@ Task<> HealQueueDrain::look() {
   const std::vector<disk::Drive*> drives = core_.deps.drives->all();
   online_.resize(drives.size(), false);
   counted_.resize(drives.size(), 0);
+  recorded_.resize(drives.size(), 0);
   erased_.resize(drives.size(), 0);
   auto fan = std::make_shared<FanOut<Result<disk::DriveInfo>>>(drives.size());
   Ctx ctx = core_.ctx("heal-queue");
@@ -89,7 +90,6 @@ Task<> HealQueueDrain::look() {
   }
   co_await fan->wait_all(core_.deps.clock, ctx.deadline);
   bool grew = false;
-  bool shrank = false;
   most_counted_ = 0;
   std::vector<std::uint64_t> counts = counted_;
   for (std::size_t i = 0; i < drives.size(); ++i) {
@@ -99,7 +99,8 @@ Task<> HealQueueDrain::look() {
     // What was erased meanwhile is counted or not: rather read the queue once too often.
     const std::uint64_t meanwhile = erased_[i] - erased[i];
     grew = grew || counts[i] > counted_[i] + meanwhile;
-    shrank = shrank || counts[i] < counted_[i];
+    // Other nodes may have erased as many as were recorded.
+    grew = std::exchange(recorded_[i], (**answer).heal_recorded) != recorded_[i] || grew;
     counts[i] -= std::min(counts[i], meanwhile);
     counted_[i] = std::min(counted_[i], counts[i]);  // other nodes erase entries, too
     most_counted_ = std::max(most_counted_, counts[i]);
@@ -108,11 +109,7 @@ Task<> HealQueueDrain::look() {
   const bool old = now - last_read_ >= kHealRescan && most_counted_ > 0;
   const bool emptied = left_some_ && items_.empty();
   const bool taken_off = known_ > 0 && most_counted_ == 0;  // by other nodes
-  // Where other nodes have erased more than was recorded, what was recorded does not show.
-  if (shrank && !settles_at_) settles_at_ = now + kHealSettle;
-  const bool settled = settles_at_ && now >= *settles_at_;
-  if (settled) settles_at_.reset();
-  read_again_ = read_again_ || returned || passed_on || grew || old || emptied || taken_off || settled;
+  read_again_ = read_again_ || returned || passed_on || grew || old || emptied || taken_off;
   if (read_again_ && now >= read_not_before_) {
     counted_ = std::move(counts);
     read_again_ = false;
@@ -356,8 +353,9 @@ void HealQueueDrain::publish() {
   now.ready = items_.size();
   now.backing_off = later_.size();
   now.entries = std::max(known_, now.ready);
-  const bool unsure = settles_at_ || read_again_;  // some of what is counted may be this node's
-  if (!core_.deps.tends || unsure) now.entries = std::max(now.entries, most_counted_);
+  if (!core_.deps.tends) now.entries = std::max(now.entries, most_counted_);
+  // Some of what is counted may be this node's; all of it would be said by each node.
+  if (read_again_ && most_counted_ > 0) now.entries = std::max<std::uint64_t>(now.entries, 1);
   now.oldest_ms = oldest_ms_;
   for (const auto& [name, item] : items_) {
     const std::int64_t when = item.queued.entry.when_ms;

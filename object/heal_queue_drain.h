@@ -1,9 +1,9 @@
 // HealQueueDrain: heals what the durable heal queue names, oldest first, and takes each entry off all drives
 // once its key is whole. Belongs to the home shard; status() is thread safe.
 //
-// It looks at the drives' counters once a second and reads the queue only when one of them grew, a drive came
-// back, or what it knows of is done. An entry that only lacks drives that are away is not tried before one of
-// them is back.
+// It looks at the drives' counters once a second and reads the queue only when something was recorded, a
+// drive came back, or what it knows of is done. An entry that only lacks drives that are away is not tried
+// before one of them is back.
 #pragma once
 
 #include <cstdint>
@@ -74,14 +74,14 @@ class HealQueueDrain {
   std::map<disk::Drive*, std::uint64_t> waiting_;  // entries, by drive that is away
   std::vector<bool> online_;                       // by drive, when last looked at
   std::vector<std::uint64_t> counted_;             // by drive: what its counter should say
+  std::vector<std::uint64_t> recorded_;            // by drive: what it said when last looked at
   std::vector<std::uint64_t> erased_;              // by drive, since the start
   std::uint64_t reading_ = 0;                      // of the queue, how many times
   std::uint64_t known_ = 0;                        // entries, as of the last reading
   std::int64_t oldest_ms_ = 0;                     // of those that wait for drives
   std::uint64_t most_counted_ = 0;
   bool read_again_ = true;
-  std::optional<TimePoint> settles_at_;  // then it is read again, since counters have shrunk
-  bool left_some_ = false;               // more entries than are kept in memory
+  bool left_some_ = false;  // more entries than are kept in memory
   TimePoint next_look_{}, last_read_{}, read_not_before_{};
   Gauge& entries_gauge_;
   Gauge& oldest_gauge_;

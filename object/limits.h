@@ -44,9 +44,7 @@ inline constexpr Duration kHealTime = std::chrono::hours(1);         // for one 
 inline constexpr Duration kHealCallTime = std::chrono::seconds(10);  // for a drive to answer a question
 inline constexpr std::size_t kHealHistory = 1000;                    // keys remembered
 inline constexpr Duration kHealPoll = std::chrono::seconds(1);  // between two looks at the drives' counters
-// After other nodes have erased entries, which may have hidden new ones from the counters.
-inline constexpr Duration kHealSettle = std::chrono::seconds(2);
-inline constexpr std::size_t kHealQueuePage = 1000;  // entries asked of a drive at once
+inline constexpr std::size_t kHealQueuePage = 1000;             // entries asked of a drive at once
 inline constexpr std::size_t kHealQueueKept =
     16384;  // entries in memory, the oldest; the others wait on the drives
 inline constexpr std::size_t kHealQueueDeferred = 65536;  // remembered as waiting for a drive that is away

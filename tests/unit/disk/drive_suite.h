@@ -483,6 +483,7 @@ TYPED_TEST_P(DriveSuite, SystemRecordsAreKeptInOrderAndCounted) {
   for (const char* name : {"heal/1", "heal/2", "heal/1"})
     EXPECT_TRUE(c.wait(drive.put_system(c.ctx(), name, "entry")));
   EXPECT_EQ(c.wait(drive.info(c.ctx()))->heal_queue, 2U);
+  EXPECT_EQ(c.wait(drive.info(c.ctx()))->heal_recorded, 2U);
   EXPECT_TRUE(c.wait(drive.erase_system_if(c.ctx(), "heal/2", "another")).failed_with(Errc::conflict));
   EXPECT_EQ(c.wait(drive.info(c.ctx()))->heal_queue, 2U);
   EXPECT_TRUE(c.wait(drive.erase_system(c.ctx(), "heal/1")));
@@ -490,6 +491,8 @@ TYPED_TEST_P(DriveSuite, SystemRecordsAreKeptInOrderAndCounted) {
   EXPECT_EQ(c.wait(drive.info(c.ctx()))->heal_queue, 1U);
   EXPECT_TRUE(c.wait(drive.erase_system_if(c.ctx(), "heal/2", "entry")));
   EXPECT_EQ(c.wait(drive.info(c.ctx()))->heal_queue, 0U);
+  EXPECT_TRUE(c.wait(drive.put_system(c.ctx(), "heal/3", "entry")));
+  EXPECT_EQ(c.wait(drive.info(c.ctx()))->heal_recorded, 3U);
 }
 
 TYPED_TEST_P(DriveSuite, OlderEpochsAreRefusedAndReadsTeachNewerOnes) {

@@ -134,6 +134,7 @@ Task<Result<disk::DriveInfo>> MemoryDrive::info(Ctx&) {
   out.id = id_;
   out.online = online_;
   for (const auto& [name, value] : system_) out.heal_queue += name.starts_with(disk::kHealQueue) ? 1 : 0;
+  out.heal_recorded = heal_recorded_;
   co_return out;
 }
 
@@ -437,6 +438,7 @@ Task<Result<disk::OrphanReport>> MemoryDrive::find_orphans(Ctx&, disk::OrphanSpe
 
 Task<Result<>> MemoryDrive::put_system(Ctx&, std::string name, std::string value) {
   if (!online_) co_return fail(Errc::unavailable, "offline");
+  heal_recorded_ += name.starts_with(disk::kHealQueue) && !system_.contains(name) ? 1 : 0;
   system_[std::move(name)] = std::move(value);
   co_return Result<>();
 }

@@ -124,6 +124,7 @@ class MemoryDrive final : public disk::Drive {
   std::map<RowKey, std::uint16_t> group_of_;  // as the calls said
   GroupBits away_;
   std::map<std::string, std::string> system_;
+  std::uint64_t heal_recorded_ = 0;
 };
 
 }  // namespace ostraka::erasure
