@@ -144,7 +144,8 @@ void HttpTransport::connect_ended(Clock& clock, const net::ConnectOutcome& outco
   if (!peer) return;
   const TimePoint now = clock.now();
   if (outcome.connected) peer->refused.store(TimePoint::min(), std::memory_order_relaxed);
-  if (outcome.refused) peer->refused.store(now, std::memory_order_relaxed);
+  // As of when it was begun: this thread may have stood still since the answer came.
+  if (outcome.refused) peer->refused.store(now - outcome.took, std::memory_order_relaxed);
   if (outcome.connected || outcome.alive) return;
   if (outcome.ran_out && outcome.took < config_.connect_timeout / kTellingShare) return;
   if (outcome.silent && peer->heard.load(std::memory_order_relaxed) > now - outcome.took) return;

@@ -137,7 +137,6 @@ Task<Result<std::unique_ptr<HttpClient::Wire>>> HttpClient::obtain(const ClientR
     if (self.failure) co_return tl::unexpected<Error>(std::move(*self.failure));
     if (!in_time) {
       self.unlink();
-      admit(peer);  // it may just have been its turn
       co_return tl::unexpected<Error>(cannot_connect(request.peer, "others do so, and it takes too long"));
     }
   }
