@@ -105,6 +105,8 @@ Task<> HealQueueDrain::look() {
     counted_[i] = std::min(counted_[i], counts[i]);  // other nodes erase entries, too
     most_counted_ = std::max(most_counted_, counts[i]);
   }
+  // However short it was away: since these entries were looked at.
+  for (const auto& [drive, entries] : waiting_) returned = returned || drive->online();
   if (returned) promote_all();
   const bool old = now - last_read_ >= kHealRescan && most_counted_ > 0;
   const bool emptied = left_some_ && items_.empty();

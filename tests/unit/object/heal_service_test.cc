@@ -136,6 +136,28 @@ TEST(HealQueue, FindsWhatIsRecordedWhileOtherNodesTakeMoreOff) {
   record_while_others_take_off({"a", "b"});
 }
 
+TEST(HealQueue, NoticesADriveThatWasAwayBetweenTwoLooks) {
+  HealWorld w;
+  bool goes = false;
+  w.tends = [&](std::uint16_t) {  // asked while the queue is read
+    if (goes) w.drive(5).set_online(false);
+    return true;
+  };
+  w.restart();
+  w.drive(5).set_online(false);
+  ASSERT_TRUE(w.world.put("key", "text"));
+  w.pass(seconds(3));
+  goes = true;
+  w.drive(5).set_online(true);
+  for (int i = 0; i < 30 && w.drive(5).online(); ++i) w.pass(milliseconds(100));
+  ASSERT_FALSE(w.drive(5).online());
+  goes = false;
+  w.drive(5).set_online(true);
+  w.pass(seconds(4));
+  EXPECT_TRUE(w.has(5, "key"));
+  EXPECT_EQ(w.queued(), 0U);
+}
+
 TEST(HealQueue, HealsWhatItCanAndThenWaitsForTheDriveThatIsAway) {
   HealWorld w;
   w.drive(4).set_online(false);
