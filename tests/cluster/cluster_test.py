@@ -60,7 +60,7 @@ class Case(nodes.ClusterCase):
         """Their MD5s, by key."""
         client, out = s3(through), {}
         for number in range(count):
-            body = self.random.randbytes((300, 40_000, 1_500_000)[number % 3])
+            body = self.random.randbytes((300, 40_000, 1_500_000, (1 << 20) + 100)[number % 4])
             client.put_object(Bucket=BUCKET, Key=f"{prefix}/{number}", Body=body)
             out[f"{prefix}/{number}"] = hashlib.md5(body).hexdigest()
         return out

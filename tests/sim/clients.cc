@@ -45,6 +45,8 @@ std::string Scenario::body_name() {
   if (kind >= 80) bytes = random.between(kMaxInlineBytes - 2, kMaxInlineBytes + 2);
   if (kind >= 84) bytes = random.between(kMaxInlineBytes + 1, 300'000);
   if (kind >= 99) bytes = random.between(1'000'000, 1'300'000);
+  // the last of several stripes too short for all data shards, or for any
+  if (kind >= 99 && random.below(2) == 0) bytes = kStripeBytes * random.between(1, 2) + random.below(700);
   return model_.bodies.make(random, bytes);
 }
 
